@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weir {
+
+/// How soon "acknowledged" is on disk; ordered by strength, so that the stronger of two is std::max.
+enum class Durability : std::uint8_t { kNone, kInterval, kFsync };
+
+enum class Transport : std::uint8_t { kQueue, kFused };
+enum class PartitionBy : std::uint8_t { kNone, kHash, kModulo };
+enum class Dispatch : std::uint8_t { kLeastLoaded, kRoundRobin };
+enum class OnErrorThen : std::uint8_t { kDeadLetter, kSkip, kFail };
+enum class PluginKind : std::uint8_t { kSource, kStage, kSink };
+/// How the target of a sink may be shared among workers.
+enum class Sharing : std::uint8_t { kSingle, kShard, kAny };
+
+/// What a stage library says of one of its stages (`weir-stage --describe`).
+struct Plugin {
+  std::string name;
+  PluginKind kind = PluginKind::kStage;
+  std::vector<std::string> inputs;   ///< port names; ["in"] unless the stage says otherwise, empty for a source
+  std::vector<std::string> outputs;  ///< port names; ["out"] unless the stage says otherwise, empty for a sink
+  bool keyed = false;                ///< calls state()
+  bool key_preserving = false;       ///< emits each record under the key that it came with
+  bool mergeable = false;
+  bool deterministic = true;
+  Sharing sharing = Sharing::kSingle;
+  std::string schema;   ///< JSON Schema draft-07 of its configuration, as text; "" takes no configuration
+  std::string library;  ///< absolute path of the library that holds it
+};
+
+/// One named flow of records.
+struct Stream {
+  std::string name;
+  Transport transport = Transport::kQueue;
+  PartitionBy partition = PartitionBy::kNone;
+  std::uint32_t shards = 1;
+  /// JSON Pointers into the value that replace the key; empty: the key that the stage emitted.
+  std::vector<std::string> key;
+  bool key_is_list = false;  ///< "key" was a list: the key is an array, of one element too
+  Dispatch dispatch = Dispatch::kLeastLoaded;
+  std::uint64_t backlog_bytes_max = 0;
+  Durability durability = Durability::kFsync;
+  bool external_in = false;
+};
+
+/// A port of a stage joined to a stream, by index into Topology::streams.
+struct PortBinding {
+  std::string port;
+  std::uint32_t stream = 0;
+};
+
+/// One step of the topology.
+struct StageSpec {
+  std::string name;
+  std::string plugin;
+  std::uint32_t workers = 1;
+  std::vector<PortBinding> inputs;   ///< several may name one port
+  std::vector<PortBinding> outputs;  ///< a port at most once
+  std::string config;                ///< JSON text, validated, paths absolute; "${...}" still as written
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t retries = 0;
+  OnErrorThen then = OnErrorThen::kDeadLetter;
+  std::uint64_t dead_letter_bytes_max = 0;
+  std::chrono::microseconds commit_after{0};
+  PluginKind kind = PluginKind::kStage;
+  bool keyed = false;
+  bool key_preserving = false;
+  Sharing sharing = Sharing::kSingle;
+  /// The stage whose workers host this one: itself, or the head of its chain of fused streams. Index into stages.
+  std::uint32_t host = 0;
+};
+
+struct BrokerSpec {
+  std::string data_dir;  ///< as written, or ".weir/<name>"; counts from the working directory
+  std::string listen;    ///< "" for ipc sockets in the data directory, or tcp://host:port
+  Durability durability = Durability::kFsync;
+  std::chrono::microseconds interval{0};
+  std::uint64_t segment_bytes = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t transaction_bytes_max = 0;
+};
+
+/// A topology as resolved: every default filled in, every name checked, every path absolute.
+struct Topology {
+  std::string name;
+  std::vector<std::string> libraries;  ///< absolute
+  BrokerSpec broker;
+  std::optional<std::string> http;  ///< host:port; absent where the file says null
+  bool http_is_default = true;      ///< a free port may be taken where the default is in use
+  std::vector<Stream> streams;      ///< in the order of the file
+  std::vector<StageSpec> stages;    ///< in the order of the file
+
+  [[nodiscard]] const Stream* find_stream(std::string_view name) const;
+  [[nodiscard]] const StageSpec* find_stage(std::string_view name) const;
+};
+
+}  // namespace weir

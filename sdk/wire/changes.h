@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+
+#include "sdk/base/bytes.h"
+#include "sdk/base/ids.h"
+
+namespace weir::wire {
+
+/// Which of a shard's key spaces a change belongs to.
+enum class Space : std::uint8_t {
+  kState = 0,       ///< what a stage keeps under (name, key)
+  kPosition = 1,    ///< a sink's committed position; name and key empty
+  kDeadLetter = 2,  ///< a dead letter; name empty, key as in DeadLetter::key
+};
+
+/// A put or an erase (no value) of one entry of a (stage, shard)'s state. Borrowed.
+struct Change {
+  Space space = Space::kState;
+  BytesView name;
+  BytesView key;
+  std::optional<BytesView> value;
+};
+
+/// Layout: u8 space, u8 put, u16 name size, u32 key size, u32 value size, then the three.
+void append_change(Bytes& changes, const Change& change);
+
+/// Walks changes one behind the other; never reads outside them.
+class ChangesReader {
+ public:
+  explicit ChangesReader(BytesView changes) : reader_(changes) {}
+  /// The next change, or nothing at the end and at the first malformed one; then ok() tells which.
+  std::optional<Change> next();
+  [[nodiscard]] bool ok() const { return ok_; }
+
+ private:
+  ByteReader reader_;
+  bool ok_ = true;
+};
+
+/// A record that a stage could not process. Kept as a change of the stage that failed, in the shard that consumed it.
+struct DeadLetter {
+  std::string stream;
+  Shard shard;
+  Offset offset;
+  std::uint32_t attempts = 1;
+  std::string reason;
+  Timestamp timestamp = 0;
+  BytesView key_bytes;    ///< MessagePack
+  BytesView value_bytes;  ///< MessagePack
+  BytesView headers;
+};
+
+/// The key of a dead letter: its place, so that it is there once. Big endian, so that it sorts by place.
+Bytes dead_letter_key(const DeadLetter& letter);
+Bytes encode(const DeadLetter& letter);
+/// Borrows `bytes`.
+std::optional<DeadLetter> decode_dead_letter(BytesView bytes);
+
+}  // namespace weir::wire

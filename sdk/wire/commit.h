@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sdk/base/bytes.h"
+#include "sdk/base/ids.h"
+#include "sdk/base/result.h"
+
+namespace weir::wire {
+
+/// Records that a transaction has consumed: [from, to) of one shard of an input stream.
+struct Consumed {
+  std::uint32_t stream = 0;
+  std::uint32_t shard = 0;
+  std::uint64_t from = 0;
+  std::uint64_t to = 0;
+};
+static_assert(sizeof(Consumed) == 24);
+
+/// How far the outputs of one input shard (of a source: one split) have come in event time with this transaction.
+struct Advanced {
+  std::uint32_t shard = 0;
+  Timestamp watermark = 0;
+};
+
+/// Where a source goes on with a split.
+struct SplitMoved {
+  std::uint32_t split = 0;
+  bool ended = false;
+  BytesView position;
+};
+
+/// What a transaction adds to the committed counters of one hosted stage.
+struct Counted {
+  std::uint32_t stage = 0;
+  std::uint64_t records_in = 0;
+  std::uint64_t records_out = 0;
+  std::uint64_t dead_letters = 0;
+  std::uint64_t late = 0;
+};
+
+/// An amount by cause: errors of records, or records dropped ("skip", "utf8").
+struct CountedCause {
+  std::uint32_t stage = 0;
+  bool dropped = false;
+  std::string cause;
+  std::uint64_t by = 0;
+};
+
+/// State changes of one (stage, shard); `bytes` as ChangesReader takes them.
+struct ChangesOf {
+  std::uint32_t stage = 0;
+  std::uint32_t shard = 0;
+  BytesView bytes;
+};
+
+/// A frame within a commit: where it starts in the encoded commit, and how long it is.
+struct FrameAt {
+  std::size_t position = 0;
+  std::size_t size = 0;
+};
+
+/// Everything that one worker commits at once. Encoded it is a message's body and, with offsets and watermarks filled
+/// in, the payload of a journal entry. Decoded it borrows the encoded bytes.
+struct Commit {
+  std::uint64_t transaction = 0;  ///< 1, 2, ... within the incarnation
+  std::vector<Consumed> consumed;
+  std::vector<Advanced> advanced;
+  std::vector<SplitMoved> splits;
+  std::vector<std::string> splits_found;  ///< ids, in order; known ones are left as they are
+  bool enumeration_ended = false;
+  std::vector<std::uint32_t> finished;  ///< input shards whose finish is done
+  std::vector<Counted> counters;
+  std::vector<CountedCause> causes;
+  std::vector<ChangesOf> changes;
+  std::vector<FrameAt> frames;  ///< decoding only
+};
+
+/// Appends `commit` and the frames (each a complete frame, see frame.h) to `out`.
+void encode(const Commit& commit, const std::vector<BytesView>& frames, Bytes& out);
+
+/// Decodes what `bytes` hold from `start` on, to their end; frame positions count from the start of `bytes`. Every
+/// frame has passed FrameView::parse. Errors: kInvalid.
+Result<Commit> decode_commit(BytesView bytes, std::size_t start);
+
+}  // namespace weir::wire

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/wire/key.h"
+
+#include <fmt/format.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+namespace weir::wire {
+namespace {
+
+constexpr int kDepthMax = 32;
+
+/// The head of one MessagePack value: what it is, and where its payload or first child lies.
+struct Head {
+  enum class Kind : std::uint8_t {
+    kNil,
+    kBoolean,
+    kUnsigned,
+    kNegative,
+    kFloat,
+    kText,
+    kBinary,
+    kArray,
+    kMap,
+    kExtension
+  };
+  Kind kind = Kind::kNil;
+  std::size_t size = 1;         ///< bytes of the head itself
+  std::uint64_t unsigned_ = 0;  ///< number, length in bytes, or count of children (of pairs for a map)
+  std::int64_t negative = 0;
+  double real = 0;
+};
+
+template <typename T>
+T big_endian(BytesView bytes, std::size_t at) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < sizeof(T); ++i) value = value << 8 | static_cast<std::uint8_t>(bytes[at + i]);
+  return static_cast<T>(value);
+}
+
+std::optional<Head> read_head(BytesView bytes) {
+  using Kind = Head::Kind;
+  if (bytes.empty()) return std::nullopt;
+  const auto tag = static_cast<std::uint8_t>(bytes[0]);
+  const auto needs = [&](std::size_t more) { return bytes.size() > more; };
+  const auto length = [&](Kind kind, std::size_t width) -> std::optional<Head> {
+    if (!needs(width)) return std::nullopt;
+    const std::uint64_t count = width == 1   ? big_endian<std::uint8_t>(bytes, 1)
+                                : width == 2 ? big_endian<std::uint16_t>(bytes, 1)
+                                : width == 4 ? big_endian<std::uint32_t>(bytes, 1)
+                                             : big_endian<std::uint64_t>(bytes, 1);
+    return Head{kind, 1 + width, count};
+  };
+  const auto integer = [&](std::size_t width) -> std::optional<Head> {
+    if (!needs(width)) return std::nullopt;
+    const std::int64_t value = width == 1   ? big_endian<std::int8_t>(bytes, 1)
+                               : width == 2 ? big_endian<std::int16_t>(bytes, 1)
+                               : width == 4 ? big_endian<std::int32_t>(bytes, 1)
+                                            : big_endian<std::int64_t>(bytes, 1);
+    if (value >= 0) return Head{Kind::kUnsigned, 1 + width, static_cast<std::uint64_t>(value)};
+    return Head{Kind::kNegative, 1 + width, 0, value};
+  };
+  if (tag < 0x80) return Head{Kind::kUnsigned, 1, tag};
+  if (tag < 0x90) return Head{Kind::kMap, 1, tag & 0x0fU};
+  if (tag < 0xa0) return Head{Kind::kArray, 1, tag & 0x0fU};
+  if (tag < 0xc0) return Head{Kind::kText, 1, tag & 0x1fU};
+  if (tag >= 0xe0) return Head{Kind::kNegative, 1, 0, static_cast<std::int8_t>(tag)};
+  switch (tag) {
+    case 0xc0:
+      return Head{};
+    case 0xc2:
+    case 0xc3:
+      return Head{Kind::kBoolean, 1, static_cast<std::uint64_t>(tag & 1)};
+    case 0xc4:
+      return length(Kind::kBinary, 1);
+    case 0xc5:
+      return length(Kind::kBinary, 2);
+    case 0xc6:
+      return length(Kind::kBinary, 4);
+    case 0xc7:
+    case 0xc8:
+    case 0xc9: {
+      auto head = length(Kind::kExtension, std::size_t{1} << (tag - 0xc7));
+      if (head) head->size += 1;
+      return head;
+    }
+    case 0xca:
+      if (!needs(4)) return std::nullopt;
+      return Head{Kind::kFloat, 5, 0, 0, std::bit_cast<float>(big_endian<std::uint32_t>(bytes, 1))};
+    case 0xcb:
+      if (!needs(8)) return std::nullopt;
+      return Head{Kind::kFloat, 9, 0, 0, std::bit_cast<double>(big_endian<std::uint64_t>(bytes, 1))};
+    case 0xcc:
+      return length(Kind::kUnsigned, 1);
+    case 0xcd:
+      return length(Kind::kUnsigned, 2);
+    case 0xce:
+      return length(Kind::kUnsigned, 4);
+    case 0xcf:
+      return length(Kind::kUnsigned, 8);
+    case 0xd0:
+      return integer(1);
+    case 0xd1:
+      return integer(2);
+    case 0xd2:
+      return integer(4);
+    case 0xd3:
+      return integer(8);
+    case 0xd4:
+    case 0xd5:
+    case 0xd6:
+    case 0xd7:
+    case 0xd8:
+      return Head{Kind::kExtension, 2, std::uint64_t{1} << (tag - 0xd4)};
+    case 0xd9:
+      return length(Kind::kText, 1);
+    case 0xda:
+      return length(Kind::kText, 2);
+    case 0xdb:
+      return length(Kind::kText, 4);
+    case 0xdc:
+      return length(Kind::kArray, 2);
+    case 0xdd:
+      return length(Kind::kArray, 4);
+    case 0xde:
+      return length(Kind::kMap, 2);
+    case 0xdf:
+      return length(Kind::kMap, 4);
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<std::size_t> size_of(BytesView bytes, int depth) {
+  using Kind = Head::Kind;
+  const auto head = read_head(bytes);
+  if (!head || depth > kDepthMax) return std::nullopt;
+  switch (head->kind) {
+    case Kind::kText:
+    case Kind::kBinary:
+    case Kind::kExtension:
+      if (head->unsigned_ > bytes.size() - std::min(bytes.size(), head->size)) return std::nullopt;
+      return head->size + head->unsigned_;
+    case Kind::kArray:
+    case Kind::kMap: {
+      std::size_t at = head->size;
+      const std::uint64_t children = head->kind == Kind::kMap ? 2 * head->unsigned_ : head->unsigned_;
+      if (children > bytes.size()) return std::nullopt;
+      for (std::uint64_t i = 0; i < children; ++i) {
+        const auto child = size_of(bytes.subspan(at), depth + 1);
+        if (!child) return std::nullopt;
+        at += *child;
+      }
+      return at;
+    }
+    default:
+      return head->size;
+  }
+}
+
+void put_tag(Bytes& out, unsigned tag) { out.push_back(static_cast<std::byte>(tag)); }
+
+void put_big_endian(Bytes& out, std::uint64_t value, std::size_t width) {
+  for (std::size_t i = width; i-- > 0;) out.push_back(static_cast<std::byte>(value >> (8 * i)));
+}
+
+void put_unsigned(Bytes& out, std::uint64_t value) {
+  if (value < 0x80) return put_tag(out, static_cast<unsigned>(value));
+  const std::size_t width = value <= 0xff ? 1 : value <= 0xffff ? 2 : value <= 0xffffffff ? 4 : 8;
+  put_tag(out, 0xcc + static_cast<unsigned>(std::countr_zero(width)));
+  put_big_endian(out, value, width);
+}
+
+void put_negative(Bytes& out, std::int64_t value) {
+  if (value >= -32) return put_tag(out, static_cast<std::uint8_t>(value));
+  const std::size_t width = value >= INT8_MIN ? 1 : value >= INT16_MIN ? 2 : value >= INT32_MIN ? 4 : 8;
+  put_tag(out, 0xd0 + static_cast<unsigned>(std::countr_zero(width)));
+  put_big_endian(out, static_cast<std::uint64_t>(value), width);
+}
+
+void put_float(Bytes& out, double value) {
+  if (value == 0) value = 0.0;
+  const auto narrow = static_cast<float>(value);
+  if (static_cast<double>(narrow) == value) {
+    put_tag(out, 0xca);
+    return put_big_endian(out, std::bit_cast<std::uint32_t>(narrow), 4);
+  }
+  put_tag(out, 0xcb);
+  put_big_endian(out, std::bit_cast<std::uint64_t>(value), 8);
+}
+
+/// `fix` is the tag of the form with the length in the tag, for lengths below `fix_max`; `tags` those of 1, 2, 4 bytes.
+void put_length(Bytes& out, std::uint64_t length, unsigned fix, std::uint64_t fix_max, const unsigned (&tags)[3]) {
+  if (length < fix_max) return put_tag(out, fix | static_cast<unsigned>(length));
+  const std::size_t form = length <= 0xff && tags[0] != 0 ? 0 : length <= 0xffff ? 1 : 2;
+  put_tag(out, tags[form]);
+  put_big_endian(out, length, std::size_t{1} << form);
+}
+
+/// Appends the canonical form of the value that starts `bytes`; its size in `bytes` goes to `used`.
+Status canonical(BytesView bytes, Bytes& out, std::size_t& used, int depth) {
+  using Kind = Head::Kind;
+  const auto head = read_head(bytes);
+  if (!head || depth > kDepthMax) return {Code::kInvalid, "a key that is no MessagePack value, or nested too deep"};
+  used = head->size;
+  switch (head->kind) {
+    case Kind::kNil:
+      put_tag(out, 0xc0);
+      return {};
+    case Kind::kBoolean:
+      put_tag(out, 0xc2 + static_cast<unsigned>(head->unsigned_));
+      return {};
+    case Kind::kUnsigned:
+      put_unsigned(out, head->unsigned_);
+      return {};
+    case Kind::kNegative:
+      put_negative(out, head->negative);
+      return {};
+    case Kind::kFloat:
+      if (std::isnan(head->real)) return {Code::kInvalid, "NaN cannot be a key"};
+      put_float(out, head->real);
+      return {};
+    case Kind::kText:
+    case Kind::kBinary: {
+      if (head->unsigned_ > bytes.size() - head->size) return {Code::kInvalid, "a key that is cut short"};
+      if (head->kind == Kind::kText) {
+        put_length(out, head->unsigned_, 0xa0, 32, {0xd9, 0xda, 0xdb});
+      } else {
+        put_length(out, head->unsigned_, 0, 0, {0xc4, 0xc5, 0xc6});
+      }
+      const BytesView content = bytes.subspan(head->size, head->unsigned_);
+      out.insert(out.end(), content.begin(), content.end());
+      used += content.size();
+      return {};
+    }
+    case Kind::kArray:
+      if (head->unsigned_ > bytes.size()) return {Code::kInvalid, "a key that is cut short"};
+      put_length(out, head->unsigned_, 0x90, 16, {0, 0xdc, 0xdd});
+      for (std::uint64_t i = 0; i < head->unsigned_; ++i) {
+        std::size_t child = 0;
+        if (Status status = canonical(bytes.subspan(used), out, child, depth + 1); !status.ok()) return status;
+        used += child;
+      }
+      return {};
+    case Kind::kMap:
+      return {Code::kInvalid, "a map cannot be a key"};
+    case Kind::kExtension:
+      return {Code::kInvalid, "a MessagePack extension cannot be a key"};
+  }
+  return {Code::kInvalid, "a key of an unknown kind"};
+}
+
+/// The child of `value` that `name` leads to (a map's string key, an array's index), or nothing.
+std::optional<BytesView> child(BytesView value, const std::string& name) {
+  using Kind = Head::Kind;
+  const auto head = read_head(value);
+  if (!head || (head->kind != Kind::kMap && head->kind != Kind::kArray)) return std::nullopt;
+  std::uint64_t wanted = 0;
+  if (head->kind == Kind::kArray) {
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), wanted);
+    if (error != std::errc() || end != name.data() + name.size() || (name.size() > 1 && name[0] == '0'))
+      return std::nullopt;
+  }
+  std::size_t at = head->size;
+  for (std::uint64_t i = 0; i < head->unsigned_; ++i) {
+    bool found = head->kind == Kind::kArray && i == wanted;
+    if (head->kind == Kind::kMap) {
+      const auto key_size = value_size(value.subspan(at));
+      if (!key_size) return std::nullopt;
+      const auto key = read_head(value.subspan(at));
+      found = key->kind == Kind::kText && as_text(value.subspan(at + key->size, key->unsigned_)) == name;
+      at += *key_size;
+    }
+    const auto size = value_size(value.subspan(at));
+    if (!size) return std::nullopt;
+    if (found) return value.subspan(at, *size);
+    at += *size;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::size_t> value_size(BytesView bytes) { return size_of(bytes, 0); }
+
+Status canonical_key(BytesView key, Bytes& out) {
+  std::size_t used = 0;
+  if (Status status = canonical(key, out, used, 0); !status.ok()) return status;
+  if (used != key.size()) return {Code::kInvalid, "a key of more than one MessagePack value"};
+  return {};
+}
+
+bool is_plainly_canonical(BytesView key) {
+  if (key.empty()) return false;
+  const auto tag = static_cast<std::uint8_t>(key[0]);
+  const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(key[i]); };
+  if (tag < 0x80 || tag >= 0xe0 || tag == 0xc0 || tag == 0xc2 || tag == 0xc3) return key.size() == 1;
+  if (tag >= 0xa0 && tag < 0xc0) return key.size() == 1 + (tag & 0x1fU);
+  switch (tag) {
+    case 0xcc:
+      return key.size() == 2 && at(1) >= 0x80;
+    case 0xcd:
+      return key.size() == 3 && at(1) != 0;
+    case 0xce:
+      return key.size() == 5 && (at(1) != 0 || at(2) != 0);
+    case 0xcf:
+      return key.size() == 9 && (at(1) != 0 || at(2) != 0 || at(3) != 0 || at(4) != 0);
+    case 0xd9:
+      return key.size() >= 2 && at(1) >= 32 && key.size() == 2U + at(1);
+    default:
+      return false;
+  }
+}
+
+Shard shard_by_hash(BytesView canonical, std::uint32_t shards) {
+  const XXH64_hash_t hash = XXH3_64bits(canonical.data(), canonical.size());
+  __extension__ using Wide = unsigned __int128;
+  return Shard(static_cast<std::uint32_t>((static_cast<Wide>(hash) * shards) >> 64));
+}
+
+Result<Shard> shard_by_modulo(BytesView canonical, std::uint32_t shards) {
+  const auto head = read_head(canonical);
+  if (head && head->kind == Head::Kind::kUnsigned) return Shard(static_cast<std::uint32_t>(head->unsigned_ % shards));
+  if (head && head->kind == Head::Kind::kNegative) {
+    const std::int64_t rest = head->negative % static_cast<std::int64_t>(shards);
+    return Shard(static_cast<std::uint32_t>(rest < 0 ? rest + shards : rest));
+  }
+  return {Code::kInvalid, "the stream is partitioned by modulo, but the key is no integer"};
+}
+
+KeyFields::KeyFields(const Stream& stream) : pointers_(stream.key), list_(stream.key_is_list) {
+  for (const std::string& pointer : stream.key) {
+    std::vector<std::string> path;
+    for (std::size_t at = 0; at < pointer.size();) {
+      const std::size_t end = std::min(pointer.find('/', at + 1), pointer.size());
+      std::string part;
+      for (std::size_t i = at + 1; i < end; ++i) {
+        if (pointer[i] == '~' && i + 1 < end) {
+          part += pointer[++i] == '0' ? '~' : '/';
+        } else {
+          part += pointer[i];
+        }
+      }
+      path.push_back(std::move(part));
+      at = end;
+    }
+    paths_.push_back(std::move(path));
+  }
+}
+
+Status KeyFields::extract(BytesView value, Bytes& out) const {
+  if (list_) put_length(out, paths_.size(), 0x90, 16, {0, 0xdc, 0xdd});
+  for (std::size_t i = 0; i < paths_.size(); ++i) {
+    BytesView field = value;
+    for (const std::string& part : paths_[i]) {
+      const auto found = child(field, part);
+      if (!found)
+        return {Code::kInvalid, fmt::format("the value has no field \"{}\", which is the stream's key", pointers_[i])};
+      field = *found;
+    }
+    out.insert(out.end(), field.begin(), field.end());
+  }
+  return {};
+}
+
+}  // namespace weir::wire

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+
+#include "sdk/base/bytes.h"
+#include "sdk/base/ids.h"
+#include "sdk/base/result.h"
+#include "sdk/topology/topology.h"
+
+namespace weir::wire {
+
+/// Brings one MessagePack value to its shortest form: numbers and lengths in the fewest bytes, an integral float stays
+/// a float, -0.0 becomes 0.0. Appends to `out`. Errors: kInvalid for NaN, maps, extension types and what is not exactly
+/// one MessagePack value.
+Status canonical_key(BytesView key, Bytes& out);
+
+/// True if `key` is canonical already, judged by its first bytes only; false may just mean "look closer".
+bool is_plainly_canonical(BytesView key);
+
+/// shard = high 64 bits of (XXH3-64(key, seed 0) x shards). `key` must be canonical.
+Shard shard_by_hash(BytesView canonical, std::uint32_t shards);
+
+/// The mathematical remainder: -1 of 32 shards is 31. Errors: kInvalid where the key is no integer.
+Result<Shard> shard_by_modulo(BytesView canonical, std::uint32_t shards);
+
+/// Replaces a record's key by the field or fields of its value that a stream names. Built once a stream; [one thread]
+class KeyFields {
+ public:
+  explicit KeyFields(const Stream& stream);
+  [[nodiscard]] bool empty() const { return paths_.empty(); }
+  /// Appends the key (MessagePack, not yet canonical) to `out`. Errors: kInvalid, naming the missing field.
+  Status extract(BytesView value, Bytes& out) const;
+
+ private:
+  std::vector<std::vector<std::string>> paths_;
+  std::vector<std::string> pointers_;
+  bool list_ = false;
+};
+
+/// One MessagePack value's end, or nothing where the bytes are malformed or nested deeper than 32.
+std::optional<std::size_t> value_size(BytesView bytes);
+
+}  // namespace weir::wire

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/wire/messages.h"
+
+#include <bit>
+
+#include "sdk/wire/map.h"
+
+namespace weir::wire {
+namespace {
+
+template <typename T>
+Result<T> finish(const ByteReader& reader, T value, const char* what) {
+  if (!reader.ok() || !reader.at_end())
+    return {Code::kInvalid, std::string(what) + " that is cut short or has bytes left over"};
+  return value;
+}
+
+void put_buckets(ByteWriter& writer, const std::vector<std::uint64_t>& buckets) {
+  writer.put(static_cast<std::uint32_t>(buckets.size()));
+  for (const std::uint64_t count : buckets) writer.put(count);
+}
+
+std::vector<std::uint64_t> get_buckets(ByteReader& reader) {
+  std::vector<std::uint64_t> buckets(reader.count(sizeof(std::uint64_t)));
+  for (std::uint64_t& count : buckets) count = reader.get<std::uint64_t>();
+  return buckets;
+}
+
+void put_double(ByteWriter& writer, double number) { writer.put(std::bit_cast<std::uint64_t>(number)); }
+double get_double(ByteReader& reader) { return std::bit_cast<double>(reader.get<std::uint64_t>()); }
+
+}  // namespace
+
+Bytes message(const MessageHeader& header, BytesView body) {
+  Bytes bytes(sizeof(header) + body.size());
+  std::memcpy(bytes.data(), &header, sizeof(header));
+  if (!body.empty()) std::memcpy(bytes.data() + sizeof(header), body.data(), body.size());
+  return bytes;
+}
+
+std::optional<MessageHeader> decode_header(BytesView message) {
+  if (message.size() < sizeof(MessageHeader)) return std::nullopt;
+  MessageHeader header;
+  std::memcpy(&header, message.data(), sizeof(header));
+  return header;
+}
+
+Bytes encode_leases(const std::vector<Lease>& leases) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(static_cast<std::uint32_t>(leases.size()));
+  for (const Lease& lease : leases) {
+    writer.put(lease.kind);
+    writer.put(lease.shard);
+    writer.put(lease.epoch);
+    writer.put(static_cast<std::uint8_t>(lease.state_follows));
+    writer.put(lease.watermark);
+    writer.text(lease.split);
+    writer.blob(lease.position);
+  }
+  return bytes;
+}
+
+Result<std::vector<Lease>> decode_leases(BytesView body) {
+  ByteReader reader(body);
+  std::vector<Lease> leases(reader.count(26));
+  for (Lease& lease : leases) {
+    lease.kind = reader.get<LeaseKind>();
+    lease.shard = reader.get<std::uint32_t>();
+    lease.epoch = reader.get<std::uint32_t>();
+    lease.state_follows = reader.get<std::uint8_t>() != 0;
+    lease.watermark = reader.get<Timestamp>();
+    lease.split = reader.text();
+    lease.position = reader.blob();
+    if (lease.kind > LeaseKind::kRanges) return {Code::kInvalid, "a lease of an unknown kind"};
+  }
+  return finish(reader, std::move(leases), "leases");
+}
+
+Bytes encode_state(const StatePart& part) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(part.stage);
+  writer.put(part.shard);
+  writer.put(static_cast<std::uint8_t>(part.last));
+  writer.blob(part.changes);
+  return bytes;
+}
+
+Result<StatePart> decode_state(BytesView body) {
+  ByteReader reader(body);
+  StatePart part;
+  part.stage = reader.get<std::uint32_t>();
+  part.shard = reader.get<std::uint32_t>();
+  part.last = reader.get<std::uint8_t>() != 0;
+  part.changes = reader.blob();
+  return finish(reader, part, "a part of state");
+}
+
+Bytes encode_totals(const Totals& totals) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(totals.first);
+  writer.put(totals.second);
+  return bytes;
+}
+
+Result<Totals> decode_totals(BytesView body) {
+  ByteReader reader(body);
+  Totals totals;
+  totals.first = reader.get<std::uint64_t>();
+  totals.second = reader.get<std::uint64_t>();
+  return finish(reader, totals, "totals");
+}
+
+Bytes encode_measured(const Measured& measured) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(std::bit_cast<std::uint32_t>(measured.busy_ratio));
+  writer.put(std::bit_cast<std::uint32_t>(measured.blocked_ratio));
+  writer.put(measured.state_bytes);
+  put_buckets(writer, measured.process_buckets);
+  put_double(writer, measured.process_seconds);
+  put_buckets(writer, measured.end_to_end_buckets);
+  put_double(writer, measured.end_to_end_seconds);
+  return bytes;
+}
+
+Result<Measured> decode_measured(BytesView body) {
+  ByteReader reader(body);
+  Measured measured;
+  measured.busy_ratio = std::bit_cast<float>(reader.get<std::uint32_t>());
+  measured.blocked_ratio = std::bit_cast<float>(reader.get<std::uint32_t>());
+  measured.state_bytes = reader.get<std::uint64_t>();
+  measured.process_buckets = get_buckets(reader);
+  measured.process_seconds = get_double(reader);
+  measured.end_to_end_buckets = get_buckets(reader);
+  measured.end_to_end_seconds = get_double(reader);
+  return finish(reader, std::move(measured), "measurements");
+}
+
+Bytes encode_shards(const std::vector<std::uint32_t>& shards) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(static_cast<std::uint32_t>(shards.size()));
+  for (const std::uint32_t shard : shards) writer.put(shard);
+  return bytes;
+}
+
+Result<std::vector<std::uint32_t>> decode_shards(BytesView body) {
+  ByteReader reader(body);
+  std::vector<std::uint32_t> shards(reader.count(sizeof(std::uint32_t)));
+  for (std::uint32_t& shard : shards) shard = reader.get<std::uint32_t>();
+  return finish(reader, std::move(shards), "shards");
+}
+
+Bytes encode_sentence(std::string_view sentence) {
+  Bytes bytes;
+  ByteWriter(bytes).text(sentence);
+  return bytes;
+}
+
+Result<std::string> decode_sentence(BytesView body) {
+  ByteReader reader(body);
+  std::string sentence = reader.text();
+  return finish(reader, std::move(sentence), "a sentence");
+}
+
+Result<DeliveryView> decode_delivery(BytesView body) {
+  ByteReader reader(body);
+  DeliveryView delivery;
+  delivery.batches.resize(reader.count(sizeof(DeliveryHeader)));
+  for (DeliveryHeader& batch : delivery.batches) {
+    const BytesView bytes = reader.raw(sizeof(DeliveryHeader));
+    if (bytes.size() == sizeof(DeliveryHeader)) std::memcpy(&batch, bytes.data(), sizeof(batch));
+  }
+  delivery.records.reserve(delivery.batches.size());
+  for (const DeliveryHeader& batch : delivery.batches) delivery.records.push_back(reader.raw(batch.bytes));
+  return finish(reader, std::move(delivery), "a delivery");
+}
+
+Bytes encode(const WorkerHello& hello) {
+  MapWriter map("worker_hello");
+  map.put("stage", hello.stage);
+  map.put("worker", hello.worker);
+  map.put("pid", hello.pid);
+  map.put("host", hello.host);
+  map.put("inbox", hello.inbox);
+  map.put("wire_version", hello.wire_version);
+  return std::move(map).finish();
+}
+
+Bytes encode(const WorkerWelcome& welcome) {
+  MapWriter map("worker_welcome");
+  map.put("incarnation", welcome.incarnation.value());
+  map.put("worker", welcome.worker);
+  map.put("commits", welcome.commits);
+  map.put("topology", welcome.topology);
+  map.put("beat_us", welcome.beat.count());
+  map.put("silence_us", welcome.silence.count());
+  return std::move(map).finish();
+}
+
+Bytes encode_refusal(std::string_view sentence) {
+  MapWriter map("refused");
+  map.put("error", std::string(sentence));
+  return std::move(map).finish();
+}
+
+Result<WorkerHello> decode_worker_hello(BytesView message) {
+  auto map = MapReader::parse(message);
+  if (!map.ok()) return map.error();
+  WorkerHello hello;
+  hello.stage = map->text("stage");
+  hello.worker = map->integer("worker", -1);
+  hello.pid = map->integer("pid", 0);
+  hello.host = map->text("host");
+  hello.inbox = map->text("inbox");
+  hello.wire_version = map->integer("wire_version", 0);
+  if (map->op() != "worker_hello" || hello.stage.empty() || hello.inbox.empty()) {
+    return {Code::kInvalid, "a worker's hello without stage or inbox"};
+  }
+  return hello;
+}
+
+Result<WorkerWelcome> decode_worker_welcome(BytesView message) {
+  auto map = MapReader::parse(message);
+  if (!map.ok()) return map.error();
+  if (map->op() == "refused") return {Code::kRefused, map->text("error")};
+  WorkerWelcome welcome;
+  welcome.incarnation = Incarnation(static_cast<std::uint64_t>(map->integer("incarnation", 0)));
+  welcome.worker = static_cast<std::uint32_t>(map->integer("worker", 0));
+  welcome.commits = map->text("commits");
+  welcome.topology = map->text("topology");
+  welcome.beat = std::chrono::microseconds(map->integer("beat_us", 0));
+  welcome.silence = std::chrono::microseconds(map->integer("silence_us", 0));
+  if (map->op() != "worker_welcome" || welcome.commits.empty() || welcome.incarnation.value() == 0) {
+    return {Code::kInvalid, "a welcome that lacks fields"};
+  }
+  return welcome;
+}
+
+}  // namespace weir::wire

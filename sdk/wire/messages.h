@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sdk/base/bytes.h"
+#include "sdk/base/ids.h"
+#include "sdk/base/result.h"
+#include "sdk/wire/commit.h"
+#include "sdk/wire/frame.h"
+
+namespace weir::wire {
+
+/// Goes up with every change of a message's layout; peers of another version are refused at hello.
+inline constexpr std::uint16_t kWireVersion = 1;
+
+/// Messages between the broker and a worker, one ZeroMQ frame each (WIRE.md). Numbers are never reused.
+enum class MessageType : std::uint16_t {
+  // worker to broker
+  kReady = 1,     ///< the first message: both sockets are connected
+  kCommit = 2,    ///< a transaction (commit.h)
+  kCredit = 3,    ///< how much the worker can take, as running totals
+  kReleased = 4,  ///< a lease that was asked back has been let go
+  kBeat = 5,      ///< numbered heartbeat with measurements
+  kPulse = 6,     ///< unnumbered sign of life while a record takes long
+  kDrained = 7,   ///< after kDrain: everything begun is committed
+  kFailed = 8,    ///< the worker gives up, with a sentence
+  // broker to worker
+  kGrant = 33,      ///< leases given
+  kState = 34,      ///< state of a granted shard
+  kDeliver = 35,    ///< records
+  kCommitted = 36,  ///< how far the worker's transactions are accepted and settled
+  kPublish = 37,    ///< how much the worker may publish, as a running total
+  kRevoke = 38,     ///< a lease is asked back
+  kFinish = 39,     ///< the input of a shard has ended and is consumed: call finish
+  kDrain = 40,      ///< stop reading, commit or drop what is open, say kDrained
+  kStop = 41,       ///< exit
+  kFenced = 42,     ///< the incarnation has lost its rights: exit, nothing more is accepted
+  kBeatDown = 43,   ///< numbered heartbeat
+};
+
+/// Starts every message. `number` counts the sender's messages to this peer from 1; a beat repeats the last number sent
+/// (it takes none itself), so that a lost last message is noticed too; a pulse has 0.
+struct MessageHeader {
+  MessageType type{};
+  std::uint16_t version = kWireVersion;
+  std::uint32_t reserved = 0;
+  Incarnation::number_type incarnation = 0;
+  std::uint64_t number = 0;
+};
+static_assert(sizeof(MessageHeader) == 24);
+
+/// What a lease is the right to.
+enum class LeaseKind : std::uint8_t {
+  kShard = 0,      ///< consume a whole shard of every input, and own its state
+  kSplit = 1,      ///< read one split of a source
+  kEnumerate = 2,  ///< name a source's splits
+  kRanges = 3,     ///< take offset ranges as they are delivered (unkeyed input); `shard` is 0
+};
+
+struct Lease {
+  LeaseKind kind = LeaseKind::kShard;
+  std::uint32_t shard = 0;  ///< or split
+  std::uint32_t epoch = 0;
+  /// The shard's state follows in kState messages; deliveries come behind the last of them.
+  bool state_follows = false;
+  Timestamp watermark = INT64_MIN;  ///< how far on_watermark of this shard (the read of this split) had come
+  std::string split;                ///< the split's id
+  BytesView position;               ///< the split's position
+};
+
+/// A part of a granted shard's state: changes (all puts) of one hosted stage. Parts come in the order of their age, so
+/// a later one overrides.
+struct StatePart {
+  std::uint32_t stage = 0;
+  std::uint32_t shard = 0;
+  bool last = false;  ///< nothing follows for this shard, of any stage
+  BytesView changes;
+};
+
+/// Measurements that a beat carries; ratios are of the time since the last beat.
+struct Measured {
+  float busy_ratio = 0;
+  float blocked_ratio = 0;
+  std::uint64_t state_bytes = 0;
+  /// Sampled seconds per record: counts by bucket, see kProcessBucketsUs, since the last beat; the last bucket is open.
+  std::vector<std::uint64_t> process_buckets;
+  double process_seconds = 0;
+  /// End to end at a sink, by the same buckets.
+  std::vector<std::uint64_t> end_to_end_buckets;
+  double end_to_end_seconds = 0;
+};
+/// Upper bounds of the histogram buckets, in microseconds.
+inline constexpr std::uint64_t kBucketsUs[] = {1,      2,      5,       10,      20,      50,       100,     200,
+                                               500,    1000,   2000,    5000,    10000,   20000,    50000,   100000,
+                                               200000, 500000, 1000000, 2000000, 5000000, 10000000, 60000000};
+inline constexpr std::size_t kBucketCount = std::size(kBucketsUs) + 1;
+
+/// Encoders: each returns a whole message with its header; decoders take the body behind the header and borrow it.
+Bytes message(const MessageHeader& header, BytesView body = {});
+std::optional<MessageHeader> decode_header(BytesView message);
+inline BytesView body_of(BytesView message) { return message.subspan(sizeof(MessageHeader)); }
+
+Bytes encode_leases(const std::vector<Lease>& leases);  ///< kGrant, kRevoke, kReleased
+Result<std::vector<Lease>> decode_leases(BytesView body);
+
+Bytes encode_state(const StatePart& part);
+Result<StatePart> decode_state(BytesView body);
+
+/// Two running totals: kCredit (bytes, records), kCommitted (accepted, settled: transaction numbers), kPublish (bytes,
+/// 0).
+struct Totals {
+  std::uint64_t first = 0;
+  std::uint64_t second = 0;
+};
+Bytes encode_totals(const Totals& totals);
+Result<Totals> decode_totals(BytesView body);
+
+Bytes encode_measured(const Measured& measured);  ///< kBeat
+Result<Measured> decode_measured(BytesView body);
+
+/// kFinish: shards; kFailed, kFenced: a sentence.
+Bytes encode_shards(const std::vector<std::uint32_t>& shards);
+Result<std::vector<std::uint32_t>> decode_shards(BytesView body);
+Bytes encode_sentence(std::string_view sentence);
+Result<std::string> decode_sentence(BytesView body);
+
+/// A delivery: u32 count, that many DeliveryHeader, then the batches' bytes in the same order.
+struct DeliveryView {
+  std::vector<DeliveryHeader> batches;
+  std::vector<BytesView> records;
+};
+Result<DeliveryView> decode_delivery(BytesView body);
+
+/// Said by a worker to the broker's ROUTER; one MessagePack map, as everything on that socket (WIRE.md).
+struct WorkerHello {
+  std::string stage;
+  std::int64_t worker = -1;  ///< its number in the stage, or -1: any free one
+  std::int64_t pid = 0;
+  std::string host;
+  std::string inbox;  ///< endpoint of its bound PULL socket
+  std::int64_t wire_version = kWireVersion;
+};
+struct WorkerWelcome {
+  Incarnation incarnation;
+  std::uint32_t worker = 0;
+  std::string commits;                   ///< endpoint of the broker's PULL socket
+  std::string topology;                  ///< as encode_resolved gives it
+  std::chrono::microseconds beat{0};     ///< how often to send kBeat
+  std::chrono::microseconds silence{0};  ///< after so long without a word the other side counts as dead
+};
+Bytes encode(const WorkerHello& hello);
+Bytes encode(const WorkerWelcome& welcome);
+/// {"op": "refused", "error": sentence}
+Bytes encode_refusal(std::string_view sentence);
+Result<WorkerHello> decode_worker_hello(BytesView message);
+/// Errors: kRefused with the broker's sentence.
+Result<WorkerWelcome> decode_worker_welcome(BytesView message);
+
+}  // namespace weir::wire
