@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/core/core.h"
+
+#include <algorithm>
+
+namespace weir::core {
+
+Core::Core(const Topology& topology, CoreOptions options, Outside& outside)
+    : topology_(topology),
+      options_(std::move(options)),
+      outside_(outside),
+      ledger_(topology),
+      hot_from_(topology.streams.size()),
+      stream_probes_(topology.streams.size()),
+      restarts_(topology.stages.size()),
+      stage_failed_(topology.stages.size()) {
+  for (const Stream& stream : topology.streams) key_fields_.emplace_back(stream);
+}
+
+void Core::start(Reign reign, Monotonic now) {
+  reign_ = reign;
+  now_ = now;
+  serving_since_ = now;
+  settled_ = written_ = ledger_.next_sequence();
+  for (const UnitState& unit : ledger_.units()) {
+    UnitLeases leases;
+    leases.lanes.resize(unit.lanes.size());
+    leases.scan.assign(unit.inputs().size(), UINT64_MAX);
+    for (std::size_t lane = 0; lane < unit.lanes.size(); ++lane) {
+      for (const Cursor& cursor : unit.lanes[lane].cursors) {
+        LaneLease::Flow flow;
+        flow.delivered_to = cursor.offset;
+        leases.lanes[lane].flows.push_back(std::move(flow));
+        leases.scan[cursor.input] = std::min(leases.scan[cursor.input], cursor.frame);
+      }
+    }
+    leases_.push_back(std::move(leases));
+  }
+  for (std::size_t stream = 0; stream < hot_from_.size(); ++stream) {
+    hot_from_[stream] = ledger_.stream(static_cast<std::uint32_t>(stream)).first_frame();
+  }
+  if (!ledger_.opened()) append({EntryType::kTopology}, as_bytes(topology_.name), Durability::kFsync);
+}
+
+Sequence Core::append(EntryHeader header, BytesView body, Durability durability) {
+  Bytes payload = encode_header(header);
+  ByteWriter(payload).raw(body);
+  return append(Buffer::of(std::move(payload)), durability);
+}
+
+Sequence Core::append(Buffer payload, Durability durability) {
+  const Sequence sequence = ledger_.next_sequence();
+  const Status applied = ledger_.apply(sequence, payload, Place{}, true);
+  WEIR_CHECK(applied.ok(), applied.ok() ? "" : applied.error().message);
+  bytes_since_checkpoint_ += payload.bytes.size();
+  outside_.append(sequence, false, durability, std::move(payload));
+  return sequence;
+}
+
+void Core::on_written(Sequence sequence, std::uint64_t segment, std::uint32_t offset) {
+  written_ = sequence.plus(1);
+  segment_now_ = segment;
+  ledger_.placed(sequence, segment, offset);
+  if (!pending_checkpoint_) return;
+  PendingCheckpoint& pending = *pending_checkpoint_;
+  while (pending.fixed < pending.fixups.size() && pending.fixups[pending.fixed].sequence == sequence) {
+    Ledger::fix(pending.job.bytes, pending.fixups[pending.fixed++].at, segment, offset);
+  }
+}
+
+void Core::on_settled(Sequence sequence, Monotonic now) {
+  now_ = now;
+  settled_ = sequence;
+  for (auto& [incarnation, worker] : workers_) settle(worker);
+  for (auto& [client, session] : sessions_) settle(client, session);
+}
+
+void Core::on_frame(std::uint32_t stream, std::uint64_t frame, Bytes bytes) {
+  --loads_;
+  StreamState& state = ledger_.stream(stream);
+  if (!state.holds(frame)) return;
+  FrameSlot& slot = state.slot(frame);
+  slot.loading = false;
+  if (slot.bytes) return;
+  hot_bytes_ += bytes.size();
+  slot.bytes = Buffer::of(std::move(bytes));
+  hot_from_[stream] = std::min(hot_from_[stream], frame);
+}
+
+void Core::on_client(const Client& client, BytesView message, Monotonic now) {
+  now_ = now;
+  const auto map = wire::MapReader::parse(message);
+  if (!map.ok()) return refuse(client, map.error().message);
+  const std::string op = map->op();
+  if (op == "worker_hello") {
+    const auto said = wire::decode_worker_hello(message);
+    return said.ok() ? hello(client, *said, now) : refuse(client, said.error().message);
+  }
+  if (op == "open") return open_session(client, *map, now);
+  if (op == "publish") return publish(client, *map, now);
+  if (op == "end") return end_stream(client, *map);
+  if (op == "tail") return tail(client, *map, now);
+  if (op == "ping") {
+    const auto session = sessions_.find(client);
+    if (session == sessions_.end()) return refuse(client, "this session is not open; say open first");
+    session->second.heard = now;
+    return outside_.reply(client, wire::MapWriter("pong").finish());
+  }
+  if (op == "status") {
+    wire::MapWriter answer("status");
+    answer.put("json", status_text());
+    return outside_.reply(client, std::move(answer).finish());
+  }
+  refuse(client,
+         "\"" + op + "\" is no operation of this broker (open, publish, end, tail, ping, status, dead_letters)");
+}
+
+void Core::on_message(Buffer message, Monotonic now) {
+  now_ = now;
+  const auto header = wire::decode_header(message.bytes);
+  if (!header) return;
+  Worker* worker = find_worker(Incarnation(header->incarnation));
+  if (worker == nullptr) return;  // of a dead or fenced incarnation: stale
+  if (header->version != wire::kWireVersion)
+    return fence(worker->incarnation, "it speaks another version of the protocol");
+  worker->heard = now;
+  if (header->type == wire::MessageType::kPulse) return;
+  const BytesView body = wire::body_of(message.bytes);
+  if (header->type == wire::MessageType::kBeat) {
+    if (header->number != worker->received) return fence(worker->incarnation, "a message from it was lost");
+    const auto measured = wire::decode_measured(body);
+    if (!measured.ok()) return fence(worker->incarnation, measured.error().message);
+    StageProbe& probe = stage_probes_[{ledger_.units()[worker->unit].stage(), worker->index}];
+    probe.busy_ratio = measured->busy_ratio;
+    probe.blocked_ratio = measured->blocked_ratio;
+    probe.state_bytes = measured->state_bytes;
+    const auto add = [](std::vector<std::uint64_t>& to, const std::vector<std::uint64_t>& from) {
+      to.resize(wire::kBucketCount);
+      for (std::size_t i = 0; i < std::min(to.size(), from.size()); ++i) to[i] += from[i];
+    };
+    add(probe.process_buckets, measured->process_buckets);
+    probe.process_seconds += measured->process_seconds;
+    add(probe.end_to_end_buckets, measured->end_to_end_buckets);
+    probe.end_to_end_seconds += measured->end_to_end_seconds;
+    return;
+  }
+  if (header->number <= worker->received) return;  // a duplicate on the way
+  if (header->number != worker->received + 1) return fence(worker->incarnation, "a message from it was lost");
+  worker->received = header->number;
+  switch (header->type) {
+    case wire::MessageType::kReady:
+      worker->state = Worker::State::kReady;
+      leases_[worker->unit].dirty = true;
+      return;
+    case wire::MessageType::kCommit:
+      return on_commit(*worker, message, now);
+    case wire::MessageType::kCredit: {
+      const auto totals = wire::decode_totals(body);
+      if (!totals.ok() || totals->first < worker->credit.first || totals->second < worker->credit.second) {
+        return fence(worker->incarnation, "its credit went back");
+      }
+      if (worker->capacity.first == 0) worker->capacity = *totals;
+      worker->credit = *totals;
+      return;
+    }
+    case wire::MessageType::kReleased: {
+      const auto leases = wire::decode_leases(body);
+      if (!leases.ok()) return fence(worker->incarnation, leases.error().message);
+      for (const wire::Lease& lease : *leases) {
+        auto& lanes = leases_[worker->unit].lanes;
+        if (lease.shard >= lanes.size() || lanes[lease.shard].holder != worker->incarnation) continue;
+        release_lane(worker->unit, lease.shard);
+      }
+      return;
+    }
+    case wire::MessageType::kDrained:
+      worker->state = Worker::State::kDrained;
+      return;
+    case wire::MessageType::kFailed: {
+      const auto sentence = wire::decode_sentence(body);
+      const std::uint32_t stage = ledger_.units()[worker->unit].stage();
+      stage_failed_[stage] = true;
+      failed_ = true;
+      outside_.notify({Notice::Kind::kStageFailed, stage, worker->index, worker->pid,
+                       sentence.ok() ? *sentence : std::string("it gave no reason")});
+      return;
+    }
+    default:
+      return fence(worker->incarnation, "it sent a message that no worker sends");
+  }
+}
+
+void Core::on_died(std::uint32_t stage, std::uint32_t index, std::int64_t pid, Monotonic now) {
+  now_ = now;
+  ++restarts_[stage];
+  for (auto& [incarnation, worker] : workers_) {
+    if (ledger_.units()[worker.unit].stage() != stage || worker.index != index || worker.pid != pid) continue;
+    return forget(incarnation);
+  }
+}
+
+void Core::drain(Monotonic now) {
+  now_ = now;
+  draining_ = true;
+  for (auto& [incarnation, worker] : workers_) {
+    if (worker.state == Worker::State::kStopping) continue;
+    if (worker.state == Worker::State::kConnecting) {
+      worker.state = Worker::State::kDrained;
+      continue;
+    }
+    worker.state = Worker::State::kDraining;
+    send(worker, wire::MessageType::kDrain, {});
+  }
+}
+
+void Core::stop() {
+  stopping_ = true;
+  for (auto& [incarnation, worker] : workers_) {
+    if (worker.state == Worker::State::kConnecting || worker.state == Worker::State::kStopping) continue;
+    worker.state = Worker::State::kStopping;
+    send(worker, wire::MessageType::kStop, {});
+  }
+}
+
+void Core::pump(Monotonic now) {
+  now_ = now;
+  for (std::uint32_t unit = 0; unit < leases_.size(); ++unit) {
+    UnitLeases& leases = leases_[unit];
+    if (leases.stopped) continue;
+    if (ledger_.units()[unit].finished && settled_ == ledger_.next_sequence()) {
+      leases.stopped = true;
+      for (Worker* worker : workers_of(unit, false)) {
+        if (worker->state == Worker::State::kConnecting) continue;
+        worker->state = Worker::State::kStopping;
+        send(*worker, wire::MessageType::kStop, {});
+      }
+      outside_.notify({Notice::Kind::kStageFinished, ledger_.units()[unit].stage(), 0, 0, ""});
+      continue;
+    }
+    if (draining_ || stopping_) continue;
+    if (leases.dirty) lease(unit, now);
+    deliver(unit, now);
+    send_finishes(unit);
+    send_publish_credit(unit);
+  }
+  for (auto& [incarnation, worker] : workers_) {
+    if (worker.told.first == worker.transactions && worker.told.second == worker.settled) continue;
+    worker.told = {worker.transactions, worker.settled};
+    send(worker, wire::MessageType::kCommitted, wire::encode_totals(worker.told));
+  }
+  drop_passed_bytes();
+  finish_checkpoint();
+  if (!finished_told_ && ledger_.finished() && settled_ == ledger_.next_sequence()) {
+    finished_told_ = true;
+    outside_.notify({Notice::Kind::kFinished, 0, 0, 0, ""});
+  }
+  if (draining_ && !drained_told_ && settled_ == ledger_.next_sequence()) {
+    const bool waiting = std::any_of(workers_.begin(), workers_.end(),
+                                     [](const auto& entry) { return entry.second.state == Worker::State::kDraining; });
+    if (!waiting) {
+      drained_told_ = true;
+      outside_.notify({Notice::Kind::kDrained, 0, 0, 0, ""});
+    }
+  }
+}
+
+void Core::tick(Monotonic now) {
+  // After a jump of time everyone gets a fresh start: what waits in the sockets is read before anybody counts as
+  // silent.
+  if (now - ticked_ > options_.silence / 2) {
+    for (auto& [incarnation, worker] : workers_) worker.heard = now;
+    for (auto& [client, session] : sessions_) session.heard = now;
+  }
+  ticked_ = now;
+  now_ = now;
+  std::vector<Incarnation> silent;
+  for (auto& [incarnation, worker] : workers_) {
+    if (now - worker.heard > options_.silence) silent.push_back(incarnation);
+    if (worker.state != Worker::State::kConnecting && now - worker.beat_sent >= options_.beat) {
+      worker.beat_sent = now;
+      outside_.send(incarnation, wire::message({wire::MessageType::kBeatDown, wire::kWireVersion, 0,
+                                                incarnation.value(), worker.sent}));
+    }
+  }
+  for (const Incarnation incarnation : silent) fence(incarnation, "it was silent for too long");
+  std::erase_if(sessions_, [&](const auto& entry) { return now - entry.second.heard > 6 * options_.silence; });
+  std::erase_if(taps_, [&](const auto& entry) { return now - entry.second.asked > std::chrono::seconds(2); });
+  for (std::uint32_t unit = 0; unit < leases_.size(); ++unit) {
+    leases_[unit].dirty = true;
+    if (!draining_ && !stopping_ && !leases_[unit].stopped) send_watermarks(unit);
+  }
+  drop_passed_bytes();
+  raise_cursor_frames();
+  ledger_.release();
+  consider_compaction();
+  if (bytes_since_checkpoint_ >= topology_.broker.segment_bytes / 2) checkpoint();
+  pump(now);
+}
+
+void Core::checkpoint() {
+  if (pending_checkpoint_ || checkpoint_writing_) return;
+  drop_passed_bytes();
+  raise_cursor_frames();
+  ledger_.release();
+  bytes_since_checkpoint_ = 0;
+  PendingCheckpoint pending;
+  pending.job.through = ledger_.next_sequence();
+  pending.job.bytes = ledger_.encode_checkpoint(pending.fixups);
+  std::vector<std::uint64_t> files;
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    if (const auto& newest = ledger_.changelog(stage).newest()) files.push_back(newest->file);
+  }
+  pending.job.files_needed = files;
+  pending.job.files_needed.insert(pending.job.files_needed.end(), files_of_last_checkpoint_.begin(),
+                                  files_of_last_checkpoint_.end());
+  pending.job.files_known = ++checkpoints_taken_ > 1;
+  files_of_last_checkpoint_ = std::move(files);
+  pending_checkpoint_ = std::move(pending);
+}
+
+void Core::finish_checkpoint() {
+  if (!pending_checkpoint_ || settled_ < pending_checkpoint_->job.through) return;
+  PendingCheckpoint& pending = *pending_checkpoint_;
+  if (pending.fixed < pending.fixups.size()) return;
+  // The segment that is being written holds what comes behind the checkpoint.
+  pending.job.segment_needed_min = ledger_.segment_needed_min(segment_now_);
+  checkpoint_writing_ = true;
+  outside_.write_checkpoint(std::move(pending.job));
+  pending_checkpoint_.reset();
+}
+
+void Core::on_checkpoint(const CheckpointJob&, BytesView payload) {
+  checkpoint_writing_ = false;
+  const Sequence sequence = ledger_.next_sequence();
+  ledger_.apply_checkpoint();
+  outside_.append(sequence, true, Durability::kNone, Buffer::of(Bytes(payload.begin(), payload.end())));
+}
+
+void Core::consider_compaction() {
+  if (compacting_) return;
+  constexpr std::uint64_t kTailBytesMin = 4 << 20;
+  constexpr std::size_t kTailCountMax = 100'000;
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    const Changelog& changelog = ledger_.changelog(stage);
+    if (changelog.tail().empty() || changelog.tail().front().sequence >= settled_) continue;
+    const Place& oldest = changelog.tail().front().place;
+    const std::uint64_t before = changelog.newest() ? changelog.newest()->bytes : 0;
+    const bool long_tail =
+        changelog.tail_bytes() >= std::max(kTailBytesMin, before / 2) || changelog.tail().size() > kTailCountMax;
+    // A small state that changes often must not hold on to segments.
+    const bool old_tail = oldest.written() && segment_now_ > oldest.segment && before < topology_.broker.segment_bytes;
+    if (!long_tail && !old_tail) continue;
+    CompactJob job;
+    job.stage = stage;
+    job.file_before = changelog.newest() ? changelog.newest()->file : 0;
+    for (const ChangesPlace& changes : changelog.tail()) {
+      if (changes.sequence < settled_ && changes.place.written()) job.tail.push_back(changes);
+    }
+    if (job.tail.empty()) continue;
+    job.result.file = ledger_.next_file();
+    job.result.through = job.tail.back().sequence.value() + 1;
+    compacting_ = true;
+    return outside_.compact(std::move(job));
+  }
+}
+
+void Core::on_compacted(const CompactJob& job) {
+  compacting_ = false;
+  if (job.result.file == 0) return;  // it failed and says so elsewhere; the tail is kept
+  append({EntryType::kSnapshot, {}, job.stage, 0}, encode(job.result), Durability::kNone);
+}
+
+}  // namespace weir::core

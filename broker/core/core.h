@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "broker/core/ledger.h"
+#include "broker/core/outside.h"
+#include "broker/core/worker.h"
+#include "sdk/wire/key.h"
+#include "sdk/wire/map.h"
+#include "sdk/wire/messages.h"
+
+namespace weir::core {
+
+struct CoreOptions {
+  std::chrono::microseconds beat{500'000};
+  std::chrono::microseconds silence{10'000'000};  ///< a worker that said nothing for so long is fenced
+  std::chrono::microseconds settle_in{500'000};  ///< how long a start waits for all workers before leases move to fewer
+  std::string commits_endpoint;                  ///< told to workers
+  std::string topology_text;                     ///< told to workers: encode_resolved
+};
+
+/// What happened to one stage on one worker since the broker started. Rendered elsewhere.
+struct StageProbe {
+  std::uint64_t records_in = 0;
+  std::uint64_t records_out = 0;
+  std::uint64_t dead_letters = 0;
+  std::uint64_t late = 0;
+  std::map<std::string, std::uint64_t> errors;
+  double busy_ratio = 0;
+  double blocked_ratio = 0;
+  std::uint64_t state_bytes = 0;
+  std::vector<std::uint64_t> process_buckets;
+  double process_seconds = 0;
+  std::vector<std::uint64_t> end_to_end_buckets;
+  double end_to_end_seconds = 0;
+};
+
+/// Counters of a stream since the broker started.
+struct StreamProbe {
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+  std::map<std::string, std::uint64_t> dropped;
+};
+
+/// The broker's mind: judges transactions, leases lanes, delivers under credit, and knows when it is over. Maps (event,
+/// time) to calls of Outside, and reads no clock, file or socket itself.
+///
+/// A life: apply the journal to ledger(), then start(), then events. pump() after each burst of events does what they
+/// made possible; tick() a hundred times a second what only time makes possible. Thread: one. Lifetime: `topology` and
+/// `outside` must outlive it.
+class Core {
+ public:
+  Core(const Topology& topology, CoreOptions options, Outside& outside);
+
+  Ledger& ledger() { return ledger_; }
+  [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+
+  /// Opens service in `reign` behind what the journal held. `settled`: everything before it is settled.
+  void start(Reign reign, Monotonic now);
+
+  // Journal.
+  void on_written(Sequence sequence, std::uint64_t segment, std::uint32_t offset);
+  /// Everything before `sequence` is as durable as its entry asked for.
+  void on_settled(Sequence sequence, Monotonic now);
+  /// Bytes of a frame that was read back, whole.
+  void on_frame(std::uint32_t stream, std::uint64_t frame, Bytes bytes);
+  void on_state(Incarnation incarnation, const wire::StatePart& part);
+  void on_compacted(const CompactJob& job);
+  /// The file is on disk; `payload` is what the journal wants to find in the entry behind its header.
+  void on_checkpoint(const CheckpointJob& job, BytesView payload);
+  /// The disk has no room for more: sources stop until it has.
+  void set_low_on_space(bool low) { low_on_space_ = low; }
+
+  // Workers.
+  void on_client(const Client& client, BytesView message, Monotonic now);
+  void on_message(Buffer message, Monotonic now);
+  /// A process is gone, says its parent.
+  void on_died(std::uint32_t stage, std::uint32_t worker, std::int64_t pid, Monotonic now);
+
+  void drain(Monotonic now);
+  /// Tells all workers to exit.
+  void stop();
+
+  void pump(Monotonic now);
+  void tick(Monotonic now);
+
+  /// The object of /api/status, as JSON text.
+  [[nodiscard]] std::string status_text() const;
+  [[nodiscard]] const std::map<std::pair<std::uint32_t, std::uint32_t>, StageProbe>& stage_probes() const {
+    return stage_probes_;
+  }
+  [[nodiscard]] const std::vector<StreamProbe>& stream_probes() const { return stream_probes_; }
+  [[nodiscard]] std::uint64_t restarts(std::uint32_t stage) const { return restarts_[stage]; }
+  [[nodiscard]] std::string state_name() const;
+  [[nodiscard]] bool finished() const { return finished_told_; }
+  [[nodiscard]] std::uint64_t records_in()
+      const;  ///< emitted by sources and external producers, since the directory began
+  [[nodiscard]] std::uint64_t records_out() const;  ///< consumed by sinks
+  [[nodiscard]] std::uint64_t dead_letters() const;
+  [[nodiscard]] std::uint64_t waiting() const;
+  /// Empty, or why /healthz says 503.
+  [[nodiscard]] std::string unhealthy() const;
+  void set_started_us(std::int64_t wall_us) { started_us_ = wall_us; }
+
+ private:
+  struct UnitLeases {
+    std::vector<LaneLease> lanes;
+    std::vector<std::uint64_t> scan;  ///< ranges: per input, the next frame to dispatch
+    std::uint32_t worker_next = 0;    ///< round robin
+    Incarnation enumerator;
+    bool dirty = true;  ///< a lane is free, or workers came or went
+    bool stopped = false;
+  };
+  struct Session {
+    std::string name;
+    std::uint32_t stream = 0;
+    std::uint64_t id = 0;
+    std::uint64_t last = 0;  ///< number of the last message accepted
+    std::uint64_t acknowledged = 0;
+    std::deque<std::pair<std::uint64_t, Sequence>> unsettled;
+    Monotonic heard{0};
+    std::uint64_t bytes_unsettled = 0;
+    bool end_pending = false;
+    Sequence end_sequence;
+  };
+  struct Tap {
+    std::uint32_t stream = 0;
+    std::vector<std::uint64_t> positions;
+    std::uint64_t frame = 0;
+    Monotonic asked{0};
+  };
+  struct PendingCheckpoint {
+    CheckpointJob job;
+    std::vector<Ledger::Fixup> fixups;
+    std::size_t fixed = 0;
+  };
+
+  // core_commit.cc
+  void on_commit(Worker& worker, const Buffer& message, Monotonic now);
+  std::optional<std::string> judge(const Worker& worker, const wire::Commit& commit, BytesView bytes) const;
+  std::optional<std::string> judge_consumed(const Worker& worker, const wire::Consumed& range) const;
+  void enter_consumed(const Worker& worker, const wire::Consumed& range);
+  void patch_frame(std::span<std::byte> frame);
+  void count(const Worker& worker, const wire::Commit& commit);
+  /// Journals and applies an entry whose payload starts with its header.
+  Sequence append(Buffer payload, Durability durability);
+  Sequence append(EntryHeader header, BytesView body, Durability durability);
+  void settle(Worker& worker);
+
+  // core_lease.cc
+  void hello(const Client& client, const wire::WorkerHello& hello, Monotonic now);
+  void fence(Incarnation incarnation, const std::string& reason);
+  void forget(Incarnation incarnation);
+  void lease(std::uint32_t unit, Monotonic now);
+  void lease_splits(std::uint32_t unit);
+  void lease_lanes(std::uint32_t unit, Monotonic now);
+  void grant(Worker& worker, const std::vector<std::uint32_t>& lanes);
+  void release_lane(std::uint32_t unit, std::uint32_t lane);
+  void restore(Worker& worker, const std::vector<std::uint32_t>& lanes);
+  void send_finishes(std::uint32_t unit);
+  void send(Worker& worker, wire::MessageType type, BytesView body);
+  Worker* find_worker(Incarnation incarnation);
+  std::vector<Worker*> workers_of(std::uint32_t unit, bool only_ready = true);
+
+  // core_deliver.cc
+  struct Delivery;
+  void deliver(std::uint32_t unit, Monotonic now);
+  void deliver_shards(Worker& worker);
+  bool deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& delivery);
+  void deliver_ranges(std::uint32_t unit);
+  bool redeliver(std::uint32_t unit, std::uint32_t lane);
+  Worker* choose(std::uint32_t unit, std::uint64_t bytes, std::uint64_t records, Dispatch dispatch);
+  void flush(Worker& worker, Delivery& delivery);
+  void send_watermarks(std::uint32_t unit);
+  void send_publish_credit(std::uint32_t unit);
+  [[nodiscard]] bool blocked(const UnitState& unit) const;
+  [[nodiscard]] bool full(std::uint32_t stream) const;
+  /// The frame's bytes, or nothing after asking for them.
+  const Buffer* frame_bytes(std::uint32_t stream, std::uint64_t frame);
+  void drop_passed_bytes();
+  void raise_cursor_frames();
+  [[nodiscard]] std::uint64_t scanned_to(std::uint32_t stream) const;
+
+  // core_producer.cc
+  void open_session(const Client& client, const wire::MapReader& map, Monotonic now);
+  void publish(const Client& client, const wire::MapReader& map, Monotonic now);
+  void end_stream(const Client& client, const wire::MapReader& map);
+  void tail(const Client& client, const wire::MapReader& map, Monotonic now);
+  void settle(const Client& client, Session& session);
+  void refuse(const Client& client, std::string_view sentence, std::uint64_t number = 0);
+  [[nodiscard]] std::optional<std::uint32_t> stream_named(const std::string& name) const;
+
+  void checkpoint();
+  void finish_checkpoint();
+  void consider_compaction();
+
+  const Topology& topology_;
+  CoreOptions options_;
+  Outside& outside_;
+  Ledger ledger_;
+
+  Reign reign_;
+  std::uint32_t incarnations_ = 0;
+  Sequence settled_;
+  Sequence written_;
+  Monotonic now_{0};
+  Monotonic serving_since_{0};
+  std::map<Incarnation, Worker> workers_;
+  std::vector<UnitLeases> leases_;
+  std::map<Client, Session> sessions_;
+  std::map<Client, Tap> taps_;
+  std::uint64_t sessions_opened_ = 0;
+  std::vector<wire::KeyFields> key_fields_;
+
+  std::uint64_t hot_bytes_ = 0;
+  std::uint32_t loads_ = 0;
+  std::vector<std::uint64_t> hot_from_;
+  bool low_on_space_ = false;
+  bool draining_ = false;
+  bool drained_told_ = false;
+  bool finished_told_ = false;
+  bool failed_ = false;
+  bool stopping_ = false;
+  Monotonic ticked_{0};
+
+  std::optional<PendingCheckpoint> pending_checkpoint_;
+  bool checkpoint_writing_ = false;
+  bool compacting_ = false;
+  std::uint64_t bytes_since_checkpoint_ = 0;
+  std::vector<std::uint64_t> files_of_last_checkpoint_;
+  std::uint32_t checkpoints_taken_ = 0;
+  std::uint64_t segment_now_ = 0;
+
+  std::map<std::pair<std::uint32_t, std::uint32_t>, StageProbe> stage_probes_;
+  std::vector<StreamProbe> stream_probes_;
+  std::vector<std::uint64_t> restarts_;
+  std::vector<bool> stage_failed_;
+  std::int64_t started_us_ = 0;
+};
+
+}  // namespace weir::core

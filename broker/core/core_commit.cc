@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// Transactions: judged, filled in, journaled, settled.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "broker/core/core.h"
+#include "sdk/wire/changes.h"
+
+namespace weir::core {
+
+void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
+  const auto commit = wire::decode_commit(message.bytes, sizeof(wire::MessageHeader));
+  if (!commit.ok()) return fence(worker.incarnation, commit.error().message);
+  if (commit->transaction <= worker.transactions) {
+    // Said before: answered when the first one is (kCommitted carries totals), never sooner.
+    return;
+  }
+  if (const auto wrong = judge(worker, *commit, message.bytes)) return fence(worker.incarnation, *wrong);
+
+  for (const wire::Consumed& range : commit->consumed) enter_consumed(worker, range);
+  Durability durability = Durability::kNone;
+  std::uint64_t published = 0;
+  for (const wire::FrameAt& frame : commit->frames) {
+    const auto bytes = message.bytes.subspan(frame.position, frame.size);
+    const std::uint32_t stream = wire::FrameView::parse(bytes)->header().stream;
+    patch_frame(bytes);
+    durability = std::max(durability, topology_.streams[stream].durability);
+    published += frame.size;
+    hot_bytes_ += frame.size;
+  }
+  if (commit->frames.empty()) {
+    for (const std::uint32_t stream : ledger_.units()[worker.unit].inputs()) {
+      durability = std::max(durability, topology_.streams[stream].durability);
+    }
+    if (ledger_.units()[worker.unit].inputs().empty()) durability = topology_.broker.durability;
+  }
+  // The entry's header takes the place of the end of the message's, so that one buffer is received, journaled and
+  // delivered.
+  constexpr std::size_t kShift = sizeof(wire::MessageHeader) - sizeof(EntryHeader);
+  const EntryHeader header{
+      EntryType::kTransaction, {}, ledger_.units()[worker.unit].stage(), worker.incarnation.value()};
+  std::memcpy(message.bytes.data() + kShift, &header, sizeof(header));
+  const Sequence sequence = append(message.part(kShift, message.bytes.size() - kShift), durability);
+
+  worker.transactions = commit->transaction;
+  worker.unsettled.push_back({commit->transaction, sequence, published});
+  count(worker, *commit);
+  if (ledger_.units()[worker.unit].intake() == Intake::kSplits) {
+    leases_[worker.unit].lanes.resize(ledger_.units()[worker.unit].lanes.size());
+    if (ledger_.units()[worker.unit].enumeration_ended && leases_[worker.unit].enumerator == worker.incarnation) {
+      leases_[worker.unit].enumerator = Incarnation();
+      worker.enumerates = false;
+    }
+    leases_[worker.unit].dirty = true;
+  }
+  if (now - worker.committed_told >= std::chrono::seconds(1)) {
+    worker.committed_told = now;
+    outside_.notify({Notice::Kind::kCommitted, ledger_.units()[worker.unit].stage(), worker.index, worker.pid, ""});
+  }
+}
+
+std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit& commit, BytesView bytes) const {
+  const UnitState& unit = ledger_.units()[worker.unit];
+  if (commit.transaction != worker.transactions + 1) return "it skipped a transaction";
+  for (const wire::Consumed& range : commit.consumed) {
+    if (auto wrong = judge_consumed(worker, range)) return wrong;
+  }
+  const auto holds = [&](std::uint32_t lane) {
+    const auto& lanes = leases_[worker.unit].lanes;
+    return lane < lanes.size() && lanes[lane].holder == worker.incarnation;
+  };
+  const bool ranges = unit.intake() == Intake::kRanges;
+  if ((!commit.splits_found.empty() || commit.enumeration_ended) &&
+      leases_[worker.unit].enumerator != worker.incarnation) {
+    return "it names splits without the lease to do so";
+  }
+  for (const wire::SplitMoved& split : commit.splits) {
+    if (!holds(split.split)) return "it moves a split that is not leased to it";
+  }
+  for (const wire::Advanced& advanced : commit.advanced) {
+    if (!holds(advanced.shard)) return "it advances a shard that is not leased to it";
+  }
+  for (const std::uint32_t lane : commit.finished) {
+    if (!holds(lane)) return "it finishes a shard that is not leased to it";
+    for (const Cursor& cursor : unit.lanes[lane].cursors) {
+      const std::uint32_t stream = unit.inputs()[cursor.input];
+      std::uint64_t consumed = cursor.offset;
+      for (const wire::Consumed& range : commit.consumed) {
+        if (range.stream == stream && range.shard == cursor.shard) consumed = std::max(consumed, range.to);
+      }
+      if (!ledger_.stream(stream).ended || consumed != ledger_.stream(stream).next_offset(cursor.shard)) {
+        return "it finishes a shard whose input has not ended";
+      }
+    }
+  }
+  for (const wire::Counted& counted : commit.counters) {
+    if (!unit.has(counted.stage)) return "it counts for a stage that it does not run";
+  }
+  for (const wire::CountedCause& counted : commit.causes) {
+    if (!unit.has(counted.stage)) return "it counts for a stage that it does not run";
+  }
+  for (const wire::ChangesOf& changes : commit.changes) {
+    if (!unit.has(changes.stage)) return "it changes the state of a stage that it does not run";
+    const bool known = ranges ? changes.shard < unit.lanes.size() : holds(changes.shard);
+    if (!known) return "it changes the state of a shard that is not leased to it";
+    wire::ChangesReader reader(changes.bytes);
+    while (reader.next()) {
+    }
+    if (!reader.ok()) return "its state changes are malformed";
+  }
+  std::set<std::uint32_t> streams;
+  for (const wire::FrameAt& frame : commit.frames) {
+    const auto view = wire::FrameView::parse(bytes.subspan(frame.position, frame.size));
+    const wire::FrameHeader header = view->header();
+    const auto& outputs = unit.outputs();
+    if (std::find(outputs.begin(), outputs.end(), header.stream) == outputs.end() ||
+        !streams.insert(header.stream).second) {
+      return "it emits to a stream that is not its output, or twice to one";
+    }
+    for (std::uint32_t i = 0; i < header.batches; ++i) {
+      const bool rises = i == 0 || view->batch(i - 1).shard < view->batch(i).shard;
+      if (!rises || view->batch(i).shard >= ledger_.stream(header.stream).shards())
+        return "its frame names shards that are not there";
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Core::judge_consumed(const Worker& worker, const wire::Consumed& range) const {
+  const UnitState& unit = ledger_.units()[worker.unit];
+  if (range.stream >= topology_.streams.size()) return "it consumes an unknown stream";
+  const auto at = unit.find(range.stream, range.shard);
+  if (!at) return "it consumes what it does not read";
+  const LaneLease& lease = leases_[worker.unit].lanes[at->lane];
+  const LaneLease::Flow& flow = lease.flows[at->cursor];
+  if (unit.intake() == Intake::kShards) {
+    if (lease.holder != worker.incarnation) return "it consumes a shard that is not leased to it";
+    if (range.from != unit.cursor(*at).offset || range.to > flow.delivered_to) return "it consumes records out of turn";
+    return std::nullopt;
+  }
+  std::uint64_t from = range.from;
+  for (auto it = flow.ranges.find(from); from < range.to; ++it) {
+    if (it == flow.ranges.end() || it->first != from || it->second.to_worker != worker.incarnation) {
+      return "it consumes a range that is not leased to it";
+    }
+    from = it->second.to;
+  }
+  return std::nullopt;
+}
+
+void Core::enter_consumed(const Worker& worker, const wire::Consumed& range) {
+  UnitState& unit = ledger_.units()[worker.unit];
+  const auto at = *unit.find(range.stream, range.shard);
+  LaneLease::Flow& flow = leases_[worker.unit].lanes[at.lane].flows[at.cursor];
+  Cursor& cursor = unit.cursor(at);
+  if (unit.intake() == Intake::kShards) {
+    while (!flow.sent.empty() && flow.sent.front().from < range.to) {
+      LaneLease::Sent& first = flow.sent.front();
+      cursor.frame = std::max(cursor.frame, first.frame);
+      if (first.to > range.to) {
+        first.from = range.to;
+        break;
+      }
+      cursor.frame = std::max(cursor.frame, first.frame + 1);
+      flow.sent.pop_front();
+    }
+    return;
+  }
+  for (auto it = flow.ranges.find(range.from); it != flow.ranges.end() && it->first < range.to;) {
+    if (it->second.to > range.to) {
+      LaneLease::Sent rest = it->second;
+      rest.from = range.to;
+      flow.ranges.erase(it);
+      flow.ranges.emplace(rest.from, rest);
+      break;
+    }
+    it = flow.ranges.erase(it);
+  }
+}
+
+void Core::patch_frame(std::span<std::byte> frame) {
+  const auto view = wire::FrameView::parse(frame);
+  const wire::FrameHeader header = view->header();
+  const StreamState& stream = ledger_.stream(header.stream);
+  wire::patch_watermark(frame, stream.watermark());
+  for (std::uint32_t i = 0; i < header.batches; ++i) {
+    wire::patch_offset(frame, i, Offset(stream.next_offset(view->batch(i).shard)));
+  }
+  stream_probes_[header.stream].records += header.records;
+  stream_probes_[header.stream].bytes += frame.size();
+}
+
+void Core::count(const Worker& worker, const wire::Commit& commit) {
+  for (const wire::Counted& counted : commit.counters) {
+    StageProbe& probe = stage_probes_[{counted.stage, worker.index}];
+    probe.records_in += counted.records_in;
+    probe.records_out += counted.records_out;
+    probe.dead_letters += counted.dead_letters;
+    probe.late += counted.late;
+  }
+  for (const wire::CountedCause& counted : commit.causes) {
+    if (!counted.dropped) {
+      stage_probes_[{counted.stage, worker.index}].errors[counted.cause] += counted.by;
+      continue;
+    }
+    // A record is dropped on its way in; a source has only a way out.
+    const StageSpec& spec = topology_.stages[counted.stage];
+    const auto& ports = spec.inputs.empty() ? spec.outputs : spec.inputs;
+    stream_probes_[ports.front().stream].dropped[counted.cause] += counted.by;
+  }
+}
+
+void Core::settle(Worker& worker) {
+  while (!worker.unsettled.empty() && worker.unsettled.front().sequence < settled_) {
+    worker.settled = worker.unsettled.front().transaction;
+    worker.publish_settled += worker.unsettled.front().bytes;
+    worker.unsettled.pop_front();
+  }
+}
+
+}  // namespace weir::core

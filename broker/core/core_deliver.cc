@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records go to workers, under credit; bytes stay in memory while somebody is about to want them.
+#include <algorithm>
+
+#include "broker/core/core.h"
+#include "sdk/wire/batch.h"
+
+namespace weir::core {
+
+using wire::MessageType;
+
+namespace {
+
+constexpr std::size_t kDeliveryBytes = 256 << 10;  ///< a delivery is sent when it has come to this size
+constexpr std::size_t kRangeBytes = 128 << 10;     ///< a range of unkeyed input is cut at the record behind this size
+constexpr std::size_t kRangeUnderWay = 512 << 10;  ///< so much of unkeyed input waits at one of several workers
+constexpr std::uint64_t kAheadMax = 1024;          ///< ranges committed ahead of a group's cursor
+constexpr std::uint32_t kLoadsMax = 16;
+
+/// The part of a batch from record `skip` on, at most `count` records: its bytes.
+BytesView slice(BytesView batch, std::uint64_t skip, std::uint64_t count) {
+  wire::BatchReader reader(batch);
+  for (std::uint64_t i = 0; i < skip; ++i) reader.next();
+  const std::size_t from = reader.position();
+  for (std::uint64_t i = 0; i < count; ++i) reader.next();
+  return batch.subspan(from, reader.position() - from);
+}
+
+}  // namespace
+
+/// Batches on their way to one worker, gathered into one message.
+struct Core::Delivery {
+  std::vector<wire::DeliveryHeader> headers;
+  std::vector<BytesView> records;
+  std::uint64_t bytes = 0;
+
+  void add(std::uint32_t stream, const wire::BatchHeader& batch, Timestamp watermark, BytesView view) {
+    headers.push_back({stream, batch.shard, batch.count, static_cast<std::uint32_t>(view.size()), batch.offset,
+                       watermark, batch.origin_us});
+    records.push_back(view);
+    bytes += view.size();
+  }
+};
+
+bool Core::full(std::uint32_t stream) const {
+  if (ledger_.stream(stream).bytes_kept() >= topology_.streams[stream].backlog_bytes_max) return true;
+  // Many tiny frames take more of the index than of the disk.
+  return ledger_.slots() * sizeof(FrameSlot) >= topology_.broker.memory_bytes / 4;
+}
+
+bool Core::blocked(const UnitState& unit) const {
+  return std::any_of(unit.outputs().begin(), unit.outputs().end(), [&](std::uint32_t stream) { return full(stream); });
+}
+
+void Core::deliver(std::uint32_t index, Monotonic) {
+  const UnitState& unit = ledger_.units()[index];
+  if (unit.intake() == Intake::kSplits || unit.finished || blocked(unit)) return;
+  if (unit.intake() == Intake::kRanges) return deliver_ranges(index);
+  for (Worker* worker : workers_of(index)) deliver_shards(*worker);
+}
+
+const Buffer* Core::frame_bytes(std::uint32_t stream, std::uint64_t frame) {
+  StreamState& state = ledger_.stream(stream);
+  // The next ones are asked for too: a lagging reader goes through them all.
+  for (std::uint64_t ahead = frame; ahead < std::min(frame + 4, state.end_frame()); ++ahead) {
+    FrameSlot& slot = state.slot(ahead);
+    if (slot.bytes || slot.loading || !slot.place.written() || loads_ >= kLoadsMax) continue;
+    if (ahead > frame && hot_bytes_ > topology_.broker.memory_bytes / 2) break;
+    slot.loading = true;
+    ++loads_;
+    outside_.read_frame(stream, ahead, slot.place);
+  }
+  const FrameSlot& slot = state.slot(frame);
+  return slot.bytes ? &slot.bytes : nullptr;
+}
+
+void Core::deliver_shards(Worker& worker) {
+  const auto inputs = static_cast<std::uint32_t>(ledger_.units()[worker.unit].inputs().size());
+  Delivery delivery;
+  // Round and round over the inputs, so that none waits on another.
+  std::uint32_t idle = 0;
+  while (idle < inputs) {
+    const std::uint32_t input = worker.input_next++ % inputs;
+    idle = deliver_shards_of(worker, input, delivery) ? 0 : idle + 1;
+    if (delivery.bytes >= kDeliveryBytes) flush(worker, delivery);
+  }
+  flush(worker, delivery);
+}
+
+bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& delivery) {
+  const UnitState& unit = ledger_.units()[worker.unit];
+  const std::uint32_t stream = unit.inputs()[input];
+  StreamState& state = ledger_.stream(stream);
+  UnitLeases& leases = leases_[worker.unit];
+  std::uint64_t& scan = worker.scan[input];
+  scan = std::max(scan, state.first_frame());
+  if (scan == UINT64_MAX || scan >= state.end_frame()) return false;
+  // Only what is on disk as it asked to be leaves the system.
+  if (unit.is_sink() && state.slot(scan).sequence >= settled_) return false;
+  const Buffer* bytes = frame_bytes(stream, scan);
+  if (bytes == nullptr) return false;
+  const auto view = wire::FrameView::parse(bytes->bytes);
+  WEIR_CHECK(view.ok(), "a journaled frame was judged before it was journaled");
+  const wire::FrameHeader header = view->header();
+
+  struct Match {
+    wire::BatchHeader batch;
+    BytesView records;
+    LaneLease::Flow* flow;
+  };
+  std::vector<Match> matches;
+  std::uint64_t total = 0;
+  std::uint64_t records = 0;
+  std::size_t at = view->batches_start();
+  for (std::uint32_t i = 0; i < header.batches; ++i) {
+    wire::BatchHeader batch = view->batch(i);
+    BytesView part = view->bytes().subspan(at, batch.bytes);
+    at += batch.bytes;
+    const auto place = unit.find(stream, batch.shard);
+    LaneLease& lease = leases.lanes[place->lane];
+    if (lease.holder != worker.incarnation || lease.state == LaneLease::State::kRevoking) continue;
+    LaneLease::Flow& flow = lease.flows[place->cursor];
+    if (batch.offset + batch.count <= flow.delivered_to) continue;
+    // Not before its state is complete: the frame is looked at again then.
+    if (lease.state == LaneLease::State::kRestoring) return false;
+    if (batch.offset < flow.delivered_to) {
+      const std::uint64_t skip = flow.delivered_to - batch.offset;
+      part = slice(part, skip, batch.count - skip);
+      batch.offset += skip;
+      batch.count -= static_cast<std::uint32_t>(skip);
+    }
+    matches.push_back({batch, part, &flow});
+    total += part.size();
+    records += batch.count;
+  }
+  if (!matches.empty()) {
+    const bool alone = worker.under_way() == 0 && delivery.headers.empty();
+    const bool fits = worker.used.first + delivery.bytes + total <= worker.credit.first &&
+                      worker.used.second + records <= worker.credit.second;
+    if (!alone && !fits) return false;
+    if (worker.capacity.first == 0) return false;
+  }
+  for (const Match& match : matches) {
+    delivery.add(stream, match.batch, header.watermark, match.records);
+    match.flow->delivered_to = match.batch.offset + match.batch.count;
+    match.flow->sent.push_back({match.batch.offset, match.flow->delivered_to, scan, {}});
+  }
+  ++scan;
+  return true;
+}
+
+void Core::flush(Worker& worker, Delivery& delivery) {
+  if (delivery.headers.empty()) return;
+  Bytes body;
+  body.reserve(sizeof(std::uint32_t) + delivery.headers.size() * sizeof(wire::DeliveryHeader) + delivery.bytes);
+  ByteWriter writer(body);
+  writer.put(static_cast<std::uint32_t>(delivery.headers.size()));
+  writer.raw(std::as_bytes(std::span(delivery.headers)));
+  for (const BytesView records : delivery.records) writer.raw(records);
+  for (const wire::DeliveryHeader& header : delivery.headers) worker.used.second += header.count;
+  worker.used.first += delivery.bytes;
+  send(worker, MessageType::kDeliver, body);
+  delivery = {};
+}
+
+Worker* Core::choose(std::uint32_t unit, std::uint64_t bytes, std::uint64_t records, Dispatch dispatch) {
+  const auto workers = workers_of(unit);
+  if (workers.empty()) return nullptr;
+  const auto admits = [&](const Worker* worker) {
+    if (worker->capacity.first == 0 || !worker->admits(bytes, records)) return false;
+    return workers.size() == 1 || worker->under_way() == 0 || worker->under_way() + bytes <= kRangeUnderWay;
+  };
+  if (dispatch == Dispatch::kRoundRobin) {
+    Worker* next = workers[leases_[unit].worker_next % workers.size()];
+    if (!admits(next)) return nullptr;
+    ++leases_[unit].worker_next;
+    return next;
+  }
+  Worker* best = nullptr;
+  for (Worker* worker : workers) {
+    if (admits(worker) && (best == nullptr || worker->under_way() < best->under_way())) best = worker;
+  }
+  return best;
+}
+
+bool Core::redeliver(std::uint32_t index, std::uint32_t lane) {
+  const UnitState& unit = ledger_.units()[index];
+  LaneLease::Flow& flow = leases_[index].lanes[lane].flows.front();
+  const Cursor& cursor = unit.lanes[lane].cursors.front();
+  const std::uint32_t stream = unit.inputs()[cursor.input];
+  while (!flow.redeliver.empty()) {
+    LaneLease::Sent again = flow.redeliver.begin()->second;
+    const Buffer* bytes = frame_bytes(stream, again.frame);
+    if (bytes == nullptr) return false;
+    const auto view = wire::FrameView::parse(bytes->bytes);
+    std::size_t at = view->batches_start();
+    for (std::uint32_t i = 0; i < view->header().batches; ++i) {
+      wire::BatchHeader batch = view->batch(i);
+      const std::size_t start = at;
+      at += batch.bytes;
+      if (batch.shard != cursor.shard || again.from < batch.offset || again.from >= batch.offset + batch.count)
+        continue;
+      const BytesView part =
+          slice(view->bytes().subspan(start, batch.bytes), again.from - batch.offset, again.to - again.from);
+      Worker* worker = choose(index, part.size(), again.to - again.from, topology_.streams[stream].dispatch);
+      if (worker == nullptr) return false;
+      batch.offset = again.from;
+      batch.count = static_cast<std::uint32_t>(again.to - again.from);
+      Delivery delivery;
+      delivery.add(stream, batch, view->header().watermark, part);
+      again.to_worker = worker->incarnation;
+      flow.ranges.emplace(again.from, again);
+      flush(*worker, delivery);
+      break;
+    }
+    flow.redeliver.erase(flow.redeliver.begin());
+  }
+  return true;
+}
+
+void Core::deliver_ranges(std::uint32_t index) {
+  const UnitState& unit = ledger_.units()[index];
+  UnitLeases& leases = leases_[index];
+  for (std::uint32_t lane = 0; lane < leases.lanes.size(); ++lane) {
+    if (!redeliver(index, lane)) return;
+  }
+  const bool several = topology_.stages[unit.stage()].workers > 1;
+  for (std::uint32_t input = 0; input < unit.inputs().size(); ++input) {
+    const std::uint32_t stream = unit.inputs()[input];
+    StreamState& state = ledger_.stream(stream);
+    std::uint64_t& scan = leases.scan[input];
+    bool room = true;
+    while (room) {
+      scan = std::max(scan, state.first_frame());
+      if (scan >= state.end_frame()) break;
+      const Buffer* bytes = frame_bytes(stream, scan);
+      if (bytes == nullptr) break;
+      const auto view = wire::FrameView::parse(bytes->bytes);
+      WEIR_CHECK(view.ok(), "a journaled frame was judged before it was journaled");
+      std::size_t at = view->batches_start();
+      for (std::uint32_t i = 0; i < view->header().batches && room; ++i) {
+        const wire::BatchHeader batch = view->batch(i);
+        wire::BatchReader reader(view->bytes().subspan(at, batch.bytes));
+        const BytesView all = view->bytes().subspan(at, batch.bytes);
+        at += batch.bytes;
+        const auto place = *unit.find(stream, batch.shard);
+        const Cursor& cursor = unit.cursor(place);
+        LaneLease::Flow& flow = leases.lanes[place.lane].flows[place.cursor];
+        std::uint64_t offset = batch.offset;
+        const std::uint64_t end = batch.offset + batch.count;
+        while (offset < end && room) {
+          // Walk to what was not dispatched yet and is not committed ahead.
+          const auto ahead = cursor.ahead.upper_bound(offset);
+          const bool inside = ahead != cursor.ahead.begin() && std::prev(ahead)->second > offset;
+          const std::uint64_t skip_to = std::max(flow.delivered_to, inside ? std::prev(ahead)->second : 0);
+          while (offset < std::min(skip_to, end)) {
+            reader.next();
+            ++offset;
+          }
+          if (offset >= end) break;
+          if (offset < skip_to) continue;
+          if (cursor.ahead.size() >= kAheadMax) {
+            room = false;
+            break;
+          }
+          const std::uint64_t stop = std::min(end, ahead != cursor.ahead.end() ? ahead->first : end);
+          const std::size_t from = reader.position();
+          std::uint64_t to = offset;
+          while (to < stop && (!several || reader.position() - from < kRangeBytes)) {
+            if (!reader.next()) break;
+            ++to;
+          }
+          WEIR_CHECK(to > offset, "a judged batch holds as many records as its directory says");
+          const BytesView part = all.subspan(from, reader.position() - from);
+          Worker* worker = choose(index, part.size(), to - offset, topology_.streams[stream].dispatch);
+          if (worker == nullptr) {
+            room = false;
+            break;
+          }
+          wire::BatchHeader piece = batch;
+          piece.offset = offset;
+          piece.count = static_cast<std::uint32_t>(to - offset);
+          Delivery delivery;
+          delivery.add(stream, piece, view->header().watermark, part);
+          flow.ranges.emplace(offset, LaneLease::Sent{offset, to, scan, worker->incarnation});
+          flow.delivered_to = to;
+          flush(*worker, delivery);
+          offset = to;
+        }
+      }
+      if (room) ++scan;
+    }
+  }
+}
+
+void Core::send_watermarks(std::uint32_t index) {
+  UnitState& unit = ledger_.units()[index];
+  UnitLeases& leases = leases_[index];
+  if (unit.intake() == Intake::kSplits || unit.finished) return;
+  std::map<Incarnation, Delivery> deliveries;
+  for (std::uint32_t lane = 0; lane < leases.lanes.size(); ++lane) {
+    LaneLease& lease = leases.lanes[lane];
+    for (std::size_t i = 0; i < unit.lanes[lane].cursors.size(); ++i) {
+      const Cursor& cursor = unit.lanes[lane].cursors[i];
+      const std::uint32_t stream = unit.inputs()[cursor.input];
+      const StreamState& state = ledger_.stream(stream);
+      const Timestamp watermark = state.watermark();
+      if (watermark == INT64_MIN) continue;
+      if (unit.intake() == Intake::kRanges) {
+        // Event time of an unkeyed shard is where its cursor is; only the journaled word of later frames counts.
+        if (cursor.offset == state.next_offset(cursor.shard))
+          unit.lanes[lane].advanced = std::max(unit.lanes[lane].advanced, watermark);
+        continue;
+      }
+      Worker* holder = find_worker(lease.holder);
+      if (lease.state != LaneLease::State::kHeld || holder == nullptr || holder->state != Worker::State::kReady)
+        continue;
+      const bool at_head = lease.flows[i].delivered_to == state.next_offset(cursor.shard) &&
+                           holder->scan[cursor.input] >= state.end_frame();
+      if (!at_head || watermark <= lease.flows[i].watermark_sent) continue;
+      lease.flows[i].watermark_sent = watermark;
+      wire::BatchHeader nothing;
+      nothing.shard = cursor.shard;
+      nothing.offset = lease.flows[i].delivered_to;
+      deliveries[lease.holder].add(stream, nothing, watermark, {});
+    }
+  }
+  for (auto& [incarnation, delivery] : deliveries) flush(*find_worker(incarnation), delivery);
+}
+
+void Core::send_publish_credit(std::uint32_t index) {
+  const UnitState& unit = ledger_.units()[index];
+  if (unit.intake() != Intake::kSplits || low_on_space_ || blocked(unit)) return;
+  const std::uint64_t window = std::max(topology_.broker.transaction_bytes_max, topology_.broker.memory_bytes / 16);
+  for (Worker* worker : workers_of(index)) {
+    const std::uint64_t granted = worker->publish_settled + window;
+    if (granted < worker->publish_granted + window / 4) continue;
+    worker->publish_granted = granted;
+    send(*worker, MessageType::kPublish, wire::encode_totals({granted, 0}));
+  }
+}
+
+std::uint64_t Core::scanned_to(std::uint32_t stream) const {
+  std::uint64_t passed = ledger_.stream(stream).end_frame();
+  for (std::uint32_t index = 0; index < leases_.size(); ++index) {
+    const UnitState& unit = ledger_.units()[index];
+    const auto input = std::find(unit.inputs().begin(), unit.inputs().end(), stream);
+    if (input == unit.inputs().end()) continue;
+    const auto at = static_cast<std::size_t>(input - unit.inputs().begin());
+    if (unit.intake() == Intake::kRanges) passed = std::min(passed, leases_[index].scan[at]);
+    if (unit.intake() != Intake::kShards) continue;
+    for (const auto& [incarnation, worker] : workers_) {
+      if (worker.unit == index) passed = std::min(passed, worker.scan[at]);
+    }
+    for (std::uint32_t lane = 0; lane < leases_[index].lanes.size(); ++lane) {
+      if (leases_[index].lanes[lane].state != LaneLease::State::kFree) continue;
+      for (const Cursor& cursor : unit.lanes[lane].cursors) {
+        if (cursor.input == at && cursor.offset < ledger_.stream(stream).next_offset(cursor.shard)) {
+          passed = std::min(passed, cursor.frame);
+        }
+      }
+    }
+  }
+  for (const auto& [client, tap] : taps_) {
+    if (tap.stream == stream) passed = std::min(passed, tap.frame);
+  }
+  return passed;
+}
+
+void Core::drop_passed_bytes() {
+  for (std::uint32_t stream = 0; stream < hot_from_.size(); ++stream) {
+    StreamState& state = ledger_.stream(stream);
+    const std::uint64_t passed = scanned_to(stream);
+    for (std::uint64_t frame = std::max(hot_from_[stream], state.first_frame()); frame < passed; ++frame) {
+      FrameSlot& slot = state.slot(frame);
+      if (!slot.bytes) continue;
+      hot_bytes_ -= slot.bytes.bytes.size();
+      slot.bytes = {};
+    }
+    hot_from_[stream] = std::max(hot_from_[stream], std::min(passed, state.end_frame()));
+  }
+  // What nobody is about to want goes first: the newest frames, which are read last.
+  for (std::uint32_t stream = 0; stream < hot_from_.size() && hot_bytes_ > topology_.broker.memory_bytes / 2;
+       ++stream) {
+    StreamState& state = ledger_.stream(stream);
+    const std::uint64_t keep_to = std::max(scanned_to(stream), state.first_frame()) + 4;
+    for (std::uint64_t frame = state.end_frame(); frame > keep_to && hot_bytes_ > topology_.broker.memory_bytes / 2;
+         --frame) {
+      FrameSlot& slot = state.slot(frame - 1);
+      if (!slot.bytes || !slot.place.written()) continue;
+      hot_bytes_ -= slot.bytes.bytes.size();
+      slot.bytes = {};
+    }
+  }
+}
+
+void Core::raise_cursor_frames() {
+  for (std::uint32_t index = 0; index < leases_.size(); ++index) {
+    UnitState& unit = ledger_.units()[index];
+    for (std::uint32_t lane = 0; lane < leases_[index].lanes.size(); ++lane) {
+      const LaneLease& lease = leases_[index].lanes[lane];
+      for (std::size_t i = 0; i < lease.flows.size(); ++i) {
+        Cursor& cursor = unit.lanes[lane].cursors[i];
+        const LaneLease::Flow& flow = lease.flows[i];
+        std::uint64_t frame = UINT64_MAX;
+        if (unit.intake() == Intake::kRanges) {
+          frame = leases_[index].scan[cursor.input];
+          if (!flow.ranges.empty()) frame = std::min(frame, flow.ranges.begin()->second.frame);
+          if (!flow.redeliver.empty()) frame = std::min(frame, flow.redeliver.begin()->second.frame);
+        } else {
+          const auto holder = workers_.find(lease.holder);
+          if (holder == workers_.end() || lease.state != LaneLease::State::kHeld) continue;
+          frame = flow.sent.empty() ? holder->second.scan[cursor.input] : flow.sent.front().frame;
+        }
+        if (frame != UINT64_MAX) cursor.frame = std::max(cursor.frame, frame);
+      }
+    }
+  }
+}
+
+}  // namespace weir::core

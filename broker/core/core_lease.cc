@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+// Workers come and go; lanes are leased to those that are there.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "broker/core/core.h"
+#include "sdk/wire/changes.h"
+
+namespace weir::core {
+
+using wire::MessageType;
+
+Worker* Core::find_worker(Incarnation incarnation) {
+  const auto found = workers_.find(incarnation);
+  return found == workers_.end() ? nullptr : &found->second;
+}
+
+std::vector<Worker*> Core::workers_of(std::uint32_t unit, bool only_ready) {
+  std::vector<Worker*> found;
+  for (auto& [incarnation, worker] : workers_) {
+    if (worker.unit == unit && (!only_ready || worker.state == Worker::State::kReady)) found.push_back(&worker);
+  }
+  return found;
+}
+
+void Core::send(Worker& worker, MessageType type, BytesView body) {
+  outside_.send(worker.incarnation,
+                wire::message({type, wire::kWireVersion, 0, worker.incarnation.value(), ++worker.sent}, body));
+}
+
+void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic now) {
+  if (said.wire_version != wire::kWireVersion) {
+    return refuse(
+        client,
+        fmt::format("this broker speaks version {} of the protocol, the worker {}: install the same Weir everywhere",
+                    wire::kWireVersion, said.wire_version));
+  }
+  const StageSpec* spec = topology_.find_stage(said.stage);
+  if (spec == nullptr)
+    return refuse(client, fmt::format("the topology \"{}\" has no stage \"{}\"", topology_.name, said.stage));
+  const auto stage = static_cast<std::uint32_t>(spec - topology_.stages.data());
+  if (spec->host != stage) {
+    return refuse(client,
+                  fmt::format("\"{}\" is fused: start \"{}\" instead", said.stage, topology_.stages[spec->host].name));
+  }
+  const std::uint32_t unit = ledger_.unit_of(stage);
+  if (draining_ || stopping_ || leases_[unit].stopped)
+    return refuse(client, "the topology is stopping, or the stage has finished");
+  std::int64_t index = said.worker;
+  const auto holder = [&](std::int64_t slot) -> Worker* {
+    for (Worker* worker : workers_of(unit, false)) {
+      if (worker->index == slot) return worker;
+    }
+    return nullptr;
+  };
+  if (index < 0) {
+    index = 0;
+    while (index < spec->workers && holder(index) != nullptr) ++index;
+  }
+  if (index >= spec->workers) {
+    return refuse(client, fmt::format("stage \"{}\" has all its {} workers", said.stage, spec->workers));
+  }
+  // The newcomer is a restart that we have not heard the end of: its predecessor loses its rights first.
+  if (Worker* before = holder(index)) fence(before->incarnation, "another process took its place");
+
+  Worker worker;
+  worker.incarnation = Incarnation(std::uint64_t{reign_.value()} << 32 | ++incarnations_);
+  worker.unit = unit;
+  worker.index = static_cast<std::uint32_t>(index);
+  worker.pid = said.pid;
+  worker.host = said.host;
+  worker.heard = worker.beat_sent = now;
+  worker.scan.assign(ledger_.units()[unit].inputs().size(), UINT64_MAX);
+  const Incarnation incarnation = worker.incarnation;
+  workers_.emplace(incarnation, std::move(worker));
+  stage_probes_[{stage, static_cast<std::uint32_t>(index)}];
+  outside_.connect(incarnation, said.inbox);
+  wire::WorkerWelcome welcome;
+  welcome.incarnation = incarnation;
+  welcome.worker = static_cast<std::uint32_t>(index);
+  welcome.commits = options_.commits_endpoint;
+  welcome.topology = options_.topology_text;
+  welcome.beat = options_.beat;
+  welcome.silence = options_.silence;
+  outside_.reply(client, wire::encode(welcome));
+}
+
+void Core::fence(Incarnation incarnation, const std::string& reason) {
+  Worker* worker = find_worker(incarnation);
+  if (worker == nullptr) return;
+  if (worker->state != Worker::State::kConnecting) send(*worker, MessageType::kFenced, wire::encode_sentence(reason));
+  outside_.notify({Notice::Kind::kFenced, ledger_.units()[worker->unit].stage(), worker->index, worker->pid, reason});
+  forget(incarnation);
+}
+
+void Core::forget(Incarnation incarnation) {
+  const auto found = workers_.find(incarnation);
+  if (found == workers_.end()) return;
+  const std::uint32_t unit = found->second.unit;
+  UnitLeases& leases = leases_[unit];
+  for (std::uint32_t lane = 0; lane < leases.lanes.size(); ++lane) {
+    LaneLease& lease = leases.lanes[lane];
+    for (LaneLease::Flow& flow : lease.flows) {
+      for (auto it = flow.ranges.begin(); it != flow.ranges.end();) {
+        if (it->second.to_worker != incarnation) {
+          ++it;
+          continue;
+        }
+        flow.redeliver.emplace(it->first, it->second);
+        it = flow.ranges.erase(it);
+      }
+    }
+    if (lease.holder == incarnation) release_lane(unit, lane);
+  }
+  if (leases.enumerator == incarnation) leases.enumerator = Incarnation();
+  leases.dirty = true;
+  workers_.erase(found);
+  outside_.disconnect(incarnation);
+}
+
+void Core::release_lane(std::uint32_t unit, std::uint32_t lane) {
+  LaneLease& lease = leases_[unit].lanes[lane];
+  if (Worker* holder = find_worker(lease.holder)) --holder->lanes;
+  lease.state = LaneLease::State::kFree;
+  lease.holder = Incarnation();
+  lease.finish_sent = false;
+  for (LaneLease::Flow& flow : lease.flows) flow.watermark_sent = INT64_MIN;
+  if (ledger_.units()[unit].intake() == Intake::kShards) {
+    for (std::size_t i = 0; i < lease.flows.size(); ++i) {
+      lease.flows[i].sent.clear();
+      lease.flows[i].delivered_to = ledger_.units()[unit].lanes[lane].cursors[i].offset;
+    }
+  }
+  leases_[unit].dirty = true;
+}
+
+void Core::lease(std::uint32_t unit, Monotonic now) {
+  leases_[unit].dirty = false;
+  switch (ledger_.units()[unit].intake()) {
+    case Intake::kSplits:
+      return lease_splits(unit);
+    case Intake::kShards:
+      return lease_lanes(unit, now);
+    case Intake::kRanges:
+      return;
+  }
+}
+
+void Core::lease_splits(std::uint32_t index) {
+  const UnitState& unit = ledger_.units()[index];
+  UnitLeases& leases = leases_[index];
+  const auto workers = workers_of(index);
+  if (workers.empty()) return;
+  if (!unit.enumeration_ended && leases.enumerator.value() == 0) {
+    leases.enumerator = workers.front()->incarnation;
+    workers.front()->enumerates = true;
+    wire::Lease lease;
+    lease.kind = wire::LeaseKind::kEnumerate;
+    send(*workers.front(), MessageType::kGrant, wire::encode_leases({lease}));
+  }
+  std::map<Worker*, std::vector<wire::Lease>> granted;
+  leases.lanes.resize(unit.lanes.size());
+  for (std::uint32_t lane = 0; lane < leases.lanes.size(); ++lane) {
+    if (leases.lanes[lane].state != LaneLease::State::kFree || unit.lanes[lane].finished) continue;
+    Worker* const worker = *std::min_element(workers.begin(), workers.end(),
+                                             [](const Worker* a, const Worker* b) { return a->lanes < b->lanes; });
+    leases.lanes[lane].state = LaneLease::State::kHeld;
+    leases.lanes[lane].holder = worker->incarnation;
+    ++worker->lanes;
+    if (unit.lanes[lane].split_ended) continue;  // only its finish is left
+    wire::Lease lease;
+    lease.kind = wire::LeaseKind::kSplit;
+    lease.shard = lane;
+    lease.epoch = ++leases.lanes[lane].epoch;
+    lease.watermark = unit.lanes[lane].advanced;
+    lease.split = unit.lanes[lane].split;
+    lease.position = unit.lanes[lane].position;
+    granted[worker].push_back(lease);
+  }
+  for (const auto& [worker, list] : granted) send(*worker, MessageType::kGrant, wire::encode_leases(list));
+}
+
+void Core::lease_lanes(std::uint32_t index, Monotonic now) {
+  const UnitState& unit = ledger_.units()[index];
+  UnitLeases& leases = leases_[index];
+  auto workers = workers_of(index);
+  if (workers.empty()) return;
+  const auto total = static_cast<std::uint32_t>(leases.lanes.size());
+  // At first all configured workers are expected; after a while lanes go to whoever is there.
+  const bool early = now - serving_since_ < options_.settle_in;
+  const std::size_t expected = early ? topology_.stages[unit.stage()].workers : workers.size();
+  const auto quota =
+      unit.single() ? total : static_cast<std::uint32_t>((total + expected - 1) / std::max<std::size_t>(expected, 1));
+  if (unit.single()) {
+    // One target, one holder: whoever holds a lane gets them all.
+    const auto held =
+        std::find_if(workers.begin(), workers.end(), [](const Worker* worker) { return worker->lanes != 0; });
+    workers = {held != workers.end() ? *held : workers.front()};
+  }
+  std::map<Worker*, std::vector<std::uint32_t>> granted;
+  bool any_free = false;
+  for (std::uint32_t lane = 0; lane < total; ++lane) {
+    LaneLease& lease = leases.lanes[lane];
+    if (lease.state != LaneLease::State::kFree) continue;
+    // Only those that finished long ago need no holder; a sink's target belongs to its lanes together.
+    if (unit.lanes[lane].finished && !unit.single()) continue;
+    Worker* const worker = *std::min_element(workers.begin(), workers.end(),
+                                             [](const Worker* a, const Worker* b) { return a->lanes < b->lanes; });
+    if (worker->lanes >= quota) {
+      any_free = true;
+      continue;
+    }
+    lease.state = unit.keeps_state() ? LaneLease::State::kRestoring : LaneLease::State::kHeld;
+    lease.holder = worker->incarnation;
+    ++lease.epoch;
+    ++worker->lanes;
+    granted[worker].push_back(lane);
+  }
+  leases.dirty |= any_free;
+  for (const auto& [worker, lanes] : granted) grant(*worker, lanes);
+  if (any_free || unit.single() || early) return;
+  // Nobody keeps more than a fair share while another has less: lanes move one at a time.
+  const auto [least, most] = std::minmax_element(workers.begin(), workers.end(),
+                                                 [](const Worker* a, const Worker* b) { return a->lanes < b->lanes; });
+  if ((*most)->lanes <= (*least)->lanes + 1) return;
+  const bool moving = std::any_of(leases.lanes.begin(), leases.lanes.end(),
+                                  [](const LaneLease& lease) { return lease.state == LaneLease::State::kRevoking; });
+  if (moving) return;
+  for (std::uint32_t lane = total; lane-- > 0;) {
+    LaneLease& lease = leases.lanes[lane];
+    if (lease.holder != (*most)->incarnation || lease.state != LaneLease::State::kHeld || unit.lanes[lane].finished)
+      continue;
+    lease.state = LaneLease::State::kRevoking;
+    wire::Lease revoked;
+    revoked.shard = lane;
+    revoked.epoch = lease.epoch;
+    return send(**most, MessageType::kRevoke, wire::encode_leases({revoked}));
+  }
+}
+
+void Core::grant(Worker& worker, const std::vector<std::uint32_t>& lanes) {
+  const UnitState& unit = ledger_.units()[worker.unit];
+  std::vector<wire::Lease> list;
+  for (const std::uint32_t lane : lanes) {
+    for (const Cursor& cursor : unit.lanes[lane].cursors) {
+      worker.scan[cursor.input] = std::min(worker.scan[cursor.input], cursor.frame);
+    }
+    wire::Lease lease;
+    lease.kind = wire::LeaseKind::kShard;
+    lease.shard = lane;
+    lease.epoch = leases_[worker.unit].lanes[lane].epoch;
+    lease.state_follows = unit.keeps_state() || unit.is_sink();
+    lease.watermark = unit.lanes[lane].advanced;
+    list.push_back(lease);
+  }
+  send(worker, MessageType::kGrant, wire::encode_leases(list));
+  if (!unit.is_sink() && !unit.keeps_state()) return;
+  if (!unit.keeps_state()) {
+    // A sink's position is small and at hand.
+    std::uint32_t sink = unit.stage();
+    for (const std::uint32_t stage : unit.stages()) {
+      if (topology_.stages[stage].kind == PluginKind::kSink) sink = stage;
+    }
+    for (const std::uint32_t lane : lanes) {
+      Bytes changes;
+      if (!unit.lanes[lane].position.empty()) {
+        wire::append_change(changes, {wire::Space::kPosition, {}, {}, BytesView(unit.lanes[lane].position)});
+      }
+      send(worker, MessageType::kState, wire::encode_state({sink, lane, true, changes}));
+    }
+    return;
+  }
+  restore(worker, lanes);
+}
+
+void Core::restore(Worker& worker, const std::vector<std::uint32_t>& lanes) {
+  const UnitState& unit = ledger_.units()[worker.unit];
+  const std::set<std::uint32_t> wanted(lanes.begin(), lanes.end());
+  RestoreJob job;
+  job.incarnation = worker.incarnation;
+  job.lanes = lanes;
+  for (const std::uint32_t stage : unit.stages()) {
+    const Changelog& changelog = ledger_.changelog(stage);
+    RestoreJob::Part part;
+    part.stage = stage;
+    part.file = changelog.newest() ? changelog.newest()->file : 0;
+    for (const ChangesPlace& changes : changelog.tail()) {
+      if (wanted.count(changes.lane) != 0) part.tail.push_back(changes);
+    }
+    job.parts.push_back(std::move(part));
+  }
+  outside_.restore(std::move(job));
+}
+
+void Core::on_state(Incarnation incarnation, const wire::StatePart& part) {
+  Worker* worker = find_worker(incarnation);
+  if (worker == nullptr) return;
+  send(*worker, MessageType::kState, wire::encode_state(part));
+  if (!part.last) return;
+  LaneLease& lease = leases_[worker->unit].lanes[part.shard];
+  if (lease.holder == incarnation && lease.state == LaneLease::State::kRestoring) lease.state = LaneLease::State::kHeld;
+}
+
+void Core::send_finishes(std::uint32_t index) {
+  const UnitState& unit = ledger_.units()[index];
+  UnitLeases& leases = leases_[index];
+  bool any_ended = unit.intake() == Intake::kSplits && unit.stages().size() > 1;
+  for (const std::uint32_t stream : unit.inputs()) any_ended |= ledger_.stream(stream).ended;
+  if (!any_ended || unit.finished) return;
+  std::map<Incarnation, std::vector<std::uint32_t>> finishes;
+  for (std::uint32_t lane = 0; lane < leases.lanes.size(); ++lane) {
+    LaneLease& lease = leases.lanes[lane];
+    if (unit.lanes[lane].finished || lease.finish_sent) continue;
+    if (unit.intake() == Intake::kSplits && !unit.lanes[lane].split_ended) continue;
+    const bool consumed =
+        std::all_of(unit.lanes[lane].cursors.begin(), unit.lanes[lane].cursors.end(), [&](const Cursor& cursor) {
+          const StreamState& stream = ledger_.stream(unit.inputs()[cursor.input]);
+          return stream.ended && cursor.offset == stream.next_offset(cursor.shard);
+        });
+    if (!consumed) continue;
+    if (unit.intake() == Intake::kRanges) {
+      if (lease.state == LaneLease::State::kFree) {
+        const auto workers = workers_of(index);
+        if (workers.empty()) return;
+        lease.holder = workers[leases.worker_next++ % workers.size()]->incarnation;
+        lease.state = LaneLease::State::kHeld;
+        ++find_worker(lease.holder)->lanes;
+      }
+    }
+    if (lease.state != LaneLease::State::kHeld) continue;
+    lease.finish_sent = true;
+    finishes[lease.holder].push_back(lane);
+  }
+  for (const auto& [incarnation, lanes] : finishes) {
+    if (Worker* worker = find_worker(incarnation)) send(*worker, MessageType::kFinish, wire::encode_shards(lanes));
+  }
+}
+
+}  // namespace weir::core

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// Programs outside: they publish to streams with "external", and look on.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "broker/core/core.h"
+#include "sdk/wire/batch.h"
+
+namespace weir::core {
+namespace {
+
+/// Bytes of a MessagePack object, packed again.
+Bytes packed(const msgpack::object& value) {
+  msgpack::sbuffer buffer;
+  msgpack::packer<msgpack::sbuffer>(buffer).pack(value);
+  const BytesView view = as_bytes({buffer.data(), buffer.size()});
+  return {view.begin(), view.end()};
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> Core::stream_named(const std::string& name) const {
+  const Stream* stream = topology_.find_stream(name);
+  if (stream == nullptr) return std::nullopt;
+  return static_cast<std::uint32_t>(stream - topology_.streams.data());
+}
+
+void Core::refuse(const Client& client, std::string_view sentence, std::uint64_t number) {
+  wire::MapWriter answer("refused");
+  answer.put("error", std::string(sentence));
+  if (number != 0) answer.put("number", number);
+  outside_.reply(client, std::move(answer).finish());
+}
+
+void Core::open_session(const Client& client, const wire::MapReader& map, Monotonic now) {
+  const std::string name = map.text("stream");
+  const auto stream = stream_named(name);
+  if (!stream)
+    return refuse(client, fmt::format("there is no stream \"{}\" in the topology \"{}\"", name, topology_.name));
+  if (!topology_.streams[*stream].external_in) {
+    return refuse(client,
+                  fmt::format("stream \"{}\" takes no records from outside; give it \"external\": \"in\"", name));
+  }
+  Session session;
+  session.name = map.text("name");
+  session.stream = *stream;
+  session.id = ++sessions_opened_;
+  session.heard = now;
+  if (!session.name.empty()) {
+    // A name belongs to its newest holder.
+    for (auto it = sessions_.begin(); it != sessions_.end();) {
+      if (it->second.name == session.name && it->first != client) {
+        refuse(it->first, fmt::format("another producer took the name \"{}\"", session.name));
+        it = sessions_.erase(it);
+      } else {
+        ++it;
+      }
+    }
+    const auto known = ledger_.producers().find(session.name);
+    if (known != ledger_.producers().end()) session.last = known->second.last;
+  }
+  wire::MapWriter answer("opened");
+  answer.put("last", session.last);
+  answer.put("window_bytes", topology_.broker.transaction_bytes_max);
+  answer.put("frame_bytes_max", topology_.broker.transaction_bytes_max / 2);
+  answer.put("session", session.id);
+  answer.put("exactly_once", !session.name.empty());
+  session.acknowledged = session.last;
+  sessions_[client] = std::move(session);
+  outside_.reply(client, std::move(answer).finish());
+}
+
+void Core::publish(const Client& client, const wire::MapReader& map, Monotonic now) {
+  const auto found = sessions_.find(client);
+  const auto number = static_cast<std::uint64_t>(map.integer("number", 0));
+  if (found == sessions_.end() || found->second.id != static_cast<std::uint64_t>(map.integer("session", 0))) {
+    return refuse(client, "this session is not open (any more): say open again and go on behind \"last\"", number);
+  }
+  Session& session = found->second;
+  session.heard = now;
+  if (number != 0 && number <= session.last) {
+    // Accepted before: acknowledged when it is settled, maybe long ago.
+    if (number <= session.acknowledged) {
+      wire::MapWriter answer("acknowledged");
+      answer.put("number", session.acknowledged);
+      outside_.reply(client, std::move(answer).finish());
+    }
+    return;
+  }
+  if (number != session.last + 1) {
+    return refuse(client, fmt::format("message {} came where {} is due", number, session.last + 1), number);
+  }
+  const Stream& spec = topology_.streams[session.stream];
+  StreamState& stream = ledger_.stream(session.stream);
+  if (stream.external_ended) return refuse(client, fmt::format("stream \"{}\" has ended", spec.name), number);
+  if (full(session.stream) || low_on_space_ || draining_ || stopping_) {
+    return refuse(
+        client,
+        fmt::format("stream \"{}\" takes nothing at the moment (backlog full, or stopping): try again", spec.name),
+        number);
+  }
+  const msgpack::object* records = map.find("records");
+  if (records == nullptr || records->type != msgpack::type::ARRAY || records->via.array.size == 0) {
+    return refuse(client, "\"records\" must be an array of [key, value, timestamp, headers]", number);
+  }
+  std::map<std::uint32_t, std::pair<std::uint32_t, Bytes>> batches;
+  const std::int64_t wall_us = map.integer("now_us", 0);
+  for (std::uint32_t i = 0; i < records->via.array.size; ++i) {
+    const msgpack::object& record = records->via.array.ptr[i];
+    if (record.type != msgpack::type::ARRAY || record.via.array.size < 2 || record.via.array.size > 4) {
+      return refuse(client, fmt::format("record {} is no array of [key, value, timestamp, headers]", i), number);
+    }
+    const auto field = [&](std::uint32_t at) {
+      return at < record.via.array.size ? &record.via.array.ptr[at] : nullptr;
+    };
+    Bytes key = packed(*field(0));
+    const Bytes value = packed(*field(1));
+    Timestamp timestamp = wall_us;
+    if (const auto* given = field(2); given != nullptr && given->type != msgpack::type::NIL) {
+      if (given->type != msgpack::type::POSITIVE_INTEGER && given->type != msgpack::type::NEGATIVE_INTEGER) {
+        return refuse(client, fmt::format("record {}: the timestamp must be microseconds since 1970, or nil", i),
+                      number);
+      }
+      timestamp = given->via.i64;
+    }
+    Bytes headers;
+    if (const auto* given = field(3); given != nullptr && given->type != msgpack::type::NIL) {
+      if (given->type != msgpack::type::MAP)
+        return refuse(client, fmt::format("record {}: headers must be a map, or nil", i), number);
+      headers = packed(*given);
+    }
+    if (!key_fields_[session.stream].empty()) {
+      key.clear();
+      if (const Status status = key_fields_[session.stream].extract(value, key); !status.ok()) {
+        return refuse(client, fmt::format("record {}: {}", i, status.error().message), number);
+      }
+    }
+    std::uint32_t shard = 0;
+    if (spec.partition != PartitionBy::kNone) {
+      Bytes canonical;
+      if (const Status status = wire::canonical_key(key, canonical); !status.ok()) {
+        return refuse(client, fmt::format("record {}: {}", i, status.error().message), number);
+      }
+      key = std::move(canonical);
+      if (spec.partition == PartitionBy::kHash) {
+        shard = wire::shard_by_hash(key, spec.shards).value();
+      } else {
+        const auto modulo = wire::shard_by_modulo(key, spec.shards);
+        if (!modulo.ok()) return refuse(client, fmt::format("record {}: {}", i, modulo.error().message), number);
+        shard = modulo->value();
+      }
+    } else {
+      shard = static_cast<std::uint32_t>(number % spec.shards);
+    }
+    auto& [count, batch] = batches[shard];
+    ++count;
+    wire::append_record(batch, {timestamp, key, value, headers});
+  }
+  Bytes frame;
+  ByteWriter writer(frame);
+  const wire::FrameHeader header{session.stream, static_cast<std::uint32_t>(batches.size()), records->via.array.size,
+                                 0};
+  writer.raw(std::as_bytes(std::span(&header, 1)));
+  for (const auto& [shard, batch] : batches) {
+    const wire::BatchHeader entry{shard, batch.first, static_cast<std::uint32_t>(batch.second.size()), 0, 0, wall_us};
+    writer.raw(std::as_bytes(std::span(&entry, 1)));
+  }
+  for (const auto& [shard, batch] : batches) writer.raw(batch.second);
+  if (frame.size() > topology_.broker.transaction_bytes_max) {
+    return refuse(client,
+                  fmt::format("the message makes a frame of {} bytes, above transaction_bytes_max {}", frame.size(),
+                              topology_.broker.transaction_bytes_max),
+                  number);
+  }
+  patch_frame(frame);
+  hot_bytes_ += frame.size();
+  Publish entry;
+  entry.name = session.name;
+  entry.number = number;
+  entry.stream = session.stream;
+  entry.frame = frame;
+  const Sequence sequence = append({EntryType::kPublish, {}, 0, 0}, encode(entry), spec.durability);
+  session.last = number;
+  session.unsettled.emplace_back(number, sequence);
+}
+
+void Core::end_stream(const Client& client, const wire::MapReader& map) {
+  const auto found = sessions_.find(client);
+  if (found == sessions_.end()) return refuse(client, "this session is not open; say open first");
+  Session& session = found->second;
+  if (session.id != static_cast<std::uint64_t>(map.integer("session", 0)))
+    return refuse(client, "this session is not open (any more)");
+  if (!ledger_.stream(session.stream).external_ended) {
+    Publish entry;
+    entry.name = session.name;
+    entry.number = session.last;
+    entry.stream = session.stream;
+    entry.ends = true;
+    append({EntryType::kPublish, {}, 0, 0}, encode(entry), topology_.streams[session.stream].durability);
+  }
+  session.end_pending = true;
+  session.end_sequence = ledger_.next_sequence();
+}
+
+void Core::settle(const Client& client, Session& session) {
+  const std::uint64_t before = session.acknowledged;
+  while (!session.unsettled.empty() && session.unsettled.front().second < settled_) {
+    session.acknowledged = session.unsettled.front().first;
+    session.unsettled.pop_front();
+  }
+  if (session.acknowledged != before) {
+    wire::MapWriter answer("acknowledged");
+    answer.put("number", session.acknowledged);
+    outside_.reply(client, std::move(answer).finish());
+  }
+  if (session.end_pending && session.end_sequence <= settled_) {
+    session.end_pending = false;
+    outside_.reply(client, wire::MapWriter("ended").finish());
+  }
+}
+
+void Core::tail(const Client& client, const wire::MapReader& map, Monotonic now) {
+  const std::string name = map.text("stream");
+  const auto index = stream_named(name);
+  if (!index || topology_.streams[*index].transport != Transport::kQueue) {
+    return refuse(client, fmt::format("there is no stream \"{}\" that could be tapped in the topology \"{}\"", name,
+                                      topology_.name));
+  }
+  StreamState& stream = ledger_.stream(*index);
+  Tap& tap = taps_[client];
+  tap.asked = now;
+  tap.stream = *index;
+  const msgpack::object* positions = map.find("positions");
+  const bool known =
+      positions != nullptr && positions->type == msgpack::type::ARRAY && positions->via.array.size == stream.shards();
+  tap.positions.assign(stream.shards(), 0);
+  for (std::uint32_t shard = 0; shard < stream.shards(); ++shard) {
+    if (known) {
+      const msgpack::object& position = positions->via.array.ptr[shard];
+      tap.positions[shard] = position.type == msgpack::type::POSITIVE_INTEGER ? position.via.u64 : 0;
+    } else if (map.text("from") != "start") {
+      tap.positions[shard] = stream.next_offset(shard);
+    }
+  }
+  if (!known) tap.frame = map.text("from") == "start" ? stream.first_frame() : stream.end_frame();
+  tap.frame = std::max(tap.frame, stream.first_frame());
+  const auto records_max =
+      static_cast<std::uint64_t>(std::clamp<std::int64_t>(map.integer("records_max", 1000), 1, 10000));
+
+  msgpack::sbuffer packed_records;
+  msgpack::packer<msgpack::sbuffer> packer(packed_records);
+  std::uint64_t records = 0;
+  std::uint64_t missed = 0;
+  constexpr std::size_t kAnswerBytesMax = 1 << 20;
+  bool full_answer = false;
+  while (!full_answer && tap.frame < stream.end_frame()) {
+    // What a person sees is on disk.
+    if (stream.slot(tap.frame).sequence >= settled_) break;
+    const Buffer* bytes = frame_bytes(*index, tap.frame);
+    if (bytes == nullptr) break;
+    const auto view = wire::FrameView::parse(bytes->bytes);
+    std::size_t at = view->batches_start();
+    for (std::uint32_t i = 0; i < view->header().batches && !full_answer; ++i) {
+      const wire::BatchHeader batch = view->batch(i);
+      wire::BatchReader reader(view->bytes().subspan(at, batch.bytes));
+      at += batch.bytes;
+      std::uint64_t& position = tap.positions[batch.shard];
+      if (position < batch.offset) {
+        missed += batch.offset - position;
+        position = batch.offset;
+      }
+      for (std::uint64_t offset = batch.offset; offset < batch.offset + batch.count; ++offset) {
+        const auto record = reader.next();
+        if (!record || offset < position) continue;
+        if (records == records_max || packed_records.size() > kAnswerBytesMax) {
+          full_answer = true;
+          break;
+        }
+        packer.pack_array(4);
+        packed_records.write(reinterpret_cast<const char*>(record->key.data()), record->key.size());
+        packed_records.write(reinterpret_cast<const char*>(record->value.data()), record->value.size());
+        packer.pack(record->timestamp);
+        if (record->headers.empty()) {
+          packer.pack_nil();
+        } else {
+          packed_records.write(reinterpret_cast<const char*>(record->headers.data()), record->headers.size());
+        }
+        ++records;
+        position = offset + 1;
+      }
+    }
+    if (!full_answer) ++tap.frame;
+  }
+  msgpack::sbuffer array;
+  msgpack::packer<msgpack::sbuffer>(array).pack_array(static_cast<std::uint32_t>(records));
+  array.write(packed_records.data(), packed_records.size());
+  wire::MapWriter answer("records");
+  answer.put("positions", tap.positions);
+  answer.put("missed", missed);
+  answer.put_packed("records", as_bytes({array.data(), array.size()}));
+  outside_.reply(client, std::move(answer).finish());
+}
+
+}  // namespace weir::core

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a person sees of the core.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "broker/core/core.h"
+
+namespace weir::core {
+
+using nlohmann::ordered_json;
+
+namespace {
+
+ordered_json watermark_json(Timestamp watermark) {
+  if (watermark == INT64_MIN || watermark == INT64_MAX) return nullptr;
+  return watermark;
+}
+
+std::string_view name_of(Transport transport) { return transport == Transport::kFused ? "fused" : "queue"; }
+
+std::string_view name_of(PartitionBy partition) {
+  switch (partition) {
+    case PartitionBy::kHash:
+      return "hash";
+    case PartitionBy::kModulo:
+      return "modulo";
+    case PartitionBy::kNone:
+      break;
+  }
+  return "none";
+}
+
+std::string_view name_of(Worker::State state) {
+  switch (state) {
+    case Worker::State::kConnecting:
+      return "starting";
+    case Worker::State::kReady:
+      return "running";
+    case Worker::State::kDraining:
+    case Worker::State::kDrained:
+      return "draining";
+    case Worker::State::kStopping:
+      return "finished";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+std::string Core::state_name() const {
+  if (failed_) return "failed";
+  if (finished_told_) return "finished";
+  if (draining_) return "draining";
+  const bool ready = std::any_of(workers_.begin(), workers_.end(),
+                                 [](const auto& entry) { return entry.second.state == Worker::State::kReady; });
+  return ready ? "running" : "starting";
+}
+
+std::string Core::status_text() const {
+  ordered_json status;
+  status["topology"] = topology_.name;
+  status["state"] = state_name();
+  status["since"] = started_us_;
+  status["stages"] = ordered_json::array();
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    const StageSpec& spec = topology_.stages[stage];
+    const std::uint32_t index = ledger_.unit_of(stage);
+    const UnitState& unit = ledger_.units()[index];
+    std::uint64_t errors = 0;
+    for (const auto& [who, probe] : stage_probes_) {
+      if (who.first != stage) continue;
+      for (const auto& [cause, count] : probe.errors) errors += count;
+    }
+    const auto ready = std::count_if(workers_.begin(), workers_.end(), [&](const auto& entry) {
+      return entry.second.unit == index && entry.second.state == Worker::State::kReady;
+    });
+    const Timestamp watermark = unit.advanced_min();
+    const char* state = stage_failed_[stage] ? "failed"
+                        : unit.finished      ? "finished"
+                        : ready > 0          ? "running"
+                                             : "starting";
+    status["stages"].push_back({{"name", spec.name},
+                                {"plugin", spec.plugin},
+                                {"state", state},
+                                {"workers", ready},
+                                {"records_in", ledger_.totals(stage).records_in},
+                                {"records_out", ledger_.totals(stage).records_out},
+                                {"errors", errors},
+                                {"dead_letters", ledger_.totals(stage).dead_letters},
+                                {"restarts", restarts_[spec.host]},
+                                {"backlog_records", spec.host == stage ? unit.records_backlog : 0},
+                                {"watermark", watermark_json(watermark)}});
+  }
+  status["streams"] = ordered_json::array();
+  for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {
+    const Stream& spec = topology_.streams[stream];
+    const StreamState& state = ledger_.stream(stream);
+    std::uint64_t backlog = 0;
+    for (const UnitState& unit : ledger_.units()) {
+      std::uint64_t waiting = 0;
+      for (std::uint32_t shard = 0; shard < state.shards(); ++shard) {
+        if (const auto at = unit.find(stream, shard)) waiting += state.next_offset(shard) - unit.cursor(*at).offset;
+      }
+      backlog = std::max(backlog, waiting);
+    }
+    status["streams"].push_back({{"name", spec.name},
+                                 {"transport", name_of(spec.transport)},
+                                 {"partition", name_of(spec.partition)},
+                                 {"shards", spec.shards},
+                                 {"records", state.records_total()},
+                                 {"bytes", state.bytes_total()},
+                                 {"backlog_records", backlog},
+                                 {"watermark", watermark_json(state.watermark())}});
+  }
+  status["workers"] = ordered_json::array();
+  for (const auto& [incarnation, worker] : workers_) {
+    ordered_json lanes = ordered_json::array();
+    const auto& leases = leases_[worker.unit].lanes;
+    for (std::uint32_t lane = 0; lane < leases.size(); ++lane) {
+      if (leases[lane].holder == incarnation) lanes.push_back(lane);
+    }
+    status["workers"].push_back({{"stage", topology_.stages[ledger_.units()[worker.unit].stage()].name},
+                                 {"worker", worker.index},
+                                 {"pid", worker.pid},
+                                 {"incarnation", incarnation.value()},
+                                 {"state", name_of(worker.state)},
+                                 {"shards", std::move(lanes)}});
+  }
+  return status.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+std::uint64_t Core::records_in() const {
+  std::uint64_t total = ledger_.external_total();
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    if (topology_.stages[stage].kind == PluginKind::kSource) total += ledger_.totals(stage).records_out;
+  }
+  return total;
+}
+
+std::uint64_t Core::records_out() const {
+  std::uint64_t total = 0;
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    if (topology_.stages[stage].kind == PluginKind::kSink) total += ledger_.totals(stage).records_in;
+  }
+  return total;
+}
+
+std::uint64_t Core::dead_letters() const {
+  std::uint64_t total = 0;
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) total += ledger_.totals(stage).dead_letters;
+  return total;
+}
+
+std::uint64_t Core::waiting() const {
+  std::uint64_t total = 0;
+  for (const UnitState& unit : ledger_.units()) total += unit.records_backlog;
+  return total;
+}
+
+std::string Core::unhealthy() const {
+  for (std::uint32_t index = 0; index < leases_.size(); ++index) {
+    const UnitState& unit = ledger_.units()[index];
+    if (unit.finished) continue;
+    const bool any = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+      return entry.second.unit == index && entry.second.state == Worker::State::kReady;
+    });
+    if (!any) return fmt::format("stage \"{}\" has no worker", topology_.stages[unit.stage()].name);
+  }
+  return "";
+}
+
+}  // namespace weir::core

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/core/entry.h"
+
+namespace weir::core {
+
+Bytes encode_header(const EntryHeader& header) {
+  Bytes bytes(sizeof(header));
+  std::memcpy(bytes.data(), &header, sizeof(header));
+  return bytes;
+}
+
+Result<EntryHeader> decode_header(BytesView payload) {
+  EntryHeader header;
+  if (payload.size() < sizeof(header)) return {Code::kCorrupt, "a journal entry shorter than its header"};
+  std::memcpy(&header, payload.data(), sizeof(header));
+  if (header.type < EntryType::kTopology || header.type > EntryType::kCheckpoint) {
+    return {Code::kCorrupt, "a journal entry of an unknown type: was it written by a newer Weir?"};
+  }
+  return header;
+}
+
+Bytes encode(const Publish& publish) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.text(publish.name);
+  writer.put(publish.number);
+  writer.put(publish.stream);
+  writer.put(static_cast<std::uint8_t>(publish.ends));
+  writer.blob(publish.frame);
+  return bytes;
+}
+
+Result<Publish> decode_publish(BytesView body) {
+  ByteReader reader(body);
+  Publish publish;
+  publish.name = reader.text();
+  publish.number = reader.get<std::uint64_t>();
+  publish.stream = reader.get<std::uint32_t>();
+  publish.ends = reader.get<std::uint8_t>() != 0;
+  publish.frame = reader.blob();
+  if (!reader.ok() || !reader.at_end()) return {Code::kCorrupt, "a journal entry of a producer that is malformed"};
+  return publish;
+}
+
+Bytes encode(const SnapshotTaken& snapshot) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(snapshot.file);
+  writer.put(snapshot.through);
+  writer.put(snapshot.bytes);
+  return bytes;
+}
+
+Result<SnapshotTaken> decode_snapshot(BytesView body) {
+  ByteReader reader(body);
+  SnapshotTaken snapshot;
+  snapshot.file = reader.get<std::uint64_t>();
+  snapshot.through = reader.get<std::uint64_t>();
+  snapshot.bytes = reader.get<std::uint64_t>();
+  if (!reader.ok() || !reader.at_end()) return {Code::kCorrupt, "a journal entry of a snapshot that is malformed"};
+  return snapshot;
+}
+
+}  // namespace weir::core

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "sdk/base/bytes.h"
+#include "sdk/base/ids.h"
+#include "sdk/base/result.h"
+
+namespace weir::core {
+
+/// What a journal entry decides. Numbers are never reused.
+enum class EntryType : std::uint8_t {
+  kTopology = 1,     ///< first entry of a directory: name and all groups
+  kTransaction = 2,  ///< a worker's commit (wire/commit.h)
+  kPublish = 3,      ///< records of an external producer
+  kSnapshot = 4,     ///< a snapshot of a stage's state takes effect
+  kCheckpoint = 5,   ///< a checkpoint takes effect; the rest of the payload is the journal's
+};
+
+/// Starts every entry's payload.
+struct EntryHeader {
+  EntryType type{};
+  std::uint8_t reserved[3] = {};
+  std::uint32_t unit = 0;         ///< kTransaction: index of the stage whose worker committed; kSnapshot: of the stage
+  std::uint64_t incarnation = 0;  ///< kTransaction: who; for a person who reads a dump
+};
+static_assert(sizeof(EntryHeader) == 16);
+
+/// Body of kPublish: what one message of an external producer adds to one stream.
+struct Publish {
+  std::string name;          ///< the producer's, or empty
+  std::uint64_t number = 0;  ///< of the message under that name
+  std::uint32_t stream = 0;
+  bool ends = false;  ///< the stream gets no more records from outside
+  BytesView frame;    ///< empty where the message only ends the stream
+};
+
+/// Body of kSnapshot.
+struct SnapshotTaken {
+  std::uint64_t file = 0;     ///< its number, unique in the directory
+  std::uint64_t through = 0;  ///< it holds the changes of all entries before this sequence
+  std::uint64_t bytes = 0;
+};
+
+Bytes encode_header(const EntryHeader& header);
+Result<EntryHeader> decode_header(BytesView payload);
+
+Bytes encode(const Publish& publish);
+Result<Publish> decode_publish(BytesView body);
+Bytes encode(const SnapshotTaken& snapshot);
+Result<SnapshotTaken> decode_snapshot(BytesView body);
+
+}  // namespace weir::core

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/core/ledger.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sdk/wire/changes.h"
+
+namespace weir::core {
+namespace {
+
+Status corrupt(Sequence sequence, std::string_view what) {
+  return {Code::kCorrupt, fmt::format("journal entry {} {}", sequence.value(), what)};
+}
+
+}  // namespace
+
+Ledger::Ledger(const Topology& topology)
+    : topology_(topology),
+      unit_of_(topology.stages.size()),
+      changelogs_(topology.stages.size()),
+      totals_(topology.stages.size()),
+      dead_letter_bytes_(topology.stages.size()) {
+  for (const Stream& stream : topology.streams) streams_.emplace_back(stream);
+  for (std::uint32_t stage = 0; stage < topology.stages.size(); ++stage) {
+    if (topology.stages[stage].host != stage) continue;
+    UnitState unit(topology, stage);
+    for (const std::uint32_t member : unit.stages()) unit_of_[member] = static_cast<std::uint32_t>(units_.size());
+    units_.push_back(std::move(unit));
+  }
+  refresh_ends();
+}
+
+Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool keep_bytes) {
+  if (sequence != next_) return corrupt(sequence, fmt::format("comes where entry {} is due", next_.value()));
+  const auto header = decode_header(payload.bytes);
+  if (!header.ok()) return corrupt(sequence, header.error().message);
+  ++next_;
+  const BytesView body = payload.bytes.subspan(sizeof(EntryHeader));
+  switch (header->type) {
+    case EntryType::kTopology:
+      if (as_text(body) != topology_.name) {
+        return corrupt(sequence,
+                       fmt::format("belongs to the topology \"{}\", not to \"{}\"", as_text(body), topology_.name));
+      }
+      opened_ = true;
+      return {};
+    case EntryType::kTransaction:
+      return apply_transaction(sequence, *header, payload, place, keep_bytes);
+    case EntryType::kPublish:
+      return apply_publish(sequence, payload, place, keep_bytes);
+    case EntryType::kSnapshot: {
+      const auto taken = decode_snapshot(body);
+      if (!taken.ok()) return taken.error();
+      if (header->unit >= changelogs_.size()) return corrupt(sequence, "is a snapshot of an unknown stage");
+      changelogs_[header->unit].snapshot(*taken);
+      next_file_ = std::max(next_file_, taken->file + 1);
+      return {};
+    }
+    case EntryType::kCheckpoint:
+      return {};
+  }
+  return {};
+}
+
+Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, const Buffer& payload, Place place,
+                                 bool keep) {
+  const auto commit = wire::decode_commit(payload.bytes, sizeof(EntryHeader));
+  if (!commit.ok()) return corrupt(sequence, commit.error().message);
+  if (header.unit >= topology_.stages.size()) return corrupt(sequence, "is of an unknown stage");
+  UnitState& unit = units_[unit_of_[header.unit]];
+
+  for (const wire::Consumed& range : commit->consumed) {
+    const auto at = unit.find(range.stream, range.shard);
+    if (!at || range.to > streams_[range.stream].next_offset(range.shard) || !unit.consume(*at, range.from, range.to)) {
+      return corrupt(sequence, "consumes what its group cannot consume");
+    }
+    unit.records_backlog -= range.to - range.from;
+  }
+  unit.add_splits(commit->splits_found);
+  unit.enumeration_ended |= commit->enumeration_ended;
+  for (const wire::SplitMoved& split : commit->splits) {
+    if (unit.intake() != Intake::kSplits || split.split >= unit.lanes.size())
+      return corrupt(sequence, "moves an unknown split");
+    Lane& lane = unit.lanes[split.split];
+    lane.position.assign(split.position.begin(), split.position.end());
+    lane.split_ended |= split.ended;
+    if (unit.stages().size() == 1) lane.finished = lane.split_ended;
+  }
+  for (const wire::Advanced& advanced : commit->advanced) {
+    if (advanced.shard >= unit.lanes.size()) return corrupt(sequence, "advances an unknown shard");
+    Timestamp& known = unit.lanes[advanced.shard].advanced;
+    known = std::max(known, advanced.watermark);
+  }
+  for (const std::uint32_t lane : commit->finished) {
+    if (lane >= unit.lanes.size()) return corrupt(sequence, "finishes an unknown shard");
+    unit.lanes[lane].finished = true;
+  }
+  for (const wire::Counted& counted : commit->counters) {
+    if (counted.stage >= totals_.size()) return corrupt(sequence, "counts for an unknown stage");
+    wire::Counted& total = totals_[counted.stage];
+    total.records_in += counted.records_in;
+    total.records_out += counted.records_out;
+    total.dead_letters += counted.dead_letters;
+    total.late += counted.late;
+  }
+  for (const wire::ChangesOf& changes : commit->changes) {
+    if (changes.stage >= changelogs_.size() || !unit.has(changes.stage) ||
+        changes.shard >= std::max<std::size_t>(1, unit.lanes.size())) {
+      return corrupt(sequence, "changes the state of an unknown stage or shard");
+    }
+    bool only_position = true;
+    wire::ChangesReader reader(changes.bytes);
+    while (const auto change = reader.next()) {
+      if (change->space == wire::Space::kPosition && change->value) {
+        unit.lanes[changes.shard].position.assign(change->value->begin(), change->value->end());
+        continue;
+      }
+      only_position = false;
+      if (change->space == wire::Space::kDeadLetter && change->value) {
+        dead_letter_bytes_[changes.stage] += change->key.size() + change->value->size();
+      }
+    }
+    if (!reader.ok()) return corrupt(sequence, "has malformed state changes");
+    if (only_position) continue;
+    Place at = place;
+    at.at = static_cast<std::uint32_t>(changes.bytes.data() - payload.bytes.data());
+    at.size = static_cast<std::uint32_t>(changes.bytes.size());
+    changelogs_[changes.stage].append({sequence, changes.shard, at});
+    if (!place.written()) unplaced_.push_back({sequence, false, changes.stage, 0});
+  }
+  for (const wire::FrameAt& frame : commit->frames) {
+    Place at = place;
+    at.at = static_cast<std::uint32_t>(frame.position);
+    at.size = static_cast<std::uint32_t>(frame.size);
+    const auto view = wire::FrameView::parse(payload.bytes.subspan(frame.position, frame.size));
+    if (!view.ok()) return corrupt(sequence, view.error().message);
+    const Status status =
+        append_frame(sequence, view->header().stream, payload.part(frame.position, frame.size), at, keep);
+    if (!status.ok()) return status;
+  }
+  if (!commit->advanced.empty() || !commit->finished.empty() || !commit->splits.empty() || commit->enumeration_ended) {
+    refresh_watermarks(unit);
+  }
+  const bool ends =
+      std::any_of(commit->splits.begin(), commit->splits.end(), [](const auto& split) { return split.ended; });
+  if (!commit->finished.empty() || commit->enumeration_ended || ends) refresh_ends();
+  return {};
+}
+
+Status Ledger::apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep) {
+  const auto publish = decode_publish(payload.bytes.subspan(sizeof(EntryHeader)));
+  if (!publish.ok()) return corrupt(sequence, publish.error().message);
+  if (publish->stream >= streams_.size()) return corrupt(sequence, "publishes to an unknown stream");
+  if (!publish->name.empty()) producers_[publish->name] = {publish->number, sequence};
+  if (!publish->frame.empty()) {
+    const auto view = wire::FrameView::parse(publish->frame);
+    if (!view.ok()) return corrupt(sequence, view.error().message);
+    external_total_ += view->header().records;
+    const auto at = static_cast<std::size_t>(publish->frame.data() - payload.bytes.data());
+    Place frame = place;
+    frame.at = static_cast<std::uint32_t>(at);
+    frame.size = static_cast<std::uint32_t>(publish->frame.size());
+    Status status = append_frame(sequence, publish->stream, payload.part(at, publish->frame.size()), frame, keep);
+    if (!status.ok()) return status;
+  }
+  if (publish->ends) {
+    streams_[publish->stream].external_ended = true;
+    refresh_ends();
+  }
+  return {};
+}
+
+Status Ledger::append_frame(Sequence sequence, std::uint32_t stream, const Buffer& frame, Place place, bool keep) {
+  const auto view = wire::FrameView::parse(frame.bytes);
+  if (!view.ok() || view->header().stream != stream || stream >= streams_.size())
+    return corrupt(sequence, "has a malformed frame");
+  StreamState& state = streams_[stream];
+  for (std::uint32_t i = 0; i < view->header().batches; ++i) {
+    const wire::BatchHeader batch = view->batch(i);
+    if (batch.shard >= state.shards()) return corrupt(sequence, "has a frame with an unknown shard");
+    if (batch.offset != state.next_offset(batch.shard)) {
+      return corrupt(sequence,
+                     fmt::format("has offset {} in shard {} of \"{}\" where {} is due", batch.offset, batch.shard,
+                                 topology_.streams[stream].name, state.next_offset(batch.shard)));
+    }
+    // A shard that a group had consumed to its end gets its next record in this frame.
+    for (UnitState& unit : units_) {
+      const auto at = unit.find(stream, batch.shard);
+      if (!at) continue;
+      Cursor& cursor = unit.cursor(*at);
+      if (cursor.offset == batch.offset && cursor.ahead.empty())
+        cursor.frame = std::max(cursor.frame, state.end_frame());
+      unit.records_backlog += batch.count;
+    }
+    if (i > 0 && view->batch(i - 1).shard >= batch.shard)
+      return corrupt(sequence, "has a frame whose shards do not rise");
+  }
+  state.raise_watermark(view->header().watermark);
+  FrameSlot slot;
+  slot.sequence = sequence;
+  slot.place = place;
+  if (keep || !place.written()) slot.bytes = frame;
+  state.append(std::move(slot), *view);
+  if (!place.written()) unplaced_.push_back({sequence, true, stream, state.end_frame() - 1});
+  return {};
+}
+
+void Ledger::placed(Sequence sequence, std::uint64_t segment, std::uint32_t offset) {
+  while (!unplaced_.empty() && unplaced_.front().sequence <= sequence) {
+    const Unplaced& part = unplaced_.front();
+    WEIR_CHECK(part.sequence == sequence, "entries are placed in order, each once");
+    if (part.is_frame) {
+      if (streams_[part.index].holds(part.frame)) {
+        Place& place = streams_[part.index].slot(part.frame).place;
+        place.segment = segment;
+        place.offset = offset;
+      }
+    } else {
+      auto& tail = changelogs_[part.index].tail();
+      for (auto it = tail.rbegin(); it != tail.rend() && it->sequence >= sequence; ++it) {
+        if (it->sequence != sequence) continue;
+        it->place.segment = segment;
+        it->place.offset = offset;
+      }
+    }
+    unplaced_.pop_front();
+  }
+}
+
+void Ledger::release() {
+  for (std::uint32_t index = 0; index < streams_.size(); ++index) {
+    StreamState& state = streams_[index];
+    std::uint64_t needed = state.end_frame();
+    for (const UnitState& unit : units_) {
+      for (std::uint32_t shard = 0; shard < state.shards(); ++shard) {
+        const auto at = unit.find(index, shard);
+        if (!at) break;
+        const Cursor& cursor = unit.cursor(*at);
+        if (cursor.offset < state.next_offset(shard)) needed = std::min(needed, cursor.frame);
+      }
+    }
+    state.release_before(needed);
+  }
+}
+
+std::uint64_t Ledger::segment_needed_min(std::uint64_t none) const {
+  std::uint64_t least = none;
+  for (const StreamState& state : streams_) {
+    if (state.first_frame() == state.end_frame()) continue;
+    const Place& place = state.slot(state.first_frame()).place;
+    if (place.written()) least = std::min(least, place.segment);
+  }
+  for (const Changelog& changelog : changelogs_) {
+    if (!changelog.tail().empty() && changelog.tail().front().place.written()) {
+      least = std::min(least, changelog.tail().front().place.segment);
+    }
+  }
+  return least;
+}
+
+std::size_t Ledger::slots() const {
+  std::size_t count = 0;
+  for (const StreamState& state : streams_) count += state.end_frame() - state.first_frame();
+  for (const Changelog& changelog : changelogs_) count += changelog.tail().size();
+  return count;
+}
+
+void Ledger::refresh_watermarks(const UnitState& unit) {
+  for (const std::uint32_t stream : unit.outputs()) {
+    if (topology_.streams[stream].external_in && !streams_[stream].external_ended) continue;
+    Timestamp least = INT64_MAX;
+    for (const UnitState& producer : units_) {
+      const auto& outputs = producer.outputs();
+      if (std::find(outputs.begin(), outputs.end(), stream) != outputs.end())
+        least = std::min(least, producer.advanced_min());
+    }
+    streams_[stream].raise_watermark(least);
+  }
+}
+
+void Ledger::refresh_ends() {
+  for (std::size_t pass = 0; pass < units_.size() + 1; ++pass) {
+    for (UnitState& unit : units_) {
+      if (unit.intake() == Intake::kSplits && !unit.enumeration_ended) continue;
+      unit.finished = std::all_of(unit.lanes.begin(), unit.lanes.end(), [](const Lane& lane) { return lane.finished; });
+    }
+    for (std::uint32_t stream = 0; stream < streams_.size(); ++stream) {
+      const Stream& spec = topology_.streams[stream];
+      bool ended = !spec.external_in || streams_[stream].external_ended;
+      for (const UnitState& unit : units_) {
+        const auto& outputs = unit.outputs();
+        if (std::find(outputs.begin(), outputs.end(), stream) != outputs.end()) ended &= unit.finished;
+      }
+      streams_[stream].ended = ended && spec.transport == Transport::kQueue;
+    }
+  }
+  finished_ = std::all_of(units_.begin(), units_.end(), [](const UnitState& unit) { return unit.finished; });
+}
+
+void Ledger::count_backlog() {
+  for (UnitState& unit : units_) {
+    unit.records_backlog = 0;
+    for (const Lane& lane : unit.lanes) {
+      for (const Cursor& cursor : lane.cursors) {
+        std::uint64_t waiting = streams_[unit.inputs()[cursor.input]].next_offset(cursor.shard) - cursor.offset;
+        for (const auto& [from, to] : cursor.ahead) waiting -= to - from;
+        unit.records_backlog += waiting;
+      }
+    }
+  }
+}
+
+}  // namespace weir::core

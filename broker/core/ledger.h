@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "broker/core/buffer.h"
+#include "broker/core/changelog.h"
+#include "broker/core/entry.h"
+#include "broker/core/place.h"
+#include "broker/core/stream_state.h"
+#include "broker/core/unit_state.h"
+#include "sdk/base/result.h"
+#include "sdk/topology/topology.h"
+#include "sdk/wire/commit.h"
+
+namespace weir::core {
+
+/// What an external producer has had accepted under its name.
+struct ProducerState {
+  std::uint64_t last = 0;  ///< number of the last message
+  Sequence sequence;       ///< of the entry that holds it
+};
+
+/// Everything that the journal decides, and nothing else (I7): the same entries give the same ledger, whether they were
+/// just judged or are read back at a start. The core asks it before it appends, and applies each entry once it has a
+/// sequence.
+/// Thread: the core's. Lifetime: `topology` must outlive it.
+class Ledger {
+ public:
+  explicit Ledger(const Topology& topology);
+
+  /// Takes an entry. `payload` is kept where a frame's bytes are wanted in memory; `place` is where the entry lies, or
+  /// unwritten for one that was just appended (then placed() follows).
+  /// Errors: kCorrupt where the entry contradicts what came before; after an error the ledger must not be used.
+  Status apply(Sequence sequence, const Buffer& payload, Place place, bool keep_bytes);
+  /// Takes the entry of a checkpoint, which decides nothing here.
+  void apply_checkpoint() { ++next_; }
+  /// The entry `sequence`, applied without a place, now lies at (segment, offset).
+  void placed(Sequence sequence, std::uint64_t segment, std::uint32_t offset);
+
+  /// Frames that no group needs are forgotten. Cheap enough for every tick, not for every commit.
+  void release();
+  /// The lowest segment that holds something still needed, of those that are written; `none` if nothing is.
+  [[nodiscard]] std::uint64_t segment_needed_min(std::uint64_t none) const;
+
+  /// A place in an encoded checkpoint that was not known yet: of entry `sequence`, at byte `at`.
+  struct Fixup {
+    Sequence sequence;
+    std::size_t at = 0;
+  };
+  /// The ledger as one piece, and back. Entries that are not written yet leave fixups behind, in the order of their
+  /// sequences; the piece is whole once each has been filled in with fix().
+  [[nodiscard]] Bytes encode_checkpoint(std::vector<Fixup>& fixups) const;
+  static void fix(Bytes& checkpoint, std::size_t at, std::uint64_t segment, std::uint32_t offset);
+  Status decode_checkpoint(BytesView bytes);
+
+  [[nodiscard]] const Topology& topology() const { return topology_; }
+  [[nodiscard]] StreamState& stream(std::uint32_t index) { return streams_[index]; }
+  [[nodiscard]] const StreamState& stream(std::uint32_t index) const { return streams_[index]; }
+  [[nodiscard]] std::vector<UnitState>& units() { return units_; }
+  [[nodiscard]] const std::vector<UnitState>& units() const { return units_; }
+  /// The unit that hosts `stage`.
+  [[nodiscard]] std::uint32_t unit_of(std::uint32_t stage) const { return unit_of_[stage]; }
+  [[nodiscard]] Changelog& changelog(std::uint32_t stage) { return changelogs_[stage]; }
+  [[nodiscard]] const Changelog& changelog(std::uint32_t stage) const { return changelogs_[stage]; }
+  [[nodiscard]] std::map<std::string, ProducerState>& producers() { return producers_; }
+  [[nodiscard]] const wire::Counted& totals(std::uint32_t stage) const { return totals_[stage]; }
+  [[nodiscard]] std::uint64_t external_total() const { return external_total_; }
+  [[nodiscard]] bool opened() const { return opened_; }
+  [[nodiscard]] bool finished() const { return finished_; }
+  [[nodiscard]] Sequence next_sequence() const { return next_; }
+  [[nodiscard]] std::size_t slots() const;
+  /// Number for the next snapshot file: above all that took effect.
+  [[nodiscard]] std::uint64_t next_file() const { return next_file_; }
+  [[nodiscard]] std::uint64_t dead_letter_bytes(std::uint32_t stage) const { return dead_letter_bytes_[stage]; }
+
+ private:
+  friend class LedgerCodec;
+  Status apply_transaction(Sequence sequence, const EntryHeader& header, const Buffer& payload, Place place, bool keep);
+  Status apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep);
+  Status append_frame(Sequence sequence, std::uint32_t stream, const Buffer& frame, Place place, bool keep);
+  /// Derives what has ended from what the lanes say; the flow goes from sources down, so one pass per stage suffices.
+  void refresh_ends();
+  void refresh_watermarks(const UnitState& unit);
+  void count_backlog();
+
+  const Topology& topology_;
+  std::vector<StreamState> streams_;
+  std::vector<UnitState> units_;
+  std::vector<std::uint32_t> unit_of_;
+  std::vector<Changelog> changelogs_;
+  std::vector<wire::Counted> totals_;
+  std::vector<std::uint64_t> dead_letter_bytes_;
+  std::map<std::string, ProducerState> producers_;
+  std::uint64_t external_total_ = 0;
+  bool opened_ = false;
+  bool finished_ = false;
+  Sequence next_;
+  std::uint64_t next_file_ = 1;
+
+  /// Entries that were applied before they were written: where their parts went.
+  struct Unplaced {
+    Sequence sequence;
+    bool is_frame = false;
+    std::uint32_t index = 0;  ///< of the stream, or of the stage
+    std::uint64_t frame = 0;
+  };
+  std::deque<Unplaced> unplaced_;
+};
+
+}  // namespace weir::core

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "broker/core/ledger.h"
+
+namespace weir::core {
+namespace {
+
+constexpr std::uint32_t kCheckpointVersion = 1;
+
+using Fixups = std::vector<Ledger::Fixup>;
+
+void put_place(ByteWriter& writer, Sequence sequence, const Place& place, Fixups& fixups) {
+  if (!place.written()) fixups.push_back({sequence, writer.size()});
+  writer.put(place.segment);
+  writer.put(place.offset);
+  writer.put(place.at);
+  writer.put(place.size);
+}
+
+Place get_place(ByteReader& reader) {
+  Place place;
+  place.segment = reader.get<std::uint64_t>();
+  place.offset = reader.get<std::uint32_t>();
+  place.at = reader.get<std::uint32_t>();
+  place.size = reader.get<std::uint32_t>();
+  return place;
+}
+
+constexpr std::size_t kPlaceBytes = 20;
+
+}  // namespace
+
+/// Layout of a checkpoint: the parts of the ledger one behind the other, each list with its count first.
+class LedgerCodec {
+ public:
+  static void put(ByteWriter& writer, const StreamState& stream, Fixups& fixups) {
+    writer.put(stream.first_frame_);
+    writer.put(stream.records_total_);
+    writer.put(stream.bytes_total_);
+    writer.put(stream.watermark_);
+    writer.put(static_cast<std::uint8_t>(stream.external_ended));
+    writer.put(static_cast<std::uint32_t>(stream.next_offsets_.size()));
+    for (const std::uint64_t next : stream.next_offsets_) writer.put(next);
+    writer.put(static_cast<std::uint32_t>(stream.frames_.size()));
+    for (const FrameSlot& slot : stream.frames_) {
+      writer.put(slot.sequence.value());
+      writer.put(slot.records);
+      put_place(writer, slot.sequence, slot.place, fixups);
+    }
+  }
+
+  static bool get(ByteReader& reader, StreamState& stream) {
+    stream.first_frame_ = reader.get<std::uint64_t>();
+    stream.records_total_ = reader.get<std::uint64_t>();
+    stream.bytes_total_ = reader.get<std::uint64_t>();
+    stream.watermark_ = reader.get<Timestamp>();
+    stream.external_ended = reader.get<std::uint8_t>() != 0;
+    if (reader.count(8) != stream.next_offsets_.size()) return false;
+    for (std::uint64_t& next : stream.next_offsets_) next = reader.get<std::uint64_t>();
+    const std::uint32_t frames = reader.count(16 + kPlaceBytes);
+    for (std::uint32_t i = 0; i < frames; ++i) {
+      FrameSlot slot;
+      slot.sequence = Sequence(reader.get<std::uint64_t>());
+      slot.records = reader.get<std::uint64_t>();
+      slot.place = get_place(reader);
+      stream.bytes_kept_ += slot.place.size;
+      stream.frames_.push_back(std::move(slot));
+    }
+    return reader.ok();
+  }
+
+  static void put(ByteWriter& writer, const UnitState& unit) {
+    writer.put(static_cast<std::uint8_t>(unit.enumeration_ended));
+    writer.put(static_cast<std::uint32_t>(unit.lanes.size()));
+    for (const Lane& lane : unit.lanes) {
+      writer.put(lane.advanced);
+      writer.put(static_cast<std::uint8_t>(lane.finished));
+      writer.put(static_cast<std::uint8_t>(lane.split_ended));
+      writer.blob(lane.position);
+      writer.text(lane.split);
+      for (const Cursor& cursor : lane.cursors) {
+        writer.put(cursor.offset);
+        writer.put(cursor.frame);
+        writer.put(static_cast<std::uint32_t>(cursor.ahead.size()));
+        for (const auto& [from, to] : cursor.ahead) {
+          writer.put(from);
+          writer.put(to);
+        }
+      }
+    }
+  }
+
+  static bool get(ByteReader& reader, UnitState& unit) {
+    unit.enumeration_ended = reader.get<std::uint8_t>() != 0;
+    const std::uint32_t lanes = reader.count(18);
+    if (unit.intake() == Intake::kSplits) {
+      unit.lanes.resize(lanes);
+    } else if (unit.lanes.size() != lanes) {
+      return false;
+    }
+    for (Lane& lane : unit.lanes) {
+      lane.advanced = reader.get<Timestamp>();
+      lane.finished = reader.get<std::uint8_t>() != 0;
+      lane.split_ended = reader.get<std::uint8_t>() != 0;
+      const BytesView position = reader.blob();
+      lane.position.assign(position.begin(), position.end());
+      lane.split = reader.text();
+      for (Cursor& cursor : lane.cursors) {
+        cursor.offset = reader.get<std::uint64_t>();
+        cursor.frame = reader.get<std::uint64_t>();
+        const std::uint32_t ahead = reader.count(16);
+        for (std::uint32_t i = 0; i < ahead; ++i) {
+          const auto from = reader.get<std::uint64_t>();
+          cursor.ahead[from] = reader.get<std::uint64_t>();
+        }
+      }
+    }
+    return reader.ok();
+  }
+
+  static void put(ByteWriter& writer, const Changelog& changelog, Fixups& fixups) {
+    const SnapshotTaken newest = changelog.newest().value_or(SnapshotTaken{});
+    writer.put(newest.file);
+    writer.put(newest.through);
+    writer.put(newest.bytes);
+    writer.put(static_cast<std::uint32_t>(changelog.tail().size()));
+    for (const ChangesPlace& changes : changelog.tail()) {
+      writer.put(changes.sequence.value());
+      writer.put(changes.lane);
+      put_place(writer, changes.sequence, changes.place, fixups);
+    }
+  }
+
+  static bool get(ByteReader& reader, Changelog& changelog) {
+    SnapshotTaken newest;
+    newest.file = reader.get<std::uint64_t>();
+    newest.through = reader.get<std::uint64_t>();
+    newest.bytes = reader.get<std::uint64_t>();
+    if (newest.file != 0) changelog.snapshot(newest);
+    const std::uint32_t tail = reader.count(12 + kPlaceBytes);
+    for (std::uint32_t i = 0; i < tail; ++i) {
+      ChangesPlace changes;
+      changes.sequence = Sequence(reader.get<std::uint64_t>());
+      changes.lane = reader.get<std::uint32_t>();
+      changes.place = get_place(reader);
+      changelog.append(changes);
+    }
+    return reader.ok();
+  }
+};
+
+void Ledger::fix(Bytes& checkpoint, std::size_t at, std::uint64_t segment, std::uint32_t offset) {
+  std::memcpy(checkpoint.data() + at, &segment, sizeof(segment));
+  std::memcpy(checkpoint.data() + at + sizeof(segment), &offset, sizeof(offset));
+}
+
+Bytes Ledger::encode_checkpoint(std::vector<Fixup>& fixups) const {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(kCheckpointVersion);
+  writer.text(topology_.name);
+  writer.put(next_.value());
+  writer.put(next_file_);
+  writer.put(external_total_);
+  writer.put(static_cast<std::uint8_t>(opened_));
+  writer.put(static_cast<std::uint32_t>(streams_.size()));
+  for (const StreamState& stream : streams_) LedgerCodec::put(writer, stream, fixups);
+  writer.put(static_cast<std::uint32_t>(units_.size()));
+  for (const UnitState& unit : units_) LedgerCodec::put(writer, unit);
+  writer.put(static_cast<std::uint32_t>(changelogs_.size()));
+  for (std::size_t stage = 0; stage < changelogs_.size(); ++stage) {
+    LedgerCodec::put(writer, changelogs_[stage], fixups);
+    writer.put(totals_[stage].records_in);
+    writer.put(totals_[stage].records_out);
+    writer.put(totals_[stage].dead_letters);
+    writer.put(totals_[stage].late);
+    writer.put(dead_letter_bytes_[stage]);
+  }
+  writer.put(static_cast<std::uint32_t>(producers_.size()));
+  for (const auto& [name, producer] : producers_) {
+    writer.text(name);
+    writer.put(producer.last);
+    writer.put(producer.sequence.value());
+  }
+  std::sort(fixups.begin(), fixups.end(), [](const Fixup& a, const Fixup& b) { return a.sequence < b.sequence; });
+  return bytes;
+}
+
+Status Ledger::decode_checkpoint(BytesView bytes) {
+  const auto broken = [](std::string_view what) {
+    return Status(Code::kCorrupt, fmt::format("the checkpoint does not fit the topology: {}", what));
+  };
+  ByteReader reader(bytes);
+  if (const auto version = reader.get<std::uint32_t>(); version != kCheckpointVersion) {
+    return broken(fmt::format("its version is {}, this Weir reads {}", version, kCheckpointVersion));
+  }
+  if (reader.text() != topology_.name) return broken("another name");
+  next_ = Sequence(reader.get<std::uint64_t>());
+  next_file_ = reader.get<std::uint64_t>();
+  external_total_ = reader.get<std::uint64_t>();
+  opened_ = reader.get<std::uint8_t>() != 0;
+  if (reader.get<std::uint32_t>() != streams_.size()) return broken("another number of streams");
+  for (StreamState& stream : streams_) {
+    if (!LedgerCodec::get(reader, stream)) return broken("another number of shards");
+  }
+  if (reader.get<std::uint32_t>() != units_.size()) return broken("another number of stages");
+  for (UnitState& unit : units_) {
+    if (!LedgerCodec::get(reader, unit)) return broken("another number of shards in a group");
+  }
+  if (reader.get<std::uint32_t>() != changelogs_.size()) return broken("another number of stages");
+  for (std::size_t stage = 0; stage < changelogs_.size(); ++stage) {
+    if (!LedgerCodec::get(reader, changelogs_[stage])) return broken("a changelog that is cut short");
+    totals_[stage].records_in = reader.get<std::uint64_t>();
+    totals_[stage].records_out = reader.get<std::uint64_t>();
+    totals_[stage].dead_letters = reader.get<std::uint64_t>();
+    totals_[stage].late = reader.get<std::uint64_t>();
+    dead_letter_bytes_[stage] = reader.get<std::uint64_t>();
+  }
+  const std::uint32_t producers = reader.count(20);
+  for (std::uint32_t i = 0; i < producers; ++i) {
+    const std::string name = reader.text();
+    ProducerState& producer = producers_[name];
+    producer.last = reader.get<std::uint64_t>();
+    producer.sequence = Sequence(reader.get<std::uint64_t>());
+  }
+  if (!reader.ok() || !reader.at_end()) return broken("its length");
+  count_backlog();
+  refresh_ends();
+  return {};
+}
+
+}  // namespace weir::core

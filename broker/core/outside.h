@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "broker/core/buffer.h"
+#include "broker/core/changelog.h"
+#include "broker/core/place.h"
+#include "sdk/base/ids.h"
+#include "sdk/topology/topology.h"
+
+namespace weir::core {
+
+/// A peer of the broker's ROUTER, by its routing id.
+using Client = std::string;
+
+/// State of some lanes, to be read back for the worker that now owns them.
+struct RestoreJob {
+  Incarnation incarnation;
+  std::vector<std::uint32_t> lanes;
+  struct Part {
+    std::uint32_t stage = 0;
+    std::uint64_t file = 0;          ///< of the snapshot; 0: none yet
+    std::vector<ChangesPlace> tail;  ///< of these lanes, in order
+  };
+  std::vector<Part> parts;
+};
+
+/// A snapshot of one stage's state to be made from the one before and the changes behind it.
+struct CompactJob {
+  std::uint32_t stage = 0;
+  std::uint64_t file_before = 0;  ///< 0: none
+  std::vector<ChangesPlace> tail;
+  SnapshotTaken result;  ///< `bytes` is filled in by whoever does the job
+};
+
+struct CheckpointJob {
+  Sequence through;
+  std::uint64_t segment_needed_min = 0;
+  Bytes bytes;
+  std::vector<std::uint64_t> files_needed;  ///< snapshot files that it or the checkpoint before it name
+  bool files_known = false;                 ///< other snapshot files may go once it is in force
+};
+
+/// Something that the launcher, and a person, should know.
+struct Notice {
+  enum class Kind : std::uint8_t { kFenced, kCommitted, kStageFailed, kStageFinished, kFinished, kDrained };
+  Kind kind{};
+  std::uint32_t stage = 0;
+  std::uint32_t worker = 0;
+  std::int64_t pid = 0;
+  std::string reason;
+};
+
+/// What the core wants done. It never waits for any of it: results come back as events. The daemon and the simulation
+/// each have one.
+class Outside {
+ public:
+  virtual ~Outside() = default;
+  /// The entry `sequence` goes to the journal. Comes back as on_written, on_settled.
+  virtual void append(Sequence sequence, bool checkpoint, Durability durability, Buffer payload) = 0;
+  /// A socket to the inbox of a worker; send() goes there.
+  virtual void connect(Incarnation incarnation, const std::string& inbox) = 0;
+  virtual void disconnect(Incarnation incarnation) = 0;
+  virtual void send(Incarnation incarnation, Bytes message) = 0;
+  virtual void reply(const Client& client, Bytes message) = 0;
+  /// Comes back as on_frame.
+  virtual void read_frame(std::uint32_t stream, std::uint64_t frame, Place place) = 0;
+  /// Comes back as on_state, part by part.
+  virtual void restore(RestoreJob job) = 0;
+  /// Comes back as on_compacted.
+  virtual void compact(CompactJob job) = 0;
+  /// Comes back as on_checkpoint.
+  virtual void write_checkpoint(CheckpointJob job) = 0;
+  virtual void notify(Notice notice) = 0;
+};
+
+}  // namespace weir::core

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/core/stream_state.h"
+
+namespace weir::core {
+
+void StreamState::append(FrameSlot slot, const wire::FrameView& view) {
+  const wire::FrameHeader header = view.header();
+  for (std::uint32_t i = 0; i < header.batches; ++i) {
+    const wire::BatchHeader batch = view.batch(i);
+    WEIR_CHECK(batch.offset == next_offsets_[batch.shard], "offsets of a shard have no gaps");
+    next_offsets_[batch.shard] += batch.count;
+  }
+  slot.records = header.records;
+  bytes_kept_ += slot.place.size;
+  bytes_total_ += slot.place.size;
+  records_total_ += header.records;
+  frames_.push_back(std::move(slot));
+}
+
+void StreamState::release_before(std::uint64_t frame) {
+  while (first_frame_ < frame && !frames_.empty()) {
+    bytes_kept_ -= frames_.front().place.size;
+    frames_.pop_front();
+    ++first_frame_;
+  }
+}
+
+}  // namespace weir::core

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "broker/core/buffer.h"
+#include "broker/core/place.h"
+#include "sdk/topology/topology.h"
+#include "sdk/wire/frame.h"
+
+namespace weir::core {
+
+/// A frame of a stream: where it lies, and its bytes while they are wanted in memory.
+struct FrameSlot {
+  Sequence sequence;
+  Place place;
+  std::uint64_t records = 0;
+  Buffer bytes;          ///< empty: read it back first
+  bool loading = false;  ///< a read is under way
+};
+
+/// One stream: its kept frames in journal order, numbered from 0 for ever, and what its records add up to. Which frames
+/// are kept follows from the cursors of its groups, which their units hold. Thread: the core's.
+class StreamState {
+ public:
+  explicit StreamState(const Stream& spec) : next_offsets_(spec.shards, 0) {}
+
+  /// Appends a frame. Offsets that the producer left open must be patched in already.
+  void append(FrameSlot slot, const wire::FrameView& view);
+  /// Forgets all frames before `frame`.
+  void release_before(std::uint64_t frame);
+
+  [[nodiscard]] std::uint64_t first_frame() const { return first_frame_; }
+  [[nodiscard]] std::uint64_t end_frame() const { return first_frame_ + frames_.size(); }
+  [[nodiscard]] FrameSlot& slot(std::uint64_t frame) { return frames_[frame - first_frame_]; }
+  [[nodiscard]] const FrameSlot& slot(std::uint64_t frame) const { return frames_[frame - first_frame_]; }
+  [[nodiscard]] bool holds(std::uint64_t frame) const { return frame >= first_frame_ && frame < end_frame(); }
+
+  [[nodiscard]] std::uint64_t next_offset(std::uint32_t shard) const { return next_offsets_[shard]; }
+  [[nodiscard]] std::uint32_t shards() const { return static_cast<std::uint32_t>(next_offsets_.size()); }
+  [[nodiscard]] std::uint64_t bytes_kept() const { return bytes_kept_; }
+  [[nodiscard]] std::uint64_t records_total() const { return records_total_; }
+  [[nodiscard]] std::uint64_t bytes_total() const { return bytes_total_; }
+
+  [[nodiscard]] Timestamp watermark() const { return watermark_; }
+  /// A watermark never goes back (I8).
+  void raise_watermark(Timestamp to) { watermark_ = std::max(watermark_, to); }
+
+  bool external_ended = false;  ///< an end mark came from outside
+  bool ended = false;           ///< nothing will be appended any more; derived, see Ledger::refresh_ends
+
+ private:
+  friend class LedgerCodec;
+  std::deque<FrameSlot> frames_;
+  std::uint64_t first_frame_ = 0;
+  std::vector<std::uint64_t> next_offsets_;
+  std::uint64_t bytes_kept_ = 0;
+  std::uint64_t records_total_ = 0;
+  std::uint64_t bytes_total_ = 0;
+  Timestamp watermark_ = INT64_MIN;
+};
+
+}  // namespace weir::core

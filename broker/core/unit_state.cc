@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/core/unit_state.h"
+
+#include <algorithm>
+
+namespace weir::core {
+
+UnitState::UnitState(const Topology& topology, std::uint32_t stage) : stage_(stage) {
+  const StageSpec& head = topology.stages[stage];
+  stages_.push_back(stage);
+  // A fused stream has one producer and one consumer, so following them from the head gives the order of the flow.
+  for (std::size_t i = 0; i < stages_.size(); ++i) {
+    for (const PortBinding& output : topology.stages[stages_[i]].outputs) {
+      if (topology.streams[output.stream].transport != Transport::kFused) {
+        if (std::find(outputs_.begin(), outputs_.end(), output.stream) == outputs_.end())
+          outputs_.push_back(output.stream);
+        continue;
+      }
+      for (std::uint32_t next = 0; next < topology.stages.size(); ++next) {
+        for (const PortBinding& input : topology.stages[next].inputs) {
+          if (input.stream == output.stream && !has(next)) stages_.push_back(next);
+        }
+      }
+    }
+  }
+  bool partitioned = false;
+  for (const PortBinding& input : head.inputs) {
+    if (std::find(inputs_.begin(), inputs_.end(), input.stream) == inputs_.end()) inputs_.push_back(input.stream);
+    partitioned |= topology.streams[input.stream].partition != PartitionBy::kNone;
+  }
+  for (const std::uint32_t member : stages_) {
+    const StageSpec& spec = topology.stages[member];
+    sink_ |= spec.kind == PluginKind::kSink;
+    single_ |= spec.kind == PluginKind::kSink && spec.sharing == Sharing::kSingle;
+    keeps_state_ |= spec.keyed;
+  }
+  if (head.kind == PluginKind::kSource) {
+    intake_ = Intake::kSplits;
+    return;
+  }
+  intake_ = partitioned || sink_ || keeps_state_ ? Intake::kShards : Intake::kRanges;
+  for (std::uint32_t input = 0; input < inputs_.size(); ++input) {
+    const std::uint32_t shards = topology.streams[inputs_[input]].shards;
+    first_lanes_.push_back(intake_ == Intake::kRanges ? static_cast<std::uint32_t>(lanes.size()) : 0);
+    const std::size_t lanes_needed = first_lanes_.back() + shards;
+    if (lanes.size() < lanes_needed) lanes.resize(lanes_needed);
+    for (std::uint32_t shard = 0; shard < shards; ++shard) {
+      Cursor cursor;
+      cursor.input = input;
+      cursor.shard = shard;
+      lanes[first_lanes_.back() + shard].cursors.push_back(std::move(cursor));
+    }
+  }
+}
+
+bool UnitState::has(std::uint32_t stage) const {
+  return std::find(stages_.begin(), stages_.end(), stage) != stages_.end();
+}
+
+std::optional<UnitState::Place> UnitState::find(std::uint32_t stream, std::uint32_t shard) const {
+  const auto input = std::find(inputs_.begin(), inputs_.end(), stream);
+  if (input == inputs_.end() || intake_ == Intake::kSplits) return std::nullopt;
+  const auto index = static_cast<std::uint32_t>(input - inputs_.begin());
+  const std::uint32_t lane = first_lanes_[index] + shard;
+  if (lane >= lanes.size()) return std::nullopt;
+  const auto& cursors = lanes[lane].cursors;
+  for (std::uint32_t i = 0; i < cursors.size(); ++i) {
+    if (cursors[i].input == index && cursors[i].shard == shard) return Place{lane, i};
+  }
+  return std::nullopt;
+}
+
+void UnitState::add_splits(const std::vector<std::string>& ids) {
+  for (const std::string& id : ids) {
+    const auto same = [&](const Lane& lane) { return lane.split == id; };
+    if (std::any_of(lanes.begin(), lanes.end(), same)) continue;
+    Lane lane;
+    lane.split = id;
+    lanes.push_back(std::move(lane));
+  }
+}
+
+bool UnitState::consume(Place place, std::uint64_t from, std::uint64_t to) {
+  Cursor& at = cursor(place);
+  if (from < at.offset) return false;
+  const auto next = at.ahead.lower_bound(from);
+  if (next != at.ahead.end() && next->first < to) return false;
+  if (next != at.ahead.begin() && std::prev(next)->second > from) return false;
+  if (from > at.offset) {
+    at.ahead.emplace(from, to);
+    return true;
+  }
+  at.offset = to;
+  while (!at.ahead.empty() && at.ahead.begin()->first == at.offset) {
+    at.offset = at.ahead.begin()->second;
+    at.ahead.erase(at.ahead.begin());
+  }
+  return true;
+}
+
+Timestamp UnitState::advanced_min() const {
+  if (intake_ == Intake::kSplits && (lanes.empty() || !enumeration_ended)) {
+    // Splits that are not known yet hold back event time too; an empty source has no earlier records to come.
+    if (!(lanes.empty() && enumeration_ended)) return INT64_MIN;
+  }
+  Timestamp least = INT64_MAX;
+  for (const Lane& lane : lanes) least = std::min(least, lane.finished ? INT64_MAX : lane.advanced);
+  return least;
+}
+
+}  // namespace weir::core

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sdk/base/clock.h"
+#include "sdk/base/ids.h"
+#include "sdk/wire/messages.h"
+
+namespace weir::core {
+
+/// One incarnation of a worker as the broker sees it: numbers, credit, and what is under way.
+/// Thread: the core's.
+struct Worker {
+  enum class State : std::uint8_t {
+    kConnecting,  ///< said hello; nothing is sent before it says that it is ready
+    kReady,
+    kDraining,  ///< asked to stop reading
+    kDrained,
+    kStopping,  ///< told to exit
+  };
+
+  Incarnation incarnation;
+  std::uint32_t unit = 0;
+  std::uint32_t index = 0;  ///< within its stage
+  std::int64_t pid = 0;
+  std::string host;
+  State state = State::kConnecting;
+
+  std::uint64_t sent = 0;      ///< number of the last message to it
+  std::uint64_t received = 0;  ///< number of the last message from it
+  Monotonic heard{0};
+  Monotonic beat_sent{0};
+  std::uint64_t beat_ahead = 0;  ///< a beat named this number before it had arrived; must have by the next one
+
+  std::uint64_t transactions = 0;  ///< number of the last one accepted
+  std::uint64_t settled = 0;
+  wire::Totals told;  ///< what kCommitted last said
+  /// Accepted and not yet settled: number, entry, bytes published.
+  struct Unsettled {
+    std::uint64_t transaction = 0;
+    Sequence sequence;
+    std::uint64_t bytes = 0;
+  };
+  std::deque<Unsettled> unsettled;
+
+  wire::Totals credit;    ///< granted by the worker: bytes, records
+  wire::Totals capacity;  ///< its first grant
+  wire::Totals used;      ///< sent
+  std::uint64_t publish_granted = 0;
+  std::uint64_t publish_settled = 0;
+
+  std::vector<std::uint64_t> scan;  ///< per input: the next frame to look at (whole shards)
+  std::uint32_t input_next = 0;     ///< which input is looked at first
+  std::uint32_t lanes = 0;          ///< leased to it
+  bool enumerates = false;
+  Monotonic committed_told{-1000000};
+  wire::Measured measured;
+
+  [[nodiscard]] std::uint64_t under_way() const { return used.first + capacity.first - credit.first; }
+  [[nodiscard]] bool admits(std::uint64_t bytes, std::uint64_t records) const {
+    return under_way() == 0 || (used.first + bytes <= credit.first && used.second + records <= credit.second);
+  }
+};
+
+/// The right to a lane, and what its holder has been sent.
+struct LaneLease {
+  enum class State : std::uint8_t { kFree, kRestoring, kHeld, kRevoking };
+  State state = State::kFree;
+  Incarnation holder;
+  std::uint32_t epoch = 0;
+  bool finish_sent = false;
+
+  /// A run of records sent and not yet committed.
+  struct Sent {
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+    std::uint64_t frame = 0;
+    Incarnation to_worker;  ///< ranges only
+  };
+  struct Flow {
+    std::uint64_t delivered_to = 0;
+    Timestamp watermark_sent = INT64_MIN;
+    std::deque<Sent> sent;                    ///< whole shards: in order
+    std::map<std::uint64_t, Sent> ranges;     ///< ranges: by `from`
+    std::map<std::uint64_t, Sent> redeliver;  ///< ranges whose worker died
+  };
+  std::vector<Flow> flows;  ///< per cursor of the lane
+};
+
+}  // namespace weir::core
