@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <charconv>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weir/value.h"
+
+namespace weir {
+
+/// A JSON Pointer (RFC 6901) into MessagePack values: "" is the whole value, "/user/name" a field, "/list/0" an
+/// element. Parsed once, followed for every record without allocating. Maps are entered by string keys only.
+class Pointer {
+ public:
+  /// Errors: std::invalid_argument where `text` is no JSON Pointer.
+  explicit Pointer(std::string_view text) : text_(text) {
+    if (!text.empty() && text[0] != '/') throw std::invalid_argument("\"" + text_ + "\" is no JSON Pointer");
+    while (!text.empty()) {
+      text.remove_prefix(1);
+      const std::string_view step = text.substr(0, text.find('/'));
+      steps_.push_back(unescape(step));
+      text.remove_prefix(step.size());
+    }
+  }
+
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+  /// What the pointer leads to in `root`, or nothing.
+  [[nodiscard]] std::optional<ValueView> find(ValueView root) const {
+    TokenReader reader(root.bytes());
+    for (const std::string& step : steps_) {
+      if (!enter(reader, step)) return std::nullopt;
+    }
+    const std::byte* const start = reader.position();
+    if (!reader.skip()) return std::nullopt;
+    return ValueView(BytesView(start, reader.position()));
+  }
+
+ private:
+  std::string unescape(std::string_view step) const {
+    std::string plain;
+    for (std::size_t i = 0; i < step.size(); ++i) {
+      if (step[i] != '~') {
+        plain.push_back(step[i]);
+        continue;
+      }
+      ++i;
+      if (i == step.size() || (step[i] != '0' && step[i] != '1')) {
+        throw std::invalid_argument("\"" + text_ + "\" is no JSON Pointer");
+      }
+      plain.push_back(step[i] == '0' ? '~' : '/');
+    }
+    return plain;
+  }
+
+  static bool enter(TokenReader& reader, std::string_view step) {
+    Token token;
+    if (!reader.next(token)) return false;
+    if (token.kind == Token::Kind::kMap) {
+      Token name;
+      for (std::uint32_t i = 0; i < token.count; ++i) {
+        TokenReader key = reader;
+        if (!key.next(name) || !reader.skip()) return false;
+        if (name.kind == Token::Kind::kText && name.text == step) return true;
+        if (!reader.skip()) return false;
+      }
+      return false;
+    }
+    if (token.kind != Token::Kind::kArray) return false;
+    std::uint32_t index = 0;
+    const auto [stop, error] = std::from_chars(step.data(), step.data() + step.size(), index);
+    if (error != std::errc() || stop != step.data() + step.size() || (step.size() > 1 && step[0] == '0')) return false;
+    if (index >= token.count) return false;
+    for (std::uint32_t i = 0; i < index; ++i) {
+      if (!reader.skip()) return false;
+    }
+    return true;
+  }
+
+  std::string text_;
+  std::vector<std::string> steps_;
+};
+
+}  // namespace weir
