@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "broker/journal/checkpoint.h"
+#include "broker/journal/disk.h"
+#include "broker/journal/frame.h"
+#include "broker/journal/recovery.h"
+#include "broker/journal/segment.h"
+#include "broker/journal/segment_pool.h"
+#include "sdk/base/bytes.h"
+#include "sdk/base/ids.h"
+#include "sdk/base/result.h"
+
+namespace weir::journal {
+
+/// Where an entry's frame starts. Stays valid across starts: copies keep segment number and offset.
+struct Position {
+  std::uint64_t segment = 0;
+  std::uint32_t offset = 0;
+  friend auto operator<=>(const Position&, const Position&) = default;
+};
+
+/// An entry to be written: gathered from parts, never copied. Lifetime: borrowed for the call.
+struct EntryView {
+  EntryKind kind = EntryKind::kRecord;
+  std::span<const BytesView> parts;
+};
+
+struct JournalOptions {
+  std::uint64_t segment_bytes = 64ULL << 20;  ///< a multiple of 4 KiB, from 32 KiB to below 4 GiB; fixed for life
+  std::uint64_t seed = 0;                     ///< a random number; taken by a new journal only
+  std::uint32_t segments_reserve = 2;         ///< spares kept ready beside the one that a start needs
+};
+
+/// What a start found.
+struct Recovery {
+  Reign reign;                              ///< this life's number; read only: the number of the last one (0: none was)
+  Sequence end;                             ///< of the next entry
+  std::optional<CheckpointRef> checkpoint;  ///< the one to start from
+  Bytes checkpoint_bytes;                   ///< its verified content
+  std::uint64_t cut_bytes = 0;              ///< torn tail that was cut
+  std::string cut_report;                   ///< sentences, one a line, for every cut and every damage passed over
+  std::uint64_t bytes_read = 0;             ///< by the recovery, without replay()
+};
+
+/// Plain counters. Bytes on disk are those of segment files.
+struct JournalProbe {
+  std::uint64_t bytes_on_disk = 0;
+  std::uint64_t segments = 0;  ///< files, free ones included
+  std::uint64_t segments_in_use = 0;
+  std::uint64_t segments_created = 0;   ///< spares made in this life
+  std::uint64_t segments_recycled = 0;  ///< roll-overs: each takes a file that exists
+  std::uint64_t syncs = 0;
+  std::uint64_t writes = 0;
+  std::uint64_t bytes_written = 0;
+  std::uint64_t groups = 0;
+};
+
+/// The broker's durable, ordered record of every transaction: a row of segments, the last one open. Opening recovers
+/// it: a torn tail is cut and reported, damage elsewhere is refused (FORMAT.md, "Recovery").
+///
+/// Threads: append(), sync(), mark_if_needed() and replay() belong to the writer; prepare_spare() and
+/// write_checkpoint_file() to one background thread; what says [any thread] to all. What they share: the segment table
+/// and the list of old checkpoint files (`shared_mutex_`, never held over input or output), the free segments
+/// (SegmentPool has its own lock) and atomic counters. One thread may do it all, as the simulation does: a roll-over
+/// that finds no spare makes one itself.
+/// Lifetime: the disk must outlive it.
+class Journal {
+ public:
+  /// Recovers and opens a new reign, durably, before it returns. A failed open leaves the history as it was and may be
+  /// repeated. Errors: kCorrupt, naming file, segment and position; kDiskFull; kIo; kInvalid for options that do not
+  /// fit the journal; kRefused for a format of a newer Weir.
+  static Result<std::unique_ptr<Journal>> open(Disk& disk, const JournalOptions& options, Recovery& out);
+
+  /// Recovers in memory and writes nothing. Only replay(), read() and probe() may be called.
+  static Result<std::unique_ptr<Journal>> open_read_only(Disk& disk, Recovery& out);
+
+  /// Every entry from the checkpoint (`Recovery::checkpoint`, or the first entry) to the end, in order, one in memory
+  /// at a time; `payload` is valid during the call. Stops at an error of `visit` and returns it. Errors: kCorrupt, kIo.
+  /// REQUIRES: before the first append(). [writer]
+  using Visit = std::function<Status(Sequence, Position, EntryKind, BytesView payload)>;
+  Status replay(const Visit& visit);
+
+  /// Writes `group` with the next sequences, in order, at a fresh block with one vectored write; splits it only where
+  /// a segment ends. Pushes each entry's position onto `out`. Durable only after sync(); read() sees it at once.
+  /// Errors: kDiskFull (nothing was written; may be called again); kIo (sticky: every later call returns it).
+  /// REQUIRES: each entry's size <= entry_bytes_max(); a kCheckpoint entry holds encode() of what
+  /// write_checkpoint_file() returned. [writer]
+  Status append(std::span<const EntryView> group, std::vector<Position>& out);
+
+  /// Makes all that was written durable; checkpoints whose entries it covers take effect. No cost when all is durable.
+  /// Errors: kIo, sticky. [writer]
+  Status sync();
+
+  /// Writes, without a sync, how far syncs have come, if no group has said it yet: call it when the queue runs empty,
+  /// so that what was acknowledged last is known to have been durable. Errors: kIo, sticky. [writer]
+  Status mark_if_needed();
+
+  [[nodiscard]] Reign reign() const { return reign_; }
+  /// The next entry's sequence. [any thread]
+  [[nodiscard]] Sequence written() const { return Sequence(written_.load(std::memory_order_acquire)); }
+  /// Entries before this one are durable. [any thread]
+  [[nodiscard]] Sequence durable() const { return Sequence(durable_.load(std::memory_order_acquire)); }
+  /// The largest payload that append() takes: what fits into a segment of its own.
+  [[nodiscard]] std::uint64_t entry_bytes_max() const {
+    return options_.segment_bytes - kBlockBytes - kOpeningBytes - sizeof(FrameHeader);
+  }
+  /// The segment being written; everything below it is closed. [any thread]
+  [[nodiscard]] std::uint64_t segment_newest() const { return segment_newest_.load(std::memory_order_acquire); }
+
+  /// Removes checkpoint files that were superseded and keeps spare segments ready, once the first segment of a new
+  /// directory is half full. Slow. Errors: kDiskFull (see low_on_space()), kIo. [background]
+  Status prepare_spare();
+
+  /// A spare could not be made: callers stop accepting what adds records, and what is ready is a reserve for commits
+  /// that add none. Recycling ends it. [any thread]
+  [[nodiscard]] bool low_on_space() const { return pool_.low(); }
+
+  /// Writes `bytes` beside the journal, synced with its folder: the state after all entries before `through`.
+  /// `segment_needed_min` is the oldest segment that read() will still be asked for. It takes effect when an entry of
+  /// kind kCheckpoint with encode() of the answer has been appended and a sync has covered it; then the segments that
+  /// the last two checkpoints in force do without are recycled. Errors: kRefused when `through` is not above that of
+  /// the last checkpoint, kDiskFull, kIo. REQUIRES: through <= durable(). [background]
+  Result<CheckpointRef> write_checkpoint_file(Sequence through, std::uint64_t segment_needed_min, BytesView bytes);
+
+  /// The payload of the entry at `position` from `payload_offset` on; the whole entry is verified. Errors: kCorrupt,
+  /// naming segment and position; kNotFound when that segment has been recycled; kIo. [any thread]
+  [[nodiscard]] Result<Bytes> read(Position position, std::uint32_t payload_offset = 0) const;
+
+  [[nodiscard]] JournalProbe probe() const;  ///< [any thread]
+
+ private:
+  friend class Opening;
+
+  struct Segment {
+    std::unique_ptr<File> file;
+    SegmentHeader header;
+  };
+  /// Consecutive entries of one append() that go into one segment.
+  struct Piece {
+    std::size_t first = 0;
+    std::size_t count = 0;
+    bool roll_over = false;
+  };
+
+  Journal(Disk& disk, const JournalOptions& options, std::uint64_t file_number_next)
+      : disk_(disk), options_(options), pool_(disk, options.segment_bytes, file_number_next) {}
+
+  [[nodiscard]] std::uint32_t usable_end() const {
+    return static_cast<std::uint32_t>(options_.segment_bytes) - kOpeningBytes;
+  }
+  [[nodiscard]] std::vector<Piece> cut_to_segments(std::span<const EntryView> group) const;
+  Status find_room(std::size_t roll_overs);
+  Status roll_over();
+  Status write_group(std::span<const EntryView> entries, std::vector<Position>& out);
+  Status write(std::uint64_t offset, std::span<const BytesView> parts);
+  void settle_checkpoints();
+  void recycle();
+  [[nodiscard]] std::uint64_t segment_of(Sequence sequence) const;
+  Status fail(const Error& error);
+
+  Disk& disk_;
+  const JournalOptions options_;
+  SegmentPool pool_;
+  std::uint64_t seed_ = 0;
+  Reign reign_;
+  bool read_only_ = false;
+  Sequence replay_from_;
+
+  mutable std::mutex shared_mutex_;
+  std::map<std::uint64_t, Segment> segments_;        // by number; the writer changes it under shared_mutex_
+  std::vector<std::string> checkpoints_old_;         // files to remove; under shared_mutex_
+  std::optional<Sequence> checkpoint_through_last_;  // of the last one that was written or is in force; likewise
+
+  // The writer's own.
+  Segment* current_ = nullptr;
+  std::uint32_t offset_ = 0;  // of the next group; a multiple of kBlockBytes
+  Sequence mark_last_;        // the highest mark in the journal
+  bool unsynced_ = false;     // something was written since the last sync
+  std::optional<Error> failure_;
+  std::optional<CheckpointRef> checkpoint_newest_;  // in force
+  std::optional<CheckpointRef> checkpoint_before_;
+  std::vector<CheckpointRef> checkpoints_pending_;  // entry written, not synced
+  std::vector<FrameHeader> frames_;                 // reused from append to append
+  std::vector<BytesView> parts_;
+
+  std::atomic<std::uint64_t> written_{0};
+  std::atomic<std::uint64_t> durable_{0};
+  std::atomic<std::uint64_t> segment_newest_{0};
+  std::atomic<bool> warm_{false};  // spares are worth their space
+  std::atomic<std::uint64_t> syncs_{0};
+  std::atomic<std::uint64_t> writes_{0};
+  std::atomic<std::uint64_t> bytes_written_{0};
+  std::atomic<std::uint64_t> groups_{0};
+};
+
+}  // namespace weir::journal

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/journal/posix_disk.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <limits>
+#include <system_error>
+#include <utility>
+
+namespace weir::journal {
+namespace {
+
+Error failure(std::string_view what, const std::string& path, int number) {
+  const Code code = number == ENOSPC || number == EDQUOT ? Code::kDiskFull
+                    : number == ENOENT                   ? Code::kNotFound
+                                                         : Code::kIo;
+  return Error{code, fmt::format("{}: {}: {}", path, what, std::generic_category().message(number))};
+}
+
+/// Calls `call` again while a signal interrupts it.
+template <typename Call>
+auto uninterrupted(Call call) {
+  auto answer = call();
+  while (answer < 0 && errno == EINTR) answer = call();
+  return answer;
+}
+
+class PosixFile final : public File {
+ public:
+  PosixFile(std::string path, int descriptor, std::uint64_t size)
+      : path_(std::move(path)), descriptor_(descriptor), size_(size) {}
+  ~PosixFile() override { ::close(descriptor_); }
+  PosixFile(const PosixFile&) = delete;
+  PosixFile& operator=(const PosixFile&) = delete;
+
+  Status write(std::uint64_t offset, std::span<const BytesView> parts) override {
+    std::vector<iovec> vectors;
+    vectors.reserve(parts.size());
+    for (const BytesView part : parts) {
+      if (!part.empty()) vectors.push_back({const_cast<std::byte*>(part.data()), part.size()});
+    }
+    std::size_t first = 0;
+    while (first < vectors.size()) {
+      const auto count = static_cast<int>(std::min<std::size_t>(vectors.size() - first, IOV_MAX));
+      const ssize_t wrote = uninterrupted(
+          [&] { return ::pwritev(descriptor_, vectors.data() + first, count, static_cast<off_t>(offset)); });
+      if (wrote < 0) return failure("cannot write", path_, errno);
+      if (wrote == 0) return failure("cannot write", path_, ENOSPC);
+      offset += static_cast<std::uint64_t>(wrote);
+      std::uint64_t seen = size_.load();
+      while (seen < offset && !size_.compare_exchange_weak(seen, offset)) {
+      }
+      auto left = static_cast<std::size_t>(wrote);
+      while (left != 0 && left >= vectors[first].iov_len) left -= vectors[first++].iov_len;
+      if (left != 0) {
+        vectors[first].iov_base = static_cast<std::byte*>(vectors[first].iov_base) + left;
+        vectors[first].iov_len -= left;
+      }
+    }
+    return {};
+  }
+
+  Status sync() override {
+    // Never repeated after an error: the kernel has then dropped the pages' dirty state (an interruption included).
+    if (::fdatasync(descriptor_) != 0) return Status(Code::kIo, failure("cannot sync", path_, errno).message);
+    return {};
+  }
+
+  Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) override {
+    std::size_t done = 0;
+    while (done < into.size()) {
+      const ssize_t got = uninterrupted([&] {
+        return ::pread(descriptor_, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
+      });
+      if (got < 0) return failure("cannot read", path_, errno);
+      if (got == 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    return done;
+  }
+
+  [[nodiscard]] std::uint64_t size() const override { return size_.load(); }
+
+ private:
+  const std::string path_;
+  const int descriptor_;
+  std::atomic<std::uint64_t> size_;
+};
+
+/// Makes `directory` and its parents, each synced into the one above.
+Status make_directory(const std::string& directory) {
+  if (::mkdir(directory.c_str(), 0777) == 0 || errno == EEXIST) return {};
+  if (errno != ENOENT) return failure("cannot make the directory", directory, errno);
+  const std::size_t slash = directory.find_last_of('/');
+  if (slash == std::string::npos || slash == 0) return failure("cannot make the directory", directory, ENOENT);
+  if (Status made = make_directory(directory.substr(0, slash)); !made.ok()) return made;
+  if (::mkdir(directory.c_str(), 0777) != 0 && errno != EEXIST) {
+    return failure("cannot make the directory", directory, errno);
+  }
+  return {};
+}
+
+/// An entry's directory must be durable for the entry to be.
+Status sync_parent(const std::string& directory) {
+  const std::size_t slash = directory.find_last_of('/');
+  const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : directory.substr(0, slash);
+  const int descriptor = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return failure("cannot open the directory", parent, errno);
+  const int answer = ::fsync(descriptor);
+  const int number = errno;
+  ::close(descriptor);
+  if (answer != 0) return failure("cannot sync the directory", parent, number);
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PosixDisk>> PosixDisk::open(const std::string& directory) {
+  std::string path = directory;
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  if (Status made = make_directory(path); !made.ok()) return made.error();
+  std::string above = path;
+  // Up to the root or to where we may not look: parents that we made must be durable, and which these were is not
+  // known any more after a crash in the middle.
+  for (int levels = 0; levels < 3 && above.size() > 1; ++levels) {
+    if (Status synced = sync_parent(above); !synced.ok()) {
+      if (levels == 0) return synced.error();
+      break;
+    }
+    const std::size_t slash = above.find_last_of('/');
+    if (slash == std::string::npos || slash == 0) break;
+    above.resize(slash);
+  }
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return failure("cannot open the directory", path, errno);
+  return std::unique_ptr<PosixDisk>(new PosixDisk(path, descriptor));
+}
+
+PosixDisk::~PosixDisk() { ::close(descriptor_); }
+
+Result<std::unique_ptr<File>> PosixDisk::open(std::string_view name) {
+  const std::string path = fmt::format("{}/{}", directory_, name);
+  const int descriptor =
+      uninterrupted([&] { return ::openat(descriptor_, std::string(name).c_str(), O_RDWR | O_CLOEXEC); });
+  if (descriptor < 0) return failure("cannot open", path, errno);
+  struct stat facts {};
+  if (::fstat(descriptor, &facts) != 0) {
+    const int number = errno;
+    ::close(descriptor);
+    return failure("cannot look at", path, number);
+  }
+  return std::unique_ptr<File>(new PosixFile(path, descriptor, static_cast<std::uint64_t>(facts.st_size)));
+}
+
+Result<std::unique_ptr<File>> PosixDisk::create(std::string_view name, std::uint64_t bytes) {
+  const std::string path = fmt::format("{}/{}", directory_, name);
+  const int descriptor = uninterrupted(
+      [&] { return ::openat(descriptor_, std::string(name).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); });
+  if (descriptor < 0) return failure("cannot create", path, errno);
+  auto file = std::make_unique<PosixFile>(path, descriptor, 0);
+  if (bytes != 0) {
+    const Bytes zeros(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, 1 << 20)));
+    Status done;
+    for (std::uint64_t at = 0; at < bytes && done.ok(); at += zeros.size()) {
+      const BytesView part =
+          BytesView(zeros).first(static_cast<std::size_t>(std::min<std::uint64_t>(zeros.size(), bytes - at)));
+      done = file->write(at, std::span(&part, 1));
+    }
+    // The size is metadata that fdatasync need not bring out on every system; fsync does, once per segment.
+    if (done.ok() && ::fsync(descriptor) != 0) done = failure("cannot sync", path, errno);
+    if (!done.ok()) {
+      ::unlinkat(descriptor_, std::string(name).c_str(), 0);
+      return done.error();
+    }
+  }
+  return std::unique_ptr<File>(std::move(file));
+}
+
+Status PosixDisk::remove(std::string_view name) {
+  if (::unlinkat(descriptor_, std::string(name).c_str(), 0) != 0) {
+    return failure("cannot remove", fmt::format("{}/{}", directory_, name), errno);
+  }
+  return {};
+}
+
+Status PosixDisk::rename(std::string_view from, std::string_view to) {
+  if (::renameat(descriptor_, std::string(from).c_str(), descriptor_, std::string(to).c_str()) != 0) {
+    return failure(fmt::format("cannot rename to {}", to), fmt::format("{}/{}", directory_, from), errno);
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> PosixDisk::list() {
+  DIR* directory = ::opendir(directory_.c_str());
+  if (directory == nullptr) return failure("cannot list", directory_, errno);
+  std::vector<std::string> names;
+  int number = 0;
+  while (true) {
+    errno = 0;
+    const dirent* entry = ::readdir(directory);
+    if (entry == nullptr) {
+      number = errno;
+      break;
+    }
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  ::closedir(directory);
+  if (number != 0) return failure("cannot list", directory_, number);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Status PosixDisk::sync_directory() {
+  if (::fsync(descriptor_) != 0) return Status(Code::kIo, failure("cannot sync", directory_, errno).message);
+  return {};
+}
+
+std::uint64_t PosixDisk::free_bytes() {
+  struct statvfs facts {};
+  if (::fstatvfs(descriptor_, &facts) != 0) return std::numeric_limits<std::uint64_t>::max();
+  return static_cast<std::uint64_t>(facts.f_bavail) * facts.f_frsize;
+}
+
+}  // namespace weir::journal

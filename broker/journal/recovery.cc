@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/journal/recovery.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "broker/journal/segment_reader.h"
+
+namespace weir::journal {
+namespace {
+
+/// What a look behind one file's header has found.
+struct Groups {
+  bool scanned = false;    ///< every block was looked at
+  bool own = false;        ///< an opening mark or a group of the header's reign
+  Reign reign_max;         ///< of any group
+  Reign reign_served_max;  ///< of a group that is no opening mark: its writer was being served
+  Sequence mark_max;
+  std::uint32_t mark_offset = 0;
+  Sequence last_of_reign;      ///< in the newest segment: of its reign's groups, the highest sequence
+  std::uint32_t last_end = 0;  ///< and the byte behind that group
+};
+
+class Historian {
+ public:
+  Historian(Disk& disk, std::vector<SegmentFile>& files) : disk_(disk), files_(files), groups_(files.size()) {}
+
+  Result<History> run() {
+    for (Status (Historian::*step)() :
+         {&Historian::read_seed, &Historian::find_reign, &Historian::read_newest, &Historian::find_marks,
+          &Historian::judge_files, &Historian::judge_tail, &Historian::find_checkpoint, &Historian::walk_back}) {
+      if (Status done = (this->*step)(); !done.ok()) return done.error();
+      if (finished_) break;
+    }
+    return std::move(out_);
+  }
+
+ private:
+  [[nodiscard]] std::string where(std::size_t index, std::uint64_t offset) const {
+    const SegmentFile& file = files_[index];
+    if (file.state == HeaderState::kValid) {
+      return fmt::format("{}/{}: segment {}, reign {}, byte {}", disk_.name(), file.name, file.header.number,
+                         file.header.reign.value(), offset);
+    }
+    return fmt::format("{}/{}: byte {} (its header is unreadable)", disk_.name(), file.name, offset);
+  }
+
+  /// All headers share one seed. Where none is readable, an opening mark proves that there was a journal.
+  Status read_seed() {
+    for (std::size_t i = 0; i < files_.size(); ++i) {
+      if (files_[i].state != HeaderState::kValid) continue;
+      const SegmentHeader& header = files_[i].header;
+      out_.reign_next = std::max(out_.reign_next, header.reign);
+      if (header.mark > out_.mark) out_.mark = header.mark, mark_file_ = i;
+      if (out_.seed_known && header.seed != out_.seed) {
+        return {Code::kCorrupt, fmt::format("{}: belongs to another journal than the files before it; nothing may be "
+                                            "copied into this directory",
+                                            where(i, 0))};
+      }
+      out_.seed = header.seed;
+      out_.seed_known = true;
+    }
+    if (out_.seed_known) return {};
+    for (std::size_t i = 0; i < files_.size(); ++i) {
+      if (files_[i].state != HeaderState::kUnreadable) continue;
+      Window window(*files_[i].file);
+      const auto found = find_opening_without_seed(window, files_[i].file->size());
+      out_.bytes_read += window.bytes_read();
+      if (!found.ok()) return found.error();
+      if (*found) {
+        return {Code::kCorrupt, fmt::format("{}: reign {} was served from this file, and no header of the journal can "
+                                            "be read",
+                                            where(i, 0), (*found)->reign)};
+      }
+    }
+    return {};
+  }
+
+  /// Looks at every block behind a header once.
+  Status scan(std::size_t index) {
+    Groups& groups = groups_[index];
+    if (groups.scanned || !out_.seed_known) return {};
+    groups.scanned = true;
+    const SegmentFile& file = files_[index];
+    Window window(*file.file);
+    const Status done =
+        scan_groups(window, out_.seed, kBlockBytes, file.file->size(), [&](const FrameHeader& frame, std::uint32_t at) {
+          const Reign reign(frame.reign);
+          groups.reign_max = std::max(groups.reign_max, reign);
+          if (frame.kind != static_cast<std::uint16_t>(FrameKind::kOpening)) {
+            groups.reign_served_max = std::max(groups.reign_served_max, reign);
+          }
+          if (Sequence(frame.mark) > groups.mark_max) {
+            groups.mark_max = Sequence(frame.mark);
+            groups.mark_offset = at;
+          }
+          if (file.state == HeaderState::kValid && reign == file.header.reign) {
+            groups.own = true;
+            if (frame.kind == static_cast<std::uint16_t>(FrameKind::kOpening)) return Status();
+            groups.last_of_reign = std::max(groups.last_of_reign, Sequence(frame.sequence));
+            groups.last_end = at + frame.group_bytes;
+          }
+          return Status();
+        });
+    out_.bytes_read += window.bytes_read();
+    return done;
+  }
+
+  /// Step 2: a reign is in force by a roll-over header, an opening mark or a group, never by its opening header or a
+  /// complete copy, which may exist in the cache only.
+  Status find_reign() {
+    for (std::size_t i = 0; i < files_.size(); ++i) {
+      const SegmentFile& file = files_[i];
+      if (file.state == HeaderState::kUnreadable) {
+        if (Status done = scan(i); !done.ok()) return done;
+      }
+      if (file.state != HeaderState::kValid) continue;
+      bool in_force = !file.header.opening;
+      if (!in_force) {
+        // The marks stand behind the copy; only where both are lost is the rest of the file searched.
+        Window window(*file.file);
+        const Status done =
+            scan_groups(window, out_.seed, file.header.copy_end,
+                        std::min<std::uint64_t>(file.file->size(), file.header.copy_end + kOpeningBytes),
+                        [&](const FrameHeader& frame, std::uint32_t) {
+                          in_force = in_force || Reign(frame.reign) == file.header.reign;
+                          return Status();
+                        });
+        out_.bytes_read += window.bytes_read();
+        if (!done.ok()) return done;
+        if (!in_force) {
+          if (Status whole = scan(i); !whole.ok()) return whole;
+          in_force = groups_[i].own;
+        }
+        groups_[i].own = in_force;
+      }
+      if (!in_force || file.header.reign < out_.reign) continue;
+      if (file.header.reign > out_.reign || file.header.number > files_[*out_.newest].header.number) out_.newest = i;
+      out_.reign = file.header.reign;
+    }
+    return {};
+  }
+
+  /// Step 3.
+  Status read_newest() {
+    if (!out_.newest) return {};
+    const SegmentFile& file = files_[*out_.newest];
+    const SegmentHeader& header = file.header;
+    out_.checkpoint_newest = header.checkpoint_newest;
+    out_.checkpoint_before = header.checkpoint_before;
+    ChainReader chain(*file.file, header);
+    while (true) {
+      const auto entry = chain.next();
+      if (!entry.ok()) return entry.error();
+      if (!*entry) break;
+      if ((*entry)->kind != EntryKind::kCheckpoint) continue;
+      const auto ref = decode_checkpoint_ref((*entry)->payload);
+      if (!ref.ok()) {
+        return {Code::kCorrupt, fmt::format("{}: {}", where(*out_.newest, (*entry)->offset), ref.error().message)};
+      }
+      // The header of a start names what the copied entries name again.
+      if (out_.checkpoint_newest && ref->through <= out_.checkpoint_newest->through) continue;
+      out_.checkpoint_before = out_.checkpoint_newest;
+      out_.checkpoint_newest = *ref;
+    }
+    out_.end = chain.sequence();
+    out_.content_end = chain.content_end();
+    end_offset_ = chain.end_offset();
+    torn_group_end_ = chain.torn_group_end();
+    if (end_offset_ < header.copy_end && out_.end >= header.sequence_end_last) {
+      // The copy is whole; it ends within a group of which only a part was whole when it was copied.
+      end_offset_ = header.copy_end;
+      torn_group_end_ = 0;
+    }
+    out_.bytes_read += chain.bytes_read();
+    return {};
+  }
+
+  /// Step 4: marks are sought at every block, behind damage, and where the header is unreadable. A closed segment below
+  /// the newest is left out: rolling over synced it, so that no mark in it can be above the newest's first sequence.
+  Status find_marks() {
+    for (std::size_t i = 0; i < files_.size(); ++i) {
+      const SegmentFile& file = files_[i];
+      const bool closed = file.state == HeaderState::kValid && out_.newest &&
+                          file.header.number < files_[*out_.newest].header.number && file.header.reign <= out_.reign;
+      if (!closed && file.state != HeaderState::kBlank) {
+        if (Status done = scan(i); !done.ok()) return done;
+      }
+      const Groups& groups = groups_[i];
+      out_.reign_next = std::max(out_.reign_next, groups.reign_max);
+      served_max_ = std::max(served_max_, groups.reign_served_max);
+      if (groups.mark_max > out_.mark) out_.mark = groups.mark_max, mark_file_ = i, mark_offset_ = groups.mark_offset;
+    }
+    ++out_.reign_next;
+    return {};
+  }
+
+  FileEvidence evidence(std::size_t i, bool needed) const {
+    const SegmentFile& file = files_[i];
+    FileEvidence found;
+    found.header = file.state;
+    found.opening = file.state == HeaderState::kValid && file.header.opening;
+    found.own_group = groups_[i].own;
+    found.needed = needed;
+    found.reign_above = groups_[i].reign_max > out_.reign;
+    found.mark_above_end =
+        groups_[i].mark_max > out_.end || (file.state == HeaderState::kValid && file.header.mark > out_.end);
+    return found;
+  }
+
+  Status judge_files() {
+    for (std::size_t i = 0; i < files_.size(); ++i) {
+      SegmentFile& file = files_[i];
+      file.verdict = judge(evidence(i, out_.newest == i));
+      if (file.verdict == FileVerdict::kLostReign) {
+        return {Code::kCorrupt, fmt::format("{}: holds a group of reign {}, whose opening is not found; the highest "
+                                            "reign in force is {}",
+                                            where(i, 0), groups_[i].reign_max.value(), out_.reign.value())};
+      }
+      if (file.verdict == FileVerdict::kLostEntries && !out_.newest) {
+        return {Code::kCorrupt, fmt::format("{}: a mark says that entries before {} are durable, but no segment of "
+                                            "them can be read",
+                                            where(i, mark_offset_), out_.mark.value())};
+      }
+      if (file.verdict == FileVerdict::kUnreadable) {
+        note(fmt::format("{}/{}: its header is unreadable and nothing in it was durable; it is free", disk_.name(),
+                         file.name));
+      }
+    }
+    // Nothing was ever served: whatever is here is left from starts that failed.
+    finished_ = !out_.newest;
+    return {};
+  }
+
+  Status judge_tail() {
+    const std::size_t newest = *out_.newest;
+    const SegmentFile& file = files_[newest];
+    const Groups& groups = groups_[newest];
+    TailEvidence tail;
+    tail.mark_above_end = out_.mark > out_.end;
+    const bool behind = groups.last_of_reign >= out_.end && groups.last_end > block_up(end_offset_);
+    tail.groups_behind = torn_group_end_ != 0 || behind;
+    const std::uint32_t at = block_up(end_offset_);
+    if (end_offset_ < file.header.copy_end) {
+      tail.block = EndBlock::kInsideCopy;
+    } else {
+      Window window(*file.file);
+      bool whole = false;
+      const Status done =
+          scan_groups(window, out_.seed, at, std::min<std::uint64_t>(at + kBlockBytes, file.file->size()),
+                      [&](const FrameHeader&, std::uint32_t) {
+                        whole = true;
+                        return Status();
+                      });
+      if (!done.ok()) return done;
+      const auto block = window.view(at, kBlockBytes);
+      if (!block.ok()) return block.error();
+      const bool zero = std::all_of(block->begin(), block->end(), [](std::byte b) { return b == std::byte{0}; });
+      tail.block = zero ? EndBlock::kZero : whole ? EndBlock::kStale : EndBlock::kUnreadable;
+    }
+    switch (judge(tail)) {
+      case TailVerdict::kClean:
+        break;
+      case TailVerdict::kCorrupt:
+        if (!tail.mark_above_end) {
+          return {Code::kCorrupt, fmt::format("{}: damaged inside what reign {} copied from the reign before it",
+                                              where(newest, end_offset_), out_.reign.value())};
+        }
+        return {Code::kCorrupt,
+                fmt::format(
+                    "{}: damaged: entries can be read up to sequence {}, but a mark ({}) says that those before "
+                    "{} were durable",
+                    where(newest, end_offset_), out_.end.value(), where(mark_file_, mark_offset_), out_.mark.value())};
+      case TailVerdict::kTorn:
+        out_.cut_bytes = kBlockBytes;
+        note(fmt::format(
+            "{}: the block behind the last entry (sequence below {}) is unreadable: a torn write, damage to "
+            "what only the last sync covered, or left from the segment's earlier use; {} bytes are cut",
+            where(newest, end_offset_), out_.end.value(), out_.cut_bytes));
+        break;
+      case TailVerdict::kTornWithGroups: {
+        out_.cut_bytes = std::max(torn_group_end_, behind ? groups.last_end : 0) - end_offset_;
+        note(fmt::format("{}: the tail is torn behind the last entry (sequence below {}): {} bytes are cut",
+                         where(newest, end_offset_), out_.end.value(), out_.cut_bytes));
+        break;
+      }
+    }
+    out_.opening_unproven = file.header.opening && served_max_ < out_.reign;
+    return {};
+  }
+
+  /// The newest that is readable, else the one before; a journal that had none yet is read from its start.
+  Status find_checkpoint() {
+    std::string damage;
+    for (const auto& ref : {out_.checkpoint_newest, out_.checkpoint_before}) {
+      if (!ref) break;
+      auto bytes = read_checkpoint_file(disk_, out_.seed, *ref);
+      if (bytes.ok()) {
+        out_.bytes_read += bytes->size();
+        out_.checkpoint_used = ref;
+        out_.checkpoint_bytes = std::move(*bytes);
+        if (!damage.empty()) note(fmt::format("{}/{}; the checkpoint before it is used", disk_.name(), damage));
+        return {};
+      }
+      if (bytes.error().code != Code::kCorrupt) return bytes.error();
+      damage += damage.empty() ? bytes.error().message : fmt::format(", and {}", bytes.error().message);
+    }
+    if (damage.empty()) return {};
+    if (out_.checkpoint_before) {
+      return {Code::kCorrupt, fmt::format("{}/{}: no checkpoint is left to start from", disk_.name(), damage)};
+    }
+    note(fmt::format("{}/{}; there is none before it: the journal is read from its start", disk_.name(), damage));
+    return {};
+  }
+
+  /// Step 5: older segments by number and predecessor's reign. What a replay will read must be whole; what only records
+  /// that wait, or an older checkpoint, still need is kept where it exists.
+  Status walk_back() {
+    const SegmentHeader* successor = &files_[*out_.newest].header;
+    out_.chain = {*out_.newest};
+    const Sequence from = out_.checkpoint_used ? out_.checkpoint_used->through : Sequence(0);
+    const std::uint64_t must_min = out_.checkpoint_used ? out_.checkpoint_used->segment_needed_min : 1;
+    std::uint64_t keep_min = must_min;
+    Sequence keep_from = from;
+    // Until this start is open, the checkpoints of the newest header may be those that count.
+    for (const auto& ref :
+         {successor->checkpoint_newest, successor->checkpoint_before, out_.checkpoint_newest, out_.checkpoint_before}) {
+      keep_min = std::min(keep_min, ref ? ref->segment_needed_min : 1);
+      keep_from = std::min(keep_from, ref ? ref->through : Sequence(0));
+    }
+    if (out_.end < from) {
+      return {Code::kCorrupt, fmt::format("{}: the journal ends at sequence {}, before its checkpoint ({})",
+                                          where(*out_.newest, end_offset_), out_.end.value(), from.value())};
+    }
+    while (successor->number > 1) {
+      std::optional<std::size_t> found;
+      for (std::size_t i = 0; i < files_.size(); ++i) {
+        const SegmentFile& file = files_[i];
+        if (file.state != HeaderState::kValid || file.header.number != successor->number - 1) continue;
+        if (file.header.reign == successor->reign_predecessor && (!file.header.opening || groups_[i].own)) found = i;
+      }
+      if (out_.chain.size() == 1) out_.predecessor = found;
+      const bool replayed = successor->sequence_first > from;
+      const bool kept = successor->sequence_first > keep_from || successor->number > keep_min;
+      if (!kept) break;
+      if (!found) {
+        if (!replayed && successor->number <= must_min) break;
+        return {Code::kCorrupt,
+                fmt::format("{}: segment {} of reign {} is missing, {}", disk_.name(), successor->number - 1,
+                            successor->reign_predecessor.value(),
+                            replayed ? fmt::format("and the checkpoint holds only entries before {}", from.value())
+                                     : "and records in it are still needed")};
+      }
+      if (replayed) {
+        if (Status whole = verify_closed(*found, *successor); !whole.ok()) return whole;
+      }
+      out_.chain.insert(out_.chain.begin(), *found);
+      files_[*found].verdict = judge(evidence(*found, true));
+      successor = &files_[*found].header;
+    }
+    if (out_.chain.size() == 1 && !out_.predecessor) find_predecessor();
+    return {};
+  }
+
+  void find_predecessor() {
+    const SegmentHeader& newest = files_[*out_.newest].header;
+    for (std::size_t i = 0; i < files_.size(); ++i) {
+      const SegmentFile& file = files_[i];
+      if (file.state == HeaderState::kValid && file.header.number + 1 == newest.number &&
+          file.header.reign == newest.reign_predecessor) {
+        out_.predecessor = i;
+      }
+    }
+  }
+
+  Status verify_closed(std::size_t index, const SegmentHeader& successor) {
+    const SegmentFile& file = files_[index];
+    ChainReader chain(*file.file, file.header);
+    while (chain.sequence() < successor.sequence_first) {
+      const auto entry = chain.next();
+      if (!entry.ok()) return entry.error();
+      if (!*entry) {
+        return {Code::kCorrupt,
+                fmt::format("{}: damaged: entries of this closed segment can be read up to sequence {}, "
+                            "but segment {} starts at {}",
+                            where(index, chain.end_offset()), chain.sequence().value(), successor.number,
+                            successor.sequence_first.value())};
+      }
+    }
+    out_.bytes_read += chain.bytes_read();
+    return {};
+  }
+
+  void note(const std::string& sentence) {
+    if (!out_.report.empty()) out_.report += "\n";
+    out_.report += sentence;
+  }
+
+  Disk& disk_;
+  std::vector<SegmentFile>& files_;
+  std::vector<Groups> groups_;
+  History out_;
+  bool finished_ = false;
+  Reign served_max_;
+  std::size_t mark_file_ = 0;
+  std::uint32_t mark_offset_ = 0;
+  std::uint32_t end_offset_ = kBlockBytes;
+  std::uint32_t torn_group_end_ = 0;
+};
+
+}  // namespace
+
+Result<std::vector<SegmentFile>> open_segment_files(Disk& disk, std::uint64_t& bytes_read) {
+  auto names = disk.list();
+  if (!names.ok()) return names.error();
+  std::vector<SegmentFile> files;
+  for (const std::string& name : *names) {
+    if (!segment_file_number(name)) continue;
+    auto file = disk.open(name);
+    if (!file.ok()) return file.error();
+    Bytes block(kBlockBytes);
+    const auto got = (*file)->read(0, block);
+    if (!got.ok()) return got.error();
+    block.resize(*got);
+    bytes_read += *got;
+    SegmentFile segment;
+    segment.name = name;
+    const auto state = decode(block, segment.header);
+    if (!state.ok()) return {state.error().code, fmt::format("{}/{}: {}", disk.name(), name, state.error().message)};
+    segment.state = *state;
+    if (segment.state == HeaderState::kBlank) {
+      // Whatever was synced in a file began at its second block: behind a header that became zero there is something.
+      block.resize(kBlockBytes);
+      const auto second = (*file)->read(kBlockBytes, block);
+      if (!second.ok()) return second.error();
+      bytes_read += *second;
+      if (std::any_of(block.begin(), block.begin() + static_cast<std::ptrdiff_t>(*second),
+                      [](std::byte b) { return b != std::byte{0}; })) {
+        segment.state = HeaderState::kUnreadable;
+      }
+    }
+    segment.file = std::move(*file);
+    files.push_back(std::move(segment));
+  }
+  return files;
+}
+
+Result<History> read_history(Disk& disk, std::vector<SegmentFile>& files) { return Historian(disk, files).run(); }
+
+}  // namespace weir::journal

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "broker/journal/disk.h"
+
+namespace weir::journal {
+
+/// The free segment files: spares written full, and segments that nobody needs any more.
+/// Thread: [any thread]. `free_mutex_` guards the lists and is never held over input or output; `work_mutex_` is held
+/// while a spare is made, so that two threads do not make the same one.
+/// A file given back stays open: a reader that still looks at it reads other bytes, which no CRC lets pass.
+class SegmentPool {
+ public:
+  SegmentPool(Disk& disk, std::uint64_t segment_bytes, std::uint64_t file_number_next)
+      : disk_(disk), segment_bytes_(segment_bytes), file_number_next_(file_number_next) {}
+
+  void give(std::unique_ptr<File> file);
+
+  /// Files that are written full, so that writing them cannot fill the disk.
+  [[nodiscard]] std::size_t ready() const;
+
+  /// A file that is written full. The last one is never taken: a start needs one. REQUIRES: ready() >= 2.
+  std::unique_ptr<File> take();
+
+  /// Brings ready() up to `target`: extends short files, then makes new ones. Slow. Errors: kDiskFull, kIo.
+  Status prepare(std::size_t target);
+
+  /// The last prepare() found no room, and what is ready has not grown to its target since.
+  [[nodiscard]] bool low() const;
+
+  [[nodiscard]] std::uint64_t created() const { return created_.load(); }
+  [[nodiscard]] std::uint64_t recycled() const { return recycled_.load(); }
+  [[nodiscard]] std::size_t files() const;
+  [[nodiscard]] std::uint64_t bytes() const;
+
+ private:
+  Result<std::unique_ptr<File>> make();
+  Status extend(File& file);
+
+  Disk& disk_;
+  const std::uint64_t segment_bytes_;
+  std::mutex work_mutex_;
+  std::uint64_t file_number_next_;  // under work_mutex_
+  mutable std::mutex free_mutex_;
+  std::vector<std::unique_ptr<File>> ready_;  // under free_mutex_, as all below
+  std::vector<std::unique_ptr<File>> short_;
+  std::size_t wanted_ = 0;  // by a prepare() that found no room; 0: none did
+  std::atomic<std::uint64_t> created_{0};
+  std::atomic<std::uint64_t> recycled_{0};
+};
+
+}  // namespace weir::journal

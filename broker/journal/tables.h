@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "broker/journal/segment.h"
+
+namespace weir::journal {
+
+/// The decisions of recovery as tables over evidence; nothing here reads a file. FORMAT.md, "Recovery", says why each
+/// row stands where it does; a test shows that every combination meets a row and every row is met.
+
+/// What is known of one file once the highest reign in force (R) and the end of its newest segment are known.
+struct FileEvidence {
+  HeaderState header = HeaderState::kBlank;
+  bool opening = false;         ///< header written by a start, not by a roll-over
+  bool own_group = false;       ///< an opening mark or a group of the header's reign lies behind the header
+  bool needed = false;          ///< the history that was read runs through it
+  bool reign_above = false;     ///< holds a group of a reign above R
+  bool mark_above_end = false;  ///< holds a mark above the end
+};
+
+enum class FileVerdict {
+  kInForce,      ///< part of the history
+  kStale,        ///< of a history that was superseded, or of a segment nobody needs: free
+  kFailedStart,  ///< a start that never served: free, but its reign's number is used
+  kSpare,        ///< never used: free
+  kUnreadable,   ///< never synced, or damage to what only the last sync covered: free, taken last
+  kLostReign,    ///< corruption: a reign served and its opening is gone
+  kLostEntries,  ///< corruption: what was durable cannot be read
+};
+
+/// The block at which the newest segment's run ends.
+enum class EndBlock {
+  kZero,        ///< never written, or wiped by the mark before it
+  kStale,       ///< a whole group that is not next in line: left from the file's earlier use
+  kUnreadable,  ///< anything else
+  kInsideCopy,  ///< whatever it is, it lies in what a start had copied and synced
+};
+
+struct TailEvidence {
+  EndBlock block = EndBlock::kZero;
+  bool groups_behind = false;   ///< whole groups of R at or behind the end, not before it in sequence
+  bool mark_above_end = false;  ///< some mark, anywhere, says that more was durable
+};
+
+enum class TailVerdict {
+  kClean,           ///< nothing to cut
+  kTorn,            ///< cut at the end
+  kTornWithGroups,  ///< cut at the end, with the groups behind it
+  kCorrupt,
+};
+
+template <typename Verdict>
+struct TableRow {
+  std::string_view what;
+  bool (*fits)(const void* evidence);
+  Verdict verdict;
+};
+
+/// The rows in order; the first that fits decides.
+std::span<const TableRow<FileVerdict>> file_table();
+std::span<const TableRow<TailVerdict>> tail_table();
+
+FileVerdict judge(const FileEvidence& evidence);
+TailVerdict judge(const TailEvidence& evidence);
+
+}  // namespace weir::journal
