@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "sdk/topology/fields.h"
+#include "sdk/topology/topology.h"
+
+namespace weir {
+
+// The words of the fields that take one of a few, built or not; all that parse or print them use these lists.
+
+inline constexpr std::array kDurabilities = {Choice<Durability>{"fsync", Durability::kFsync},
+                                             Choice<Durability>{"interval", Durability::kInterval},
+                                             Choice<Durability>{"none", Durability::kNone}};
+
+inline constexpr std::array kTransports = {
+    Choice<Transport>{"queue", Transport::kQueue}, Choice<Transport>{"fused", Transport::kFused},
+    Choice<Transport>{"send_receive", Transport::kQueue, false},
+    Choice<Transport>{"push_pull", Transport::kQueue, false}, Choice<Transport>{"pub_sub", Transport::kQueue, false}};
+
+inline constexpr std::array kPartitions = {
+    Choice<PartitionBy>{"none", PartitionBy::kNone}, Choice<PartitionBy>{"hash", PartitionBy::kHash},
+    Choice<PartitionBy>{"modulo", PartitionBy::kModulo}, Choice<PartitionBy>{"range", PartitionBy::kNone, false}};
+
+inline constexpr std::array kDispatches = {Choice<Dispatch>{"least_loaded", Dispatch::kLeastLoaded},
+                                           Choice<Dispatch>{"round_robin", Dispatch::kRoundRobin},
+                                           Choice<Dispatch>{"priority", Dispatch::kLeastLoaded, false}};
+
+inline constexpr std::array kOnErrors = {
+    Choice<OnErrorThen>{"dead_letter", OnErrorThen::kDeadLetter}, Choice<OnErrorThen>{"skip", OnErrorThen::kSkip},
+    Choice<OnErrorThen>{"fail", OnErrorThen::kFail}, Choice<OnErrorThen>{"park_key", OnErrorThen::kDeadLetter, false}};
+
+inline constexpr std::array kPluginKinds = {Choice<PluginKind>{"source", PluginKind::kSource},
+                                            Choice<PluginKind>{"stage", PluginKind::kStage},
+                                            Choice<PluginKind>{"sink", PluginKind::kSink}};
+
+inline constexpr std::array kSharings = {Choice<Sharing>{"single", Sharing::kSingle},
+                                         Choice<Sharing>{"shard", Sharing::kShard},
+                                         Choice<Sharing>{"any", Sharing::kAny}};
+
+// Fields with one value so far.
+inline constexpr std::array kExternals = {Choice<bool>{"in", true}, Choice<bool>{"out", false, false},
+                                          Choice<bool>{"both", true, false}};
+inline constexpr std::array kEngines = {Choice<bool>{"broker", true}, Choice<bool>{"kafka", false, false}};
+inline constexpr std::array kStores = {Choice<bool>{"memory", true}, Choice<bool>{"rocksdb", false, false}};
+inline constexpr std::array kRetentions = {Choice<bool>{"consumed", true}, Choice<bool>{"forever", false, false},
+                                           Choice<bool>{"all", false, false}, Choice<bool>{"compact", false, false}};
+inline constexpr std::array kCompressions = {Choice<bool>{"none", true}, Choice<bool>{"lz4", false, false},
+                                             Choice<bool>{"zstd", false, false}, Choice<bool>{"gzip", false, false},
+                                             Choice<bool>{"snappy", false, false}};
+
+/// The word for `value`.
+template <typename T, std::size_t N>
+constexpr std::string_view word_of(const std::array<Choice<T>, N>& choices, T value) {
+  for (const Choice<T>& choice : choices) {
+    if (choice.built && choice.value == value) return choice.word;
+  }
+  return "";
+}
+
+}  // namespace weir

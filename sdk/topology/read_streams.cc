@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "sdk/base/units.h"
+#include "sdk/topology/choices.h"
+#include "sdk/topology/read.h"
+
+namespace weir {
+namespace {
+
+using Kind = JsonNode::Kind;
+
+constexpr std::uint64_t kShardsMax = 65536;
+
+/// "7d", "10GiB", {...}: forms that other versions of retention may take. They are no misspelling of "consumed".
+bool looks_like_a_bound(const std::string& text) { return !text.empty() && text.front() >= '0' && text.front() <= '9'; }
+
+void read_key(FieldReader& fields, Stream& stream) {
+  const JsonNode* key = fields.field("key");
+  if (key == nullptr) return;
+  const auto add = [&](const JsonNode& node, const std::string& pointer) {
+    const auto text = fields.text_at(node, pointer);
+    if (!text) return;
+    if (!pointer_steps(*text)) {
+      fields.report().error(
+          pointer, fmt::format("{} is no JSON Pointer into the value; write one like \"/user/id\"", in_quotes(*text)));
+    }
+    stream.key.push_back(*text);
+  };
+  const std::string pointer = fields.pointer("key");
+  if (!key->is(Kind::kArray)) {
+    add(*key, pointer);
+    return;
+  }
+  stream.key_is_list = true;
+  if (key->children.empty()) fields.report().error(pointer, "must name at least one field");
+  for (std::size_t i = 0; i < key->children.size() && !fields.report().full(); ++i)
+    add(key->children[i], fmt::format("{}/{}", pointer, i));
+}
+
+void read_retention(FieldReader& fields) {
+  const JsonNode* retention = fields.field("retention");
+  const std::string pointer = fields.pointer("retention");
+  if (retention->is(Kind::kObject)) {
+    for (const JsonNode& member : retention->children)
+      fields.report().not_built(pointer_to(pointer, member.name), member.name);
+    if (!retention->children.empty()) return;
+  }
+  if (retention->is(Kind::kString) && looks_like_a_bound(retention->text))
+    fields.report().not_built(pointer, retention->text);
+  else
+    fields.choice("retention", kRetentions);
+}
+
+/// A fused stream is no queue: nothing that makes a queue applies to it.
+void check_fused(FieldReader& fields) {
+  for (const char* field : {"partition", "shards", "key", "dispatch", "retention", "max_backlog", "external"}) {
+    if (!fields.has(field)) continue;
+    fields.report().error(
+        fields.pointer(field),
+        fmt::format("a fused stream takes no {}: its producer and its consumer are one worker", in_quotes(field)));
+  }
+}
+
+Stream read_stream(FieldReader fields, const std::string& name, Durability inherited, const ReadContext& context,
+                   StreamDraft& draft) {
+  Report& report = fields.report();
+  Stream stream;
+  stream.name = name;
+  const std::size_t errors_before = report.errors();
+  stream.transport = fields.choice("transport", kTransports).value_or(Transport::kQueue);
+  FieldReader partition(fields.field("partition"), fields.pointer("partition"), FieldOwner::kPartition, report,
+                        context.environment);
+  stream.partition = partition.choice("by", kPartitions).value_or(PartitionBy::kNone);
+  const bool keyed = stream.partition != PartitionBy::kNone;
+  stream.shards = keyed ? kKeyedShardsDefault : kUnkeyedShardsDefault;
+  if (const auto shards = fields.number("shards", 1, kShardsMax)) stream.shards = static_cast<std::uint32_t>(*shards);
+  draft.partition_known = report.errors() == errors_before;
+  read_key(fields, stream);
+  stream.dispatch = fields.choice("dispatch", kDispatches).value_or(Dispatch::kLeastLoaded);
+  read_retention(fields);
+  stream.backlog_bytes_max = fields.size("max_backlog", 1).value_or(0);
+  fields.choice("compression", kCompressions);
+  stream.durability = fields.choice("durability", kDurabilities).value_or(inherited);
+  stream.external_in = fields.choice("external", kExternals).value_or(false);
+  if (stream.transport == Transport::kFused) check_fused(fields);
+  return stream;
+}
+
+}  // namespace
+
+void read_streams(const JsonNode& root, const ReadContext& context, Draft& draft) {
+  const JsonNode* streams = root.find("streams");
+  if (streams == nullptr) return;
+  if (!streams->is(Kind::kObject)) {
+    context.report.error("/streams", fmt::format("must be an object of streams by name, not {}", kind_name(*streams)));
+    return;
+  }
+  if (streams->children.size() > kPartsMax) {
+    context.report.error("/streams", fmt::format("holds more than {} streams", kPartsMax));
+    return;
+  }
+  for (const JsonNode& node : streams->children) {
+    if (context.report.full()) return;
+    StreamDraft& added = draft.streams.emplace_back();
+    added.pointer = pointer_to("/streams", node.name);
+    if (!is_name(node.name)) {
+      context.report.error(added.pointer,
+                           fmt::format("{} is no name; a name is [a-z][a-z0-9_-]{{0,62}}", in_quotes(node.name)));
+    }
+    draft.topology.streams.push_back(
+        read_stream(FieldReader(&node, added.pointer, FieldOwner::kStream, context.report, context.environment),
+                    node.name, draft.topology.broker.durability, context, added));
+  }
+}
+
+}  // namespace weir

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/topology/rules.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sdk/topology/choices.h"
+#include "sdk/topology/names.h"
+
+namespace weir {
+namespace {
+
+/// Checks one draft; each rule is one function.
+class Rules {
+ public:
+  Rules(Draft& draft, Report& report)
+      : draft_(draft), streams_(draft.topology.streams), stages_(draft.topology.stages), report_(report) {}
+
+  void check() {
+    check_ends();
+    check_ports();
+    check_cycles();
+    check_fused_streams();
+    find_hosts();
+    for (std::uint32_t i = 0; i < stages_.size(); ++i) {
+      check_keyed(i);
+      check_agreement(i);
+      check_sharing(i);
+    }
+  }
+
+ private:
+  [[nodiscard]] bool is_fused(std::uint32_t stream) const { return streams_[stream].transport == Transport::kFused; }
+  [[nodiscard]] bool is_keyed(std::uint32_t stream) const { return streams_[stream].partition != PartitionBy::kNone; }
+
+  [[nodiscard]] std::string names_of(const std::vector<std::uint32_t>& stages) const {
+    std::vector<std::string_view> names;
+    for (const std::uint32_t stage : stages) names.push_back(stages_[stage].name);
+    return fmt::format("{}", fmt::join(names, ", "));
+  }
+
+  /// Every stream comes from somewhere and leads somewhere.
+  void check_ends() {
+    if (stages_.empty()) return;
+    for (std::size_t i = 0; i < streams_.size(); ++i) {
+      const StreamDraft& stream = draft_.streams[i];
+      if (stream.writers.empty() && !stream.meant_as_output && !streams_[i].external_in) {
+        report_.error(stream.pointer, fmt::format("no stage writes stream {}; make it the output of one, or write "
+                                                  "\"external\": \"in\" if its records come from outside",
+                                                  in_quotes(streams_[i].name)));
+      }
+      if (stream.readers.empty() && !stream.meant_as_input) {
+        report_.error(stream.pointer,
+                      fmt::format("no stage reads stream {}; make it the input of one", in_quotes(streams_[i].name)));
+      }
+    }
+  }
+
+  /// Every port that a plugin has is bound.
+  void check_ports() {
+    for (std::size_t i = 0; i < stages_.size(); ++i) {
+      const StageDraft& stage = draft_.stages[i];
+      if (stage.plugin == nullptr || !stage.joints_known) continue;
+      check_side(stage, stage.plugin->inputs, stage.inputs, "input", "in");
+      check_side(stage, stage.plugin->outputs, stage.outputs, "output", "out");
+    }
+  }
+  void check_side(const StageDraft& stage, const std::vector<std::string>& ports, const std::vector<Joint>& joints,
+                  const std::string& side, std::string_view usual) {
+    for (const std::string& port : ports) {
+      if (std::ranges::find(joints, port, &Joint::port) != joints.end()) continue;
+      const bool short_form = port == usual && ports.size() == 1;
+      report_.error(pointer_to(stage.pointer, side),
+                    fmt::format("port {} of plugin {} is joined to no stream; write {}", in_quotes(port),
+                                in_quotes(stage.plugin->name),
+                                short_form ? fmt::format("\"{}\": \"STREAM\"", side)
+                                           : fmt::format("\"{}s\": {{\"{}\": \"STREAM\"}}", side, port)));
+    }
+  }
+
+  /// No stage feeds itself. Each stream that closes a cycle is named; the search is iterative, since a file may hold
+  /// a chain as long as it likes.
+  void check_cycles() {
+    enum class Seen : std::uint8_t { kNot, kOnPath, kDone };
+    struct Step {
+      std::uint32_t stage;
+      std::size_t output = 0;
+      std::size_t reader = 0;
+    };
+    std::vector<Seen> seen(stages_.size(), Seen::kNot);
+    for (std::uint32_t start = 0; start < stages_.size(); ++start) {
+      if (seen[start] != Seen::kNot) continue;
+      std::vector<Step> path = {{start}};
+      seen[start] = Seen::kOnPath;
+      while (!path.empty()) {
+        Step& at = path.back();
+        const std::vector<Joint>& outputs = draft_.stages[at.stage].outputs;
+        if (at.output == outputs.size()) {
+          seen[at.stage] = Seen::kDone;
+          path.pop_back();
+          continue;
+        }
+        const std::uint32_t stream = outputs[at.output].stream;
+        const std::vector<std::uint32_t>& readers = draft_.streams[stream].readers;
+        if (at.reader == readers.size()) {
+          ++at.output;
+          at.reader = 0;
+          continue;
+        }
+        const std::uint32_t next = readers[at.reader++];
+        if (seen[next] == Seen::kNot) {
+          seen[next] = Seen::kOnPath;
+          path.push_back({next});
+        } else if (seen[next] == Seen::kOnPath) {
+          std::vector<std::uint32_t> cycle;
+          const auto first = std::ranges::find(path, next, &Step::stage);
+          for (auto step = first; step != path.end(); ++step) cycle.push_back(step->stage);
+          has_cycle_ = true;
+          report_.error(draft_.streams[stream].pointer,
+                        fmt::format("stream {} closes a cycle of the stages {}, and \"loop\" is not built in this "
+                                    "version of Weir",
+                                    in_quotes(streams_[stream].name), names_of(cycle)));
+        }
+      }
+    }
+  }
+
+  /// A chain of fused streams is a line: each joins one stage to one other.
+  void check_fused_streams() {
+    for (std::uint32_t i = 0; i < streams_.size(); ++i) {
+      const StreamDraft& stream = draft_.streams[i];
+      if (!is_fused(i)) continue;
+      if (stream.writers.size() > 1) {
+        report_.error(stream.pointer, fmt::format("a fused stream joins one stage to one other, but {} write this one",
+                                                  names_of(stream.writers)));
+      }
+      if (stream.readers.size() > 1) {
+        report_.error(stream.pointer, fmt::format("a fused stream joins one stage to one other, but {} read this one",
+                                                  names_of(stream.readers)));
+      }
+      if (stream.writers.size() == 1 && stream.readers.size() == 1) {
+        const StageSpec& writer = stages_[stream.writers.front()];
+        const StageSpec& reader = stages_[stream.readers.front()];
+        if (writer.workers != reader.workers) {
+          report_.error(pointer_to(draft_.stages[stream.readers.front()].pointer, "workers"),
+                        fmt::format("stages {} and {} are one worker, since stream {} is fused, but ask for {} and {} "
+                                    "workers; give both the same number",
+                                    in_quotes(writer.name), in_quotes(reader.name), in_quotes(streams_[i].name),
+                                    writer.workers, reader.workers));
+        }
+      }
+    }
+    for (const StageDraft& stage : draft_.stages) {
+      const auto fused = [&](const Joint& joint) { return is_fused(joint.stream); };
+      const auto input = std::ranges::find_if(stage.inputs, fused);
+      if (input != stage.inputs.end() && stage.inputs.size() > 1)
+        report_.error(input->pointer, "a stage behind a fused stream takes no other input");
+      const auto output = std::ranges::find_if(stage.outputs, fused);
+      if (output == stage.outputs.end()) continue;
+      if (const auto second = std::find_if(output + 1, stage.outputs.end(), fused); second != stage.outputs.end()) {
+        report_.error(second->pointer, fmt::format("a stage has one fused output at most; stream {} is fused already",
+                                                   in_quotes(streams_[output->stream].name)));
+      }
+    }
+  }
+
+  /// The stage before `stage` in its chain, if it is fused to one.
+  [[nodiscard]] std::optional<std::uint32_t> before(std::uint32_t stage) const {
+    for (const Joint& joint : draft_.stages[stage].inputs) {
+      const std::vector<std::uint32_t>& writers = draft_.streams[joint.stream].writers;
+      if (is_fused(joint.stream) && !writers.empty()) return writers.front();
+    }
+    return std::nullopt;
+  }
+
+  void find_hosts() {
+    if (has_cycle_) return;
+    for (std::uint32_t i = 0; i < stages_.size(); ++i) {
+      std::uint32_t head = i;
+      while (const auto previous = before(head)) head = *previous;
+      stages_[i].host = head;
+    }
+  }
+
+  /// State per key needs all records of a key at one place.
+  void check_keyed(std::uint32_t index) {
+    if (!stages_[index].keyed || has_cycle_) return;
+    for (const Joint& joint : draft_.stages[index].inputs) {
+      if (is_fused(joint.stream)) {
+        check_keyed_in_chain(index, joint);
+      } else if (!is_keyed(joint.stream) && draft_.streams[joint.stream].partition_known) {
+        report_.error(joint.pointer,
+                      fmt::format("plugin {} keeps state per key, but stream {} is not keyed; give it "
+                                  "\"partition\": {{\"by\": \"hash\"}}",
+                                  in_quotes(stages_[index].plugin), in_quotes(streams_[joint.stream].name)));
+      }
+    }
+  }
+  void check_keyed_in_chain(std::uint32_t index, const Joint& joint) {
+    const auto refuse = [&](const std::string& why) {
+      report_.error(joint.pointer, fmt::format("plugin {} keeps state per key behind a fused stream, but {}",
+                                               in_quotes(stages_[index].plugin), why));
+    };
+    for (auto stage = before(index); stage; stage = before(*stage)) {
+      const StageDraft& draft = draft_.stages[*stage];
+      if (draft.plugin == nullptr) return;
+      const std::string name = in_quotes(stages_[*stage].name);
+      const bool is_source = stages_[*stage].kind == PluginKind::kSource;
+      if (!is_source && !stages_[*stage].key_preserving)
+        return refuse(fmt::format("stage {} before it does not keep the key", name));
+      if (before(*stage)) continue;
+      const bool keyed = std::ranges::all_of(draft.inputs, [&](const Joint& input) {
+        return is_keyed(input.stream) || !draft_.streams[input.stream].partition_known;
+      });
+      if (is_source) return refuse(fmt::format("the chain begins with the source {}, not with a keyed stream", name));
+      if (!keyed) return refuse(fmt::format("the chain begins with {}, whose input is not keyed", name));
+    }
+  }
+
+  [[nodiscard]] std::string partitioning(std::uint32_t stream) const {
+    return fmt::format("{} is partitioned by {} into {} shard{}", in_quotes(streams_[stream].name),
+                       word_of(kPartitions, streams_[stream].partition), streams_[stream].shards,
+                       streams_[stream].shards == 1 ? "" : "s");
+  }
+
+  /// Shard i of all inputs is one lease, so they must mean the same keys by it.
+  void check_agreement(std::uint32_t index) {
+    const std::vector<Joint>& inputs = draft_.stages[index].inputs;
+    for (std::size_t k = 1; k < inputs.size(); ++k) {
+      const std::uint32_t a = inputs.front().stream;
+      const std::uint32_t b = inputs[k].stream;
+      if (is_fused(a) || is_fused(b) || !draft_.streams[a].partition_known || !draft_.streams[b].partition_known)
+        continue;
+      if (stages_[index].keyed && (!is_keyed(a) || !is_keyed(b))) continue;  // said already
+      if (streams_[a].partition == streams_[b].partition && (!is_keyed(a) || streams_[a].shards == streams_[b].shards))
+        continue;
+      report_.error(inputs[k].pointer,
+                    fmt::format("the inputs of a stage must agree: {}, {}", partitioning(a), partitioning(b)));
+    }
+  }
+
+  /// Several workers of a sink need a target that can be shared.
+  void check_sharing(std::uint32_t index) {
+    const StageSpec& stage = stages_[index];
+    if (stage.kind != PluginKind::kSink || stage.workers == 1 || stage.sharing != Sharing::kSingle) return;
+    const std::string& hint = draft_.stages[index].sharing_hint;
+    report_.error(pointer_to(draft_.stages[index].pointer, "workers"),
+                  fmt::format("plugin {} takes one worker here, since its target cannot be shared{}{}",
+                              in_quotes(stage.plugin), hint.empty() ? "" : "; more are possible when ", hint));
+  }
+
+  Draft& draft_;
+  const std::vector<Stream>& streams_;
+  std::vector<StageSpec>& stages_;
+  Report& report_;
+  bool has_cycle_ = false;
+};
+
+}  // namespace
+
+void check_rules(Draft& draft, Report& report) {
+  Rules(draft, report).check();
+  if (report.errors() == 0) check_warnings(draft, report);
+}
+
+}  // namespace weir
