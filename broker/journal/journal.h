@@ -124,7 +124,7 @@ class Journal {
   Status prepare_spare();
 
   /// A spare could not be made: callers stop accepting what adds records, and what is ready is a reserve for commits
-  /// that add none. Recycling ends it. [any thread]
+  /// that add none. Recycling ends it, or a later prepare_spare() that finds room. [any thread]
   [[nodiscard]] bool low_on_space() const { return pool_.low(); }
 
   /// Writes `bytes` beside the journal, synced with its folder: the state after all entries before `through`.

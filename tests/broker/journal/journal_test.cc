@@ -3,14 +3,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
+
+#include "broker/journal/posix_disk.h"
 #include "tests/broker/journal/fixture.h"
 
 namespace weir::test {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 
 class Journal : public JournalFixture {};
@@ -55,6 +58,151 @@ TEST_F(Journal, KeepsPositionsValidAcrossStartsAndRollOvers) {
       EXPECT_EQ(read(positions_[i]), std::string(5000, static_cast<char>('a' + i % 26)));
     }
   }
+}
+
+TEST_F(Journal, RefusesEverythingAfterAFailedSync) {
+  open();
+  append("one");
+  sync();
+  append("two");
+  disk_->fail_sync(1, SimDisk::Pages::kKept);
+  EXPECT_EQ(journal_->sync().error().code, Code::kIo);
+  EXPECT_EQ(journal_->sync().error().code, Code::kIo);
+  EXPECT_EQ(try_append("three").error().code, Code::kIo);
+  EXPECT_EQ(journal_->mark_if_needed().error().code, Code::kIo);
+  EXPECT_EQ(journal_->durable(), Sequence(1));
+}
+
+TEST_F(Journal, RefusesEverythingAfterAFailedWrite) {
+  open();
+  disk_->fail_write(1);
+  EXPECT_EQ(try_append("one").error().code, Code::kIo);
+  EXPECT_EQ(try_append("two").error().code, Code::kIo);
+  EXPECT_EQ(journal_->sync().error().code, Code::kIo);
+}
+
+TEST_F(Journal, CostsNoSyncWhenAllIsDurable) {
+  open();
+  append("one");
+  sync();
+  const std::uint64_t syncs = journal_->probe().syncs;
+  sync();
+  mark();
+  sync();
+  EXPECT_EQ(journal_->probe().syncs, syncs);
+}
+
+TEST_F(Journal, WritesAGroupWithOneWriteAtAFreshBlock) {
+  open();
+  const std::uint64_t writes = disk_->counters().writes;
+  append_group({"a", "b", std::string(5000, 'c')});
+  EXPECT_EQ(disk_->counters().writes, writes + 1);
+  append("d");
+  EXPECT_EQ(positions_.front().offset % journal::kBlockBytes, 0U);
+  EXPECT_EQ(positions_.back().offset % journal::kBlockBytes, 0U);
+  EXPECT_NE(positions_[1].offset % journal::kBlockBytes, 0U);
+}
+
+TEST_F(Journal, TakesEntriesOfEverySizeUpToItsBound) {
+  open();
+  const std::uint64_t bound = journal_->entry_bytes_max();
+  const std::vector<std::uint64_t> sizes = {0, 1, 7, 8, 4055, 4056, 4057, 4096, 16384, bound - 1, bound};
+  for (const std::uint64_t size : sizes) append(std::string(size, 'x'));
+  kill();
+  open();
+  const auto all = replayed();
+  ASSERT_EQ(all.size(), sizes.size());
+  for (std::size_t i = 0; i < sizes.size(); ++i) EXPECT_EQ(all[i].size(), sizes[i]);
+}
+
+TEST_F(Journal, SplitsAGroupOnlyWhereASegmentEnds) {
+  open();
+  std::vector<std::string> texts(12, std::string(9000, 'x'));
+  append_group(texts);
+  EXPECT_EQ(positions_.size(), 12U);
+  EXPECT_GT(positions_.back().segment, positions_.front().segment);
+  sync();
+  power_cut();
+  open();
+  EXPECT_EQ(replayed(), texts);
+}
+
+TEST_F(Journal, SyncsASegmentBeforeItRollsOver) {
+  open();
+  while (journal_->segment_newest() == 1) append(std::string(5000, 'x'));
+  EXPECT_EQ(journal_->durable().value() + 1, journal_->written().value());
+}
+
+TEST_F(Journal, ReadsFromAnOffsetIntoAnEntry) {
+  open();
+  append("0123456789");
+  const auto tail = journal_->read(positions_[0], 4);
+  ASSERT_TRUE(tail.ok());
+  EXPECT_EQ(as_text(*tail), "456789");
+  EXPECT_EQ(journal_->read(positions_[0], 11).error().code, Code::kInvalid);
+  EXPECT_EQ(journal_->read({1, positions_[0].offset + 8}).error().code, Code::kCorrupt);
+}
+
+TEST_F(Journal, OpenedToBeReadChangesNothing) {
+  open();
+  append("one");
+  sync();
+  append("two");
+  kill();
+  const auto names = disk_->names();
+  const std::uint64_t writes = disk_->counters().writes;
+  for (int time = 0; time < 2; ++time) {
+    auto reader = journal::Journal::open_read_only(*disk_, recovery_);
+    ASSERT_TRUE(reader.ok()) << reader.error().message;
+    EXPECT_EQ(recovery_.reign, Reign(1));
+    journal_ = std::move(*reader);
+    EXPECT_THAT(replayed(), ElementsAre("one", "two"));
+    EXPECT_EQ(read(positions_[1]), "two");
+  }
+  EXPECT_EQ(disk_->names(), names);
+  EXPECT_EQ(disk_->counters().writes, writes);
+}
+
+TEST_F(Journal, OpenedToBeReadInAnEmptyDirectoryIsEmpty) {
+  auto reader = journal::Journal::open_read_only(*disk_, recovery_);
+  ASSERT_TRUE(reader.ok());
+  journal_ = std::move(*reader);
+  EXPECT_THAT(replayed(), IsEmpty());
+  EXPECT_EQ(recovery_.reign, Reign(0));
+}
+
+TEST_F(Journal, StopsAReplayAtTheVisitorsError) {
+  open();
+  append("one");
+  append("two");
+  int seen = 0;
+  const Status status = journal_->replay([&](Sequence, journal::Position, journal::EntryKind, BytesView) -> Status {
+    ++seen;
+    return {Code::kInvalid, "enough"};
+  });
+  EXPECT_EQ(seen, 1);
+  EXPECT_EQ(status.error().message, "enough");
+}
+
+TEST_F(Journal, WorksOnARealDirectory) {
+  const std::string directory = testing::TempDir() + "weir-journal-" + std::to_string(::getpid());
+  {
+    auto disk = journal::PosixDisk::open(directory + "/a/b");
+    ASSERT_TRUE(disk.ok()) << disk.error().message;
+    for (int life = 1; life <= 3; ++life) {
+      auto opened = journal::Journal::open(**disk, options_, recovery_);
+      ASSERT_TRUE(opened.ok()) << opened.error().message;
+      journal_ = std::move(*opened);
+      EXPECT_EQ(recovery_.end.value(), static_cast<std::uint64_t>(life - 1) * 2000);
+      std::vector<std::string> texts(2000, std::string(100, static_cast<char>('a' + life)));
+      append_group(texts);
+      sync();
+      EXPECT_EQ(read(positions_.back()), texts.back());
+      journal_.reset();
+    }
+    EXPECT_EQ((*disk)->open(std::string_view("nothing")).error().code, Code::kNotFound);
+  }
+  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "broker/journal/frame.h"
+#include "tests/broker/journal/fixture.h"
+
+namespace weir::test {
+namespace {
+
+using testing::HasSubstr;
+
+class JournalDamage : public JournalFixture {
+ protected:
+  /// Three groups of which a mark says that they are durable.
+  void write_history() {
+    open();
+    append(std::string(300, 'a'));
+    sync();
+    append(std::string(9000, 'b'));
+    sync();
+    append(std::string(300, 'c'));
+    sync();
+    mark();
+    sync();
+  }
+};
+
+TEST_F(JournalDamage, OfOneBitIsRefusedOrLosesNothingBeforeTheLastSync) {
+  write_history();
+  journal_.reset();
+  disk_->kill();
+  const std::string name = file_of(1);
+  const std::size_t size = disk_->content(name).size();
+  std::size_t refusals = 0;
+  std::size_t starts = 0;
+  for (std::size_t at = 0; at < size; at += 13) {
+    auto twin = disk_->clone(at);
+    twin->flip_bit(name, at, static_cast<int>(at % 8));
+    journal::Recovery recovery;
+    auto opened = journal::Journal::open(*twin, options_, recovery);
+    if (!opened.ok()) {
+      EXPECT_EQ(opened.error().code, Code::kCorrupt) << opened.error().message;
+      EXPECT_THAT(opened.error().message, HasSubstr(name));
+      ++refusals;
+      continue;
+    }
+    ++starts;
+    // The mark covers all three: only where the damage hit the mark itself may the last sync's entry be gone.
+    EXPECT_GE(recovery.end.value(), 2U) << "byte " << at;
+    if (recovery.end.value() < 3) {
+      EXPECT_GT(recovery.cut_bytes, 0U) << "byte " << at;
+    }
+    std::string all;
+    const Status replayed =
+        (*opened)->replay([&](Sequence, journal::Position, journal::EntryKind, BytesView payload) -> Status {
+          all += as_text(payload);
+          return {};
+        });
+    EXPECT_TRUE(replayed.ok());
+    const std::string expected = std::string(300, 'a') + std::string(9000, 'b') + std::string(300, 'c');
+    EXPECT_EQ(all, expected.substr(0, all.size())) << "byte " << at;
+  }
+  EXPECT_GT(refusals, 500U);
+  EXPECT_GT(starts, 500U);
+}
+
+TEST_F(JournalDamage, OfEachPartOfADurableEntryIsRefusedBySegmentAndPosition) {
+  write_history();
+  journal_.reset();
+  disk_->kill();
+  const std::string name = file_of(1);
+  for (const journal::Position position : positions_) {
+    for (std::size_t field = 0; field < sizeof(journal::FrameHeader) + 300; ++field) {
+      auto twin = disk_->clone(field);
+      twin->flip_bit(name, position.offset + field, static_cast<int>(field % 8));
+      journal::Recovery recovery;
+      const auto opened = journal::Journal::open(*twin, options_, recovery);
+      ASSERT_FALSE(opened.ok()) << "byte " << field << " of the entry at " << position.offset;
+      EXPECT_THAT(opened.error().message, HasSubstr("segment 1"));
+    }
+  }
+}
+
+TEST_F(JournalDamage, OfTheOnlyHeaderIsRefused) {
+  write_history();
+  kill();
+  const std::string name = file_of(1);
+  for (const std::uint64_t at : {0ULL, 9ULL, 20ULL, 100ULL, 4000ULL}) {
+    auto twin = disk_->clone(at);
+    twin->flip_bit(name, at, 3);
+    std::swap(disk_, twin);
+    EXPECT_EQ(refused().code, Code::kCorrupt) << at;
+    std::swap(disk_, twin);
+  }
+  disk_->overwrite(name, 0, Bytes(journal::kBlockBytes));
+  EXPECT_EQ(refused().code, Code::kCorrupt);
+}
+
+TEST_F(JournalDamage, OfAClosedSegmentIsRefusedWhereAReplayNeedsIt) {
+  open();
+  while (journal_->segment_newest() < 3) append(std::string(3000, 'x'));
+  sync();
+  kill();
+  disk_->flip_bit(file_of(1), positions_[2].offset + 100, 1);
+  const Error error = refused();
+  EXPECT_EQ(error.code, Code::kCorrupt);
+  EXPECT_THAT(error.message, HasSubstr("segment 1"));
+  EXPECT_THAT(error.message, HasSubstr(std::to_string(positions_[2].offset)));
+}
+
+TEST_F(JournalDamage, BeforeTheCheckpointIsFoundWhenItIsRead) {
+  open();
+  while (journal_->segment_newest() < 3) append(std::string(3000, 'x'));
+  sync();
+  checkpoint("one", 1);
+  kill();
+  disk_->flip_bit(file_of(1), positions_[2].offset + 100, 1);
+  open();
+  EXPECT_EQ(as_text(recovery_.checkpoint_bytes), "one");
+  const auto bytes = journal_->read(positions_[2]);
+  ASSERT_FALSE(bytes.ok());
+  EXPECT_EQ(bytes.error().code, Code::kCorrupt);
+  EXPECT_THAT(bytes.error().message, HasSubstr("segment 1"));
+  EXPECT_EQ(read(positions_[1]), std::string(3000, 'x'));
+}
+
+TEST_F(JournalDamage, OfTheNewestCheckpointFallsBackToTheOneBefore) {
+  open();
+  append("a");
+  sync();
+  checkpoint("first", 1);
+  append("b");
+  sync();
+  checkpoint("second", 1);
+  kill();
+  std::string newest;
+  for (const std::string& name : disk_->names()) {
+    if (journal::is_checkpoint_file(name)) newest = name;
+  }
+  disk_->flip_bit(newest, 2, 1);
+  open();
+  EXPECT_EQ(as_text(recovery_.checkpoint_bytes), "first");
+  EXPECT_THAT(recovery_.cut_report, HasSubstr(newest));
+  EXPECT_THAT(replayed(), testing::ElementsAre("<checkpoint>", "b", "<checkpoint>"));
+}
+
+TEST_F(JournalDamage, OfASegmentThatIsMissingIsRefused) {
+  open();
+  while (journal_->segment_newest() < 3) append(std::string(3000, 'x'));
+  sync();
+  kill();
+  ASSERT_TRUE(disk_->remove(file_of(2)).ok());
+  const Error error = refused();
+  EXPECT_EQ(error.code, Code::kCorrupt);
+  EXPECT_THAT(error.message, HasSubstr("segment 2"));
+}
+
+TEST_F(JournalDamage, LooksLikeATornTailBehindTheLastMarkAndIsReportedWithItsSize) {
+  open();
+  append("one");
+  sync();
+  append(std::string(5000, 'x'));
+  sync();
+  kill();
+  disk_->flip_bit(file_of(1), positions_[1].offset + 200, 1);
+  open();
+  EXPECT_THAT(replayed(), testing::ElementsAre("one"));
+  EXPECT_GE(recovery_.cut_bytes, 5000U);
+  EXPECT_THAT(recovery_.cut_report, HasSubstr(std::to_string(recovery_.cut_bytes)));
+}
+
+TEST_F(JournalDamage, IsNeverSeenInRecordsThatHoldJournalBytes) {
+  open();
+  // A whole foreign journal and this one's own bytes, at every alignment to blocks, with groups, marks and headers in
+  // them that speak of a far future.
+  SimDisk foreign(9);
+  journal::JournalOptions options = options_;
+  options.seed = 77;
+  journal::Recovery recovery;
+  auto other = journal::Journal::open(foreign, options, recovery);
+  ASSERT_TRUE(other.ok());
+  std::vector<journal::Position> positions;
+  const BytesView part = as_bytes("foreign");
+  const journal::EntryView entry{journal::EntryKind::kRecord, std::span(&part, 1)};
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE((*other)->append(std::span(&entry, 1), positions).ok());
+    ASSERT_TRUE((*other)->sync().ok());
+  }
+  std::vector<std::string> written;
+  for (int i = 0; i < 24; ++i) {
+    const Bytes source = i % 2 == 0 ? foreign.content("segment-000001") : disk_->content(disk_->names().front());
+    const std::size_t skip = journal::kBlockBytes - sizeof(journal::FrameHeader);
+    const std::size_t size = std::min<std::size_t>(12000, source.size() - skip);
+    written.emplace_back(as_text(BytesView(source).subspan(i % 3 == 0 ? skip : skip / 2, size)));
+    append(written.back());
+    if (i % 4 == 0) sync();
+  }
+  for (int life = 0; life < 3; ++life) {
+    kill();
+    open();
+    EXPECT_EQ(replayed(), written);
+  }
+}
+
+}  // namespace
+}  // namespace weir::test

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/broker/journal/fixture.h"
+
+namespace weir::test {
+namespace {
+
+using testing::HasSubstr;
+
+class JournalSpace : public JournalFixture {
+ protected:
+  /// Fills one segment after another, a checkpoint each, as a broker whose consumers keep up does.
+  void fill_segments(std::uint64_t count) {
+    const std::uint64_t until = journal_->segment_newest() + count;
+    while (journal_->segment_newest() < until) {
+      const std::uint64_t before = journal_->segment_newest();
+      append(std::string(6000, 'x'));
+      sync();
+      if (journal_->segment_newest() != before) checkpoint("state", journal_->segment_newest());
+      const Status prepared = journal_->prepare_spare();
+      ASSERT_TRUE(prepared.ok()) << prepared.error().message;
+    }
+  }
+};
+
+TEST_F(JournalSpace, CreatesAndGrowsNoSegmentOnceWarm) {
+  open();
+  fill_segments(6);
+  const SimDisk::Counters warm = disk_->counters();
+  const std::uint64_t bytes = journal_->probe().bytes_on_disk;
+  const std::uint64_t created = journal_->probe().segments_created;
+  fill_segments(10);
+  EXPECT_EQ(journal_->probe().bytes_on_disk, bytes);
+  EXPECT_EQ(journal_->probe().segments_created, created);
+  // What still grows are the checkpoint files, a few bytes each.
+  EXPECT_LT(disk_->counters().bytes_grown - warm.bytes_grown, 1000U);
+  EXPECT_GE(journal_->probe().segments_recycled, 16U);
+}
+
+TEST_F(JournalSpace, ReadsAtAStartDoNotGrowWithHistory) {
+  open();
+  fill_segments(6);
+  kill();
+  open();
+  const std::uint64_t early = recovery_.bytes_read;
+  fill_segments(60);
+  kill();
+  open();
+  EXPECT_LE(recovery_.bytes_read, early + 3 * options_.segment_bytes);
+  EXPECT_LE(journal_->probe().segments, 8U);
+}
+
+TEST_F(JournalSpace, KeepsAtMostTwoCheckpointFiles) {
+  open();
+  fill_segments(8);
+  ASSERT_TRUE(journal_->prepare_spare().ok());
+  const auto names = disk_->names();
+  EXPECT_LE(std::count_if(names.begin(), names.end(), journal::is_checkpoint_file), 2);
+}
+
+TEST_F(JournalSpace, RecyclesNothingThatACheckpointStillNeeds) {
+  open();
+  append("kept");
+  sync();
+  for (int round = 0; round < 5; ++round) {
+    const std::uint64_t until = journal_->segment_newest() + 1;
+    while (journal_->segment_newest() < until) append(std::string(6000, 'x'));
+    sync();
+    checkpoint("state", 1);
+  }
+  EXPECT_EQ(read(positions_.front()), "kept");
+  kill();
+  open();
+  EXPECT_EQ(read(positions_.front()), "kept");
+}
+
+TEST_F(JournalSpace, SaysThatARecycledSegmentIsGone) {
+  open();
+  fill_segments(5);
+  const auto bytes = journal_->read(positions_.front());
+  ASSERT_FALSE(bytes.ok());
+  EXPECT_EQ(bytes.error().code, Code::kNotFound);
+}
+
+TEST_F(JournalSpace, WritesNothingOnAFullDiskAndGoesOnWhenThereIsRoom) {
+  open();
+  disk_->limit_bytes(150 << 10);
+  Status status;
+  while ((status = try_append(std::string(6000, 'x'))).ok()) {
+  }
+  EXPECT_EQ(status.error().code, Code::kDiskFull);
+  EXPECT_THAT(status.error().message, HasSubstr("free some space"));
+  EXPECT_TRUE(journal_->low_on_space());
+  const Sequence written = journal_->written();
+  EXPECT_EQ(try_append(std::string(6000, 'x')).error().code, Code::kDiskFull);
+  EXPECT_EQ(journal_->written(), written);
+  sync();
+  disk_->limit_bytes(1 << 30);
+  append("there is room again");
+  sync();
+  ASSERT_TRUE(journal_->prepare_spare().ok());
+  EXPECT_FALSE(journal_->low_on_space());
+  power_cut();
+  open();
+  EXPECT_EQ(replayed().size(), written.value() + 1);
+  EXPECT_EQ(replayed().back(), "there is room again");
+}
+
+TEST_F(JournalSpace, DrainsFromItsEndWhenTheDiskIsFull) {
+  open();
+  fill_segments(3);
+  disk_->limit_bytes(disk_->bytes() + 500);
+  Status status;
+  while ((status = try_append(std::string(6000, 'x'))).ok()) {
+  }
+  EXPECT_EQ(status.error().code, Code::kDiskFull);
+  sync();
+  // Small commits and a checkpoint still fit behind it, and free what is needed.
+  checkpoint("a", journal_->segment_newest());
+  append("b");
+  sync();
+  checkpoint("c", journal_->segment_newest());
+  append(std::string(6000, 'x'));
+}
+
+TEST_F(JournalSpace, StartsOnAFullDiskOnceItHasSpares) {
+  open();
+  fill_segments(3);
+  while (try_append(std::string(6000, 'x')).ok() && journal_->segment_newest() < 6) {
+  }
+  sync();
+  for (int life = 0; life < 10; ++life) {
+    kill();
+    disk_->limit_bytes(disk_->bytes());
+    open();
+    ASSERT_NE(journal_, nullptr);
+  }
+}
+
+TEST_F(JournalSpace, SaysWhatAStartOnAFullDiskNeeds) {
+  disk_->limit_bytes(5000);
+  const Error error = refused();
+  EXPECT_EQ(error.code, Code::kDiskFull);
+  EXPECT_THAT(error.message, HasSubstr("free some space and start again"));
+  disk_->limit_bytes(1 << 20);
+  open();
+  append("one");
+}
+
+}  // namespace
+}  // namespace weir::test
