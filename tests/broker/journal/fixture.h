@@ -71,6 +71,10 @@ class JournalFixture : public testing::Test {
   /// Payloads of all records from the checkpoint on; a checkpoint's entry as "<checkpoint>".
   std::vector<std::string> replayed() {
     std::vector<std::string> all;
+    if (journal_ == nullptr) {
+      ADD_FAILURE() << "no journal is open";
+      return all;
+    }
     const Status status = journal_->replay([&](Sequence, journal::Position, journal::EntryKind kind, BytesView bytes) {
       all.emplace_back(kind == journal::EntryKind::kRecord ? std::string(as_text(bytes)) : "<checkpoint>");
       return Status();
