@@ -101,7 +101,7 @@ Status Journal::append(std::span<const EntryView> group, std::vector<Position>& 
     if (wrote.ok()) continue;
     // Only the first segment of a directory grows while it is written; there nothing has been promised yet, and the
     // same place is written again. A segment that was written full can fill no disk.
-    if (wrote.error().code == Code::kDiskFull && pieces.size() == 1 && !piece.roll_over) return wrote;
+    if (wrote.error().code == Code::kDiskFull && piece.first == 0 && !piece.roll_over) return wrote;
     return fail(wrote.error());
   }
   if (offset_ > options_.segment_bytes / 2) warm_.store(true, std::memory_order_relaxed);
@@ -159,7 +159,6 @@ Status Journal::roll_over() {
   // In every durability: a sync of one file says nothing about the one before, and recovery counts on a closed segment
   // being whole.
   if (unsynced_) {
-    durable_.store(durable_.load(), std::memory_order_relaxed);
     if (Status synced = current_->file->sync(); !synced.ok()) return fail(synced.error());
     count(syncs_);
     unsynced_ = false;

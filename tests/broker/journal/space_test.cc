@@ -139,6 +139,24 @@ TEST_F(JournalSpace, StartsOnAFullDiskOnceItHasSpares) {
   }
 }
 
+TEST_F(JournalSpace, RepeatsAWriteThatDidNotFitIntoAGrowingSegment) {
+  open();
+  append("one");
+  disk_->limit_bytes(disk_->bytes() + 5000);
+  EXPECT_EQ(try_append(std::string(20000, 'x')).error().code, Code::kDiskFull);
+  EXPECT_EQ(journal_->written(), Sequence(1));
+  append("small enough");
+  sync();
+  disk_->limit_bytes(1 << 20);
+  append(std::string(20000, 'y'));
+  power_cut();
+  open();
+  const auto all = replayed();
+  ASSERT_GE(all.size(), 2U);
+  EXPECT_EQ(all[0], "one");
+  EXPECT_EQ(all[1], "small enough");
+}
+
 TEST_F(JournalSpace, SaysWhatAStartOnAFullDiskNeeds) {
   disk_->limit_bytes(5000);
   const Error error = refused();
