@@ -224,6 +224,7 @@ void Core::stop() {
 
 void Core::pump(Monotonic now) {
   now_ = now;
+  if (!restores_waiting_.empty()) retry_restores();
   for (std::uint32_t unit = 0; unit < leases_.size(); ++unit) {
     UnitLeases& leases = leases_[unit];
     if (leases.stopped) continue;
@@ -329,8 +330,24 @@ void Core::finish_checkpoint() {
   pending_checkpoint_.reset();
 }
 
-void Core::on_checkpoint(const CheckpointJob&, BytesView payload) {
+std::vector<RestoreJob::Part> Core::dead_letter_parts() const {
+  std::vector<RestoreJob::Part> parts;
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    const Changelog& changelog = ledger_.changelog(stage);
+    RestoreJob::Part part;
+    part.stage = stage;
+    part.file = changelog.newest() ? changelog.newest()->file : 0;
+    for (const ChangesPlace& changes : changelog.tail()) {
+      if (changes.place.written()) part.tail.push_back(changes);
+    }
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+void Core::on_checkpoint(BytesView payload) {
   checkpoint_writing_ = false;
+  if (payload.empty()) return;
   const Sequence sequence = ledger_.next_sequence();
   ledger_.apply_checkpoint();
   outside_.append(sequence, true, Durability::kNone, Buffer::of(Bytes(payload.begin(), payload.end())));

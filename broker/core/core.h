@@ -73,8 +73,11 @@ class Core {
   void on_frame(std::uint32_t stream, std::uint64_t frame, Bytes bytes);
   void on_state(Incarnation incarnation, const wire::StatePart& part);
   void on_compacted(const CompactJob& job);
-  /// The file is on disk; `payload` is what the journal wants to find in the entry behind its header.
-  void on_checkpoint(const CheckpointJob& job, BytesView payload);
+  /// The file is on disk; `payload` is what the journal wants to find in the checkpoint's entry. Empty: it failed, and
+  /// the next one is tried in its turn.
+  void on_checkpoint(BytesView payload);
+  /// Where all dead letters lie, for a reader.
+  [[nodiscard]] std::vector<RestoreJob::Part> dead_letter_parts() const;
   /// The disk has no room for more: sources stop until it has.
   void set_low_on_space(bool low) { low_on_space_ = low; }
 
@@ -164,6 +167,7 @@ class Core {
   void grant(Worker& worker, const std::vector<std::uint32_t>& lanes);
   void release_lane(std::uint32_t unit, std::uint32_t lane);
   void restore(Worker& worker, const std::vector<std::uint32_t>& lanes);
+  void retry_restores();
   void send_finishes(std::uint32_t unit);
   void send(Worker& worker, wire::MessageType type, BytesView body);
   Worker* find_worker(Incarnation incarnation);
@@ -219,6 +223,7 @@ class Core {
   std::uint64_t sessions_opened_ = 0;
   std::vector<wire::KeyFields> key_fields_;
 
+  std::vector<std::pair<Incarnation, std::vector<std::uint32_t>>> restores_waiting_;
   std::uint64_t hot_bytes_ = 0;
   std::uint32_t loads_ = 0;
   std::vector<std::uint64_t> hot_from_;

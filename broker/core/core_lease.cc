@@ -290,7 +290,23 @@ void Core::restore(Worker& worker, const std::vector<std::uint32_t>& lanes) {
     }
     job.parts.push_back(std::move(part));
   }
+  const bool unwritten = std::any_of(job.parts.begin(), job.parts.end(), [](const auto& part) {
+    return !part.tail.empty() && !part.tail.back().place.written();
+  });
+  // What is not written yet cannot be read back: pump() comes again when it is.
+  if (unwritten) {
+    restores_waiting_.push_back({worker.incarnation, lanes});
+    return;
+  }
   outside_.restore(std::move(job));
+}
+
+void Core::retry_restores() {
+  std::vector<std::pair<Incarnation, std::vector<std::uint32_t>>> waiting;
+  waiting.swap(restores_waiting_);
+  for (const auto& [incarnation, lanes] : waiting) {
+    if (Worker* worker = find_worker(incarnation)) restore(*worker, lanes);
+  }
 }
 
 void Core::on_state(Incarnation incarnation, const wire::StatePart& part) {

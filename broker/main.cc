@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "broker/server/offline.h"
+#include "broker/server/server.h"
+#include "sdk/base/log.h"
+#include "sdk/topology/resolved_file.h"
+
+namespace {
+
+using weir::server::Exit;
+
+struct Options {
+  std::string topology;
+  std::string data;
+  std::string listen;
+  std::string http;
+  std::string read;
+  std::string stream;
+  std::string log_level = "info";
+  std::uint64_t count = 0;
+  int launcher = -1;
+  bool fresh = false;
+};
+
+void define(CLI::App& app, Options& options) {
+  app.set_version_flag("--version", "weir-broker " WEIR_VERSION);
+  app.add_option("--topology", options.topology, "The topology as the launcher resolved it");
+  app.add_option("--data", options.data, "Data directory")->required();
+  app.add_option("--listen", options.listen, "tcp://host:port instead of ipc sockets in the data directory");
+  app.add_option("--http", options.http, "host:port of the HTTP port, instead of the topology's");
+  app.add_flag("--fresh", options.fresh, "Delete what a topology has left in the directory, and start over");
+  app.add_option("--launcher-fd", options.launcher, "A socket that the launcher has left open");
+  app.add_option("--read", options.read,
+                 "Print \"status\", \"tail\" or \"dead-letters\" of a directory at rest, and end");
+  app.add_option("--stream", options.stream, "With --read tail: which stream");
+  app.add_option("--count", options.count, "With --read tail: at most so many records");
+  app.add_option("--log-level", options.log_level, "debug, info, warning or error");
+}
+
+int fail(weir::server::LauncherLink* launcher, const weir::Error& error) {
+  if (launcher != nullptr && launcher->descriptor() >= 0) {
+    launcher->say({{"event", "failed"}, {"reason", error.message}, {"code", std::string(weir::to_string(error.code))}});
+  } else {
+    weir::log::error("{}", error.message);
+  }
+  return static_cast<int>(Exit::kRefused);
+}
+
+int serve(const Options& options) {
+  // Used until the server has one of its own.
+  const auto early = [&](const weir::Error& error) {
+    weir::server::LauncherLink link(options.launcher);
+    return fail(&link, error);
+  };
+  std::ifstream file(options.topology, std::ios::binary);
+  if (!file) return early({weir::Code::kNotFound, "cannot read the resolved topology " + options.topology});
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  const auto topology = weir::decode_resolved(text);
+  if (!topology.ok()) return early(topology.error());
+  weir::server::ServerOptions server_options;
+  server_options.data_dir = options.data;
+  server_options.fresh = options.fresh;
+  server_options.listen = options.listen.empty() ? topology->broker.listen : options.listen;
+  server_options.http = options.http.empty() ? topology->http : std::optional<std::string>(options.http);
+  server_options.http_or_any = options.http.empty() && topology->http_is_default;
+  server_options.launcher = options.launcher;
+  auto server = weir::server::Server::open(*topology, server_options);
+  if (!server.ok()) return early(server.error());
+  return static_cast<int>((*server)->run());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("weir-broker: persists a topology's queues and hands their shards to workers");
+  Options options;
+  define(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::kUsage);
+  }
+  if (!weir::log::start("broker", options.log_level)) {
+    std::fprintf(stderr, "weir-broker: --log-level: \"%s\" is none of debug, info, warning, error\n",
+                 options.log_level.c_str());
+    return static_cast<int>(Exit::kUsage);
+  }
+  if (!options.read.empty()) {
+    const weir::Status status = weir::server::read_offline(options.read, options.data, options.stream, options.count);
+    if (status.ok()) return 0;
+    std::fprintf(stderr, "weir-broker: %s\n", status.error().message.c_str());
+    return status.error().code == weir::Code::kInvalid ? static_cast<int>(Exit::kUsage)
+                                                       : static_cast<int>(Exit::kRefused);
+  }
+  if (options.topology.empty()) {
+    std::fprintf(stderr,
+                 "weir-broker: --topology is required (`weir run` resolves a topology and starts the broker)\n");
+    return static_cast<int>(Exit::kUsage);
+  }
+  return serve(options);
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/data_dir.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "sdk/topology/compatible.h"
+#include "sdk/topology/resolved_file.h"
+
+namespace weir::server {
+namespace {
+
+using nlohmann::json;
+constexpr int kFormat = 1;
+
+Result<std::string> read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return {Code::kNotFound, fmt::format("{}: {}", path, std::strerror(errno))};
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+/// Whole and durable, or not at all.
+Status write_text(const std::string& path, const std::string& text) {
+  const std::string beside = path + ".new";
+  const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const auto failed = [&] {
+    return Status(Code::kIo, fmt::format("cannot write {}: {}; give --data a directory that you may write to", path,
+                                         std::strerror(errno)));
+  };
+  if (file < 0) return failed();
+  const bool written =
+      ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fdatasync(file) == 0;
+  ::close(file);
+  if (!written || std::rename(beside.c_str(), path.c_str()) != 0) return failed();
+  return {};
+}
+
+}  // namespace
+
+Result<DataDir> DataDir::open(const Options& options, const Topology& topology) {
+  std::error_code error;
+  const std::string path = std::filesystem::absolute(options.path, error).lexically_normal().string();
+  DataDir directory(path);
+  std::filesystem::create_directories(path, error);
+  if (error) {
+    return {Code::kIo,
+            fmt::format("cannot create the data directory {}: {}; give --data a directory that you may write to", path,
+                        error.message())};
+  }
+  const bool owned = std::filesystem::exists(path + "/weir.json", error);
+  if (!owned) {
+    for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
+      const std::string name = entry.path().filename().string();
+      if (name == "lock" || name == "weir.json.new") continue;
+      return {
+          Code::kRefused,
+          fmt::format("{} holds \"{}\" and no weir.json: it is not a data directory of Weir; give --data another one",
+                      path, name)};
+    }
+  }
+  if (Status status = directory.take_lock(options.patience); !status.ok()) return status.error();
+  if (options.fresh) {
+    if (Status status = directory.clear(); !status.ok()) return status.error();
+  } else if (owned) {
+    const auto before = read_topology(path);
+    if (!before.ok()) return before.error();
+    if (Status status = compatible(*before, topology); !status.ok()) {
+      return {Code::kRefused,
+              fmt::format("{} was written by another topology: {}; run with --fresh to start over, or with --data on "
+                          "another directory",
+                          path, status.error().message)};
+    }
+  }
+  if (Status status = directory.write_owner(topology); !status.ok()) return status.error();
+  return directory;
+}
+
+Result<Topology> DataDir::read_topology(const std::string& path) {
+  const auto text = read_text(path + "/weir.json");
+  if (!text.ok()) return {Code::kNotFound, fmt::format("{} is no data directory of Weir (it has no weir.json)", path)};
+  const json owner = json::parse(*text, nullptr, false);
+  if (!owner.is_object() || !owner.contains("format") || !owner["format"].is_number_integer() ||
+      !owner.contains("topology") || !owner["topology"].is_object()) {
+    return {Code::kCorrupt, fmt::format("{}/weir.json is damaged", path)};
+  }
+  if (owner["format"] != kFormat) {
+    return {Code::kRefused,
+            fmt::format("{} has format {}; this Weir reads format {}", path, owner["format"].dump(), kFormat)};
+  }
+  return decode_resolved(owner["topology"].dump());
+}
+
+Status DataDir::write_owner(const Topology& topology) {
+  json owner;
+  owner["format"] = kFormat;
+  owner["name"] = topology.name;
+  owner["topology"] = json::parse(encode_resolved(topology));
+  return write_text(path_ + "/weir.json", owner.dump(2) + "\n");
+}
+
+Status DataDir::take_lock(std::chrono::milliseconds patience) {
+  const std::string file = path_ + "/lock";
+  lock_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock_ < 0) {
+    return {Code::kIo, fmt::format("cannot write to {}: {}; give --data a directory that you may write to", path_,
+                                   std::strerror(errno))};
+  }
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    char text[64] = {};
+    (void)!::pread(lock_, text, sizeof(text) - 1, 0);
+    long holder = 0;
+    long launcher = 0;
+    const bool known = std::sscanf(text, "%ld %ld", &holder, &launcher) == 2;
+    // A holder without its launcher is about to end; anyone else's is there to stay.
+    const bool staying = known && (launcher <= 1 || ::kill(static_cast<pid_t>(launcher), 0) == 0 || errno != ESRCH);
+    if (staying || std::chrono::steady_clock::now() >= deadline) {
+      return {Code::kInUse, fmt::format("{} is in use by process {}", path_, holder)};
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  const std::string text = fmt::format("{} {}\n", ::getpid(), ::getppid());
+  if (::ftruncate(lock_, 0) != 0 || ::pwrite(lock_, text.data(), text.size(), 0) < 0) {
+    return {Code::kIo, fmt::format("cannot write to {}: {}", file, std::strerror(errno))};
+  }
+  return {};
+}
+
+Status DataDir::clear() {
+  std::error_code error;
+  // The owner goes last: a deletion cut short leaves a directory that is still known as Weir's.
+  std::filesystem::remove_all(journal_path(), error);
+  if (!error) std::filesystem::remove(path_ + "/endpoint.json", error);
+  if (!error) std::filesystem::remove(path_ + "/weir.json", error);
+  if (error) return {Code::kIo, fmt::format("cannot delete what is in {}: {}", path_, error.message())};
+  return {};
+}
+
+Status DataDir::announce(const std::string& broker, const std::string& http, const std::string& topology) {
+  json endpoint;
+  endpoint["pid"] = ::getpid();
+  endpoint["broker"] = broker;
+  endpoint["http"] = http.empty() ? json(nullptr) : json(http);
+  endpoint["topology"] = topology;
+  announced_ = true;
+  return write_text(path_ + "/endpoint.json", endpoint.dump() + "\n");
+}
+
+DataDir::~DataDir() {
+  if (announced_) (void)::unlink((path_ + "/endpoint.json").c_str());
+  if (lock_ >= 0) ::close(lock_);
+}
+
+}  // namespace weir::server

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "sdk/base/result.h"
+#include "sdk/topology/topology.h"
+
+namespace weir::server {
+
+/// A topology's data directory, held by a lock from opening to the end of the object:
+///
+///     weir.json      whose it is: format, name, topology as resolved
+///     lock           held; names the holder's process and its launcher's
+///     endpoint.json  how to reach the running broker
+///     journal/       segments, checkpoints, snapshots
+///
+/// Thread: one.
+class DataDir {
+ public:
+  struct Options {
+    std::string path;
+    bool fresh = false;                          ///< delete what a topology has left there, and nothing else
+    std::chrono::milliseconds patience{10'000};  ///< how long to wait for a holder whose launcher is gone
+  };
+
+  /// Creates or enters the directory. Errors: kInUse ("DIR is in use by process N"), kRefused (not Weir's, or another
+  /// topology's), kIo (not writable).
+  static Result<DataDir> open(const Options& options, const Topology& topology);
+  /// The topology that a directory was written by, without locking it. Errors: kNotFound, kCorrupt.
+  static Result<Topology> read_topology(const std::string& path);
+
+  DataDir(DataDir&& other) noexcept : path_(std::move(other.path_)), lock_(other.lock_), announced_(other.announced_) {
+    other.lock_ = -1;
+    other.announced_ = false;
+  }
+  DataDir& operator=(DataDir&&) = delete;
+  ~DataDir();
+
+  [[nodiscard]] const std::string& path() const { return path_; }  ///< absolute
+  [[nodiscard]] std::string journal_path() const { return path_ + "/journal"; }
+
+  /// Writes endpoint.json; it is removed with the object. `http`: "" for none.
+  Status announce(const std::string& broker, const std::string& http, const std::string& topology);
+
+ private:
+  explicit DataDir(std::string path) : path_(std::move(path)) {}
+  Status take_lock(std::chrono::milliseconds patience);
+  Status clear();
+  Status write_owner(const Topology& topology);
+
+  std::string path_;
+  int lock_ = -1;
+  bool announced_ = false;
+};
+
+}  // namespace weir::server

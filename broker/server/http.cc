@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/http.h"
+
+#include <fmt/format.h>
+#include <httplib.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+namespace weir::server {
+namespace {
+
+constexpr std::size_t kThreads = 2;
+
+std::string error_body(const std::string& sentence) { return nlohmann::json{{"error", sentence}}.dump() + "\n"; }
+
+class HttplibPort final : public Http {
+ public:
+  HttplibPort(std::string host, Answer answer) : host_(std::move(host)), answer_(std::move(answer)) {
+    server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+    // The library's default shares the port with whoever else asks for it, in silence.
+    server_.set_socket_options([](socket_t socket) {
+      const int yes = 1;
+      setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    });
+    server_.set_payload_max_length(0);
+    server_.set_read_timeout(5, 0);
+    server_.set_write_timeout(5, 0);
+    server_.set_keep_alive_max_count(100);
+    server_.set_keep_alive_timeout(1);
+    server_.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+      if (request.method != "GET" && request.method != "HEAD") {
+        response.status = 405;
+        response.set_header("Allow", "GET, HEAD");
+        response.set_content(error_body("only GET is answered here"), "application/json");
+      } else {
+        HttpAnswer found = answer_(request.path);
+        response.status = found.status;
+        response.set_content(std::move(found.body), found.type);
+      }
+      return httplib::Server::HandlerResponse::Handled;
+    });
+    server_.set_error_handler([](const httplib::Request&, httplib::Response& response) {
+      if (response.body.empty()) response.set_content(error_body("the request cannot be answered"), "application/json");
+    });
+  }
+
+  ~HttplibPort() override {
+    server_.stop();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  bool bind(int port) {
+    if (port == 0) {
+      port_ = server_.bind_to_any_port(host_);
+      return port_ > 0;
+    }
+    port_ = port;
+    return server_.bind_to_port(host_, port);
+  }
+  void serve() {
+    thread_ = std::thread([this] { server_.listen_after_bind(); });
+    // stop() before listen_after_bind() has started would be lost.
+    while (!server_.is_running()) std::this_thread::yield();
+  }
+  [[nodiscard]] std::string address() const override { return fmt::format("http://{}:{}", host_, port_); }
+
+ private:
+  std::string host_;
+  Answer answer_;
+  httplib::Server server_;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Http>> Http::open(const std::string& listen, bool or_any, Answer answer) {
+  const std::size_t colon = listen.rfind(':');
+  int port = -1;
+  if (colon != std::string::npos) {
+    const char* end = listen.data() + listen.size();
+    const auto [at, error] = std::from_chars(listen.data() + colon + 1, end, port);
+    if (error != std::errc() || at != end) port = -1;
+  }
+  if (port < 0 || port > 65535)
+    return {Code::kInvalid, fmt::format("\"{}\" is no HTTP address; write host:port", listen)};
+  const std::string host = listen.substr(0, colon);
+  auto server = std::make_unique<HttplibPort>(host, answer);
+  if (!server->bind(port)) {
+    if (!or_any)
+      return {
+          Code::kInUse,
+          fmt::format(
+              "cannot listen on {}: the port is in use or not allowed; set \"http\": {{\"listen\": ...}} to another",
+              listen)};
+    server = std::make_unique<HttplibPort>(host, answer);
+    if (!server->bind(0)) return {Code::kInUse, fmt::format("cannot listen on any port of {}", host)};
+  }
+  server->serve();
+  return Result<std::unique_ptr<Http>>(std::unique_ptr<Http>(std::move(server)));
+}
+
+}  // namespace weir::server

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/journal_reader.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "broker/server/snapshot_file.h"
+
+namespace weir::server {
+namespace {
+
+constexpr std::size_t kTailBytesMax = 16 << 20;  ///< so much of a tail is merged at a time
+
+}  // namespace
+
+Result<BytesView> JournalReader::entry(const core::Place& place) {
+  const journal::Position position{place.segment, place.offset};
+  if (last_position_ != position || last_payload_.empty()) {
+    auto payload = journal_.read(position);
+    if (!payload.ok()) return payload.error();
+    last_payload_ = std::move(*payload);
+    last_position_ = position;
+  }
+  if (std::uint64_t{place.at} + place.size > last_payload_.size()) {
+    return {Code::kCorrupt, fmt::format("the entry at segment {}, byte {} is shorter than what was written there",
+                                        place.segment, place.offset)};
+  }
+  return BytesView(last_payload_).subspan(place.at, place.size);
+}
+
+Result<Bytes> JournalReader::read(const core::Place& place) {
+  const auto bytes = entry(place);
+  if (!bytes.ok()) return bytes.error();
+  return Bytes(bytes->begin(), bytes->end());
+}
+
+Status JournalReader::restore(const core::RestoreJob& job, const std::function<Status(const wire::StatePart&)>& visit) {
+  const auto visible = [](BytesView changes, Bytes& out) -> Status {
+    out.clear();
+    wire::ChangesReader reader(changes);
+    while (const auto change = reader.next()) {
+      if (change->space != wire::Space::kDeadLetter) wire::append_change(out, *change);
+    }
+    return reader.ok() ? Status() : Status(Code::kCorrupt, "malformed state in the journal");
+  };
+  Bytes shown;
+  for (const core::RestoreJob::Part& part : job.parts) {
+    if (part.file != 0) {
+      const auto snapshot = SnapshotReader::open(disk_, part.file);
+      if (!snapshot.ok()) return snapshot.error();
+      for (const std::uint32_t lane : job.lanes) {
+        const Status status = snapshot->read(lane, [&](BytesView block) -> Status {
+          if (Status read = visible(block, shown); !read.ok()) return read;
+          return shown.empty() ? Status() : visit({part.stage, lane, false, shown});
+        });
+        if (!status.ok()) return status;
+      }
+    }
+    for (const core::ChangesPlace& changes : part.tail) {
+      const auto bytes = entry(changes.place);
+      if (!bytes.ok()) return bytes.error();
+      if (Status read = visible(*bytes, shown); !read.ok()) return read;
+      if (shown.empty()) continue;
+      if (Status visited = visit({part.stage, changes.lane, false, shown}); !visited.ok()) return visited;
+    }
+  }
+  for (const std::uint32_t lane : job.lanes) {
+    const std::uint32_t stage = job.parts.empty() ? 0 : job.parts.front().stage;
+    if (Status visited = visit({stage, lane, true, {}}); !visited.ok()) return visited;
+  }
+  return {};
+}
+
+Status JournalReader::compact(core::CompactJob& job) {
+  std::optional<SnapshotReader> before;
+  if (job.file_before != 0) {
+    auto opened = SnapshotReader::open(disk_, job.file_before);
+    if (!opened.ok()) return opened.error();
+    before = std::move(*opened);
+  }
+  // Lanes in rising order, so many at a time that their changes fit into memory.
+  std::map<std::uint32_t, std::uint64_t> lanes;
+  if (before) {
+    for (const std::uint32_t lane : before->lanes()) lanes[lane];
+  }
+  for (const core::ChangesPlace& changes : job.tail) lanes[changes.lane] += changes.place.size;
+  auto writer = SnapshotWriter::create(disk_, job.result.file, job.stage);
+  if (!writer.ok()) return writer.error();
+  for (auto first = lanes.begin(); first != lanes.end();) {
+    auto end = first;
+    std::uint64_t bytes = 0;
+    do {
+      bytes += end->second;
+      ++end;
+    } while (end != lanes.end() && bytes + end->second <= kTailBytesMax);
+    TailByLane tail;
+    for (const core::ChangesPlace& changes : job.tail) {
+      if (changes.lane < first->first || (end != lanes.end() && changes.lane >= end->first)) continue;
+      const auto read = entry(changes.place);
+      if (!read.ok()) return read.error();
+      if (Status gathered = gather(*read, changes.lane, tail); !gathered.ok()) return gathered;
+    }
+    for (; first != end; ++first) {
+      const auto changed = tail.find(first->first);
+      const Status merged = merge_lane(before ? &*before : nullptr, first->first,
+                                       changed == tail.end() ? nullptr : &changed->second, *writer);
+      if (!merged.ok()) return merged;
+    }
+  }
+  const auto size = writer->finish();
+  if (!size.ok()) return size.error();
+  job.result.bytes = *size;
+  return {};
+}
+
+Status JournalReader::dead_letters(const std::vector<core::RestoreJob::Part>& parts,
+                                   const std::function<void(const Letter&)>& visit) {
+  for (const core::RestoreJob::Part& part : parts) {
+    std::map<std::string, Bytes> letters;
+    const auto collect = [&](BytesView changes) -> Status {
+      wire::ChangesReader reader(changes);
+      while (const auto change = reader.next()) {
+        if (change->space != wire::Space::kDeadLetter) continue;
+        if (change->value) {
+          letters[sort_key(*change)].assign(change->value->begin(), change->value->end());
+        } else {
+          letters.erase(sort_key(*change));
+        }
+      }
+      return reader.ok() ? Status() : Status(Code::kCorrupt, "malformed state in the journal");
+    };
+    if (part.file != 0) {
+      const auto snapshot = SnapshotReader::open(disk_, part.file);
+      if (!snapshot.ok()) return snapshot.error();
+      for (const std::uint32_t lane : snapshot->lanes()) {
+        if (Status status = snapshot->read(lane, collect); !status.ok()) return status;
+      }
+    }
+    for (const core::ChangesPlace& changes : part.tail) {
+      const auto bytes = entry(changes.place);
+      if (!bytes.ok()) return bytes.error();
+      if (Status status = collect(*bytes); !status.ok()) return status;
+    }
+    for (auto& [key, bytes] : letters) {
+      const auto letter = wire::decode_dead_letter(bytes);
+      if (!letter) return {Code::kCorrupt, "a malformed dead letter in the journal"};
+      visit({part.stage, *letter});
+    }
+  }
+  return {};
+}
+
+}  // namespace weir::server

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/core/outside.h"
+#include "broker/journal/journal.h"
+#include "sdk/wire/changes.h"
+#include "sdk/wire/messages.h"
+
+namespace weir::server {
+
+/// Reads back what the journal and the snapshots beside it hold: frames, the state of lanes, dead letters.
+/// Thread: one at a time. Lifetime: journal and disk must outlive it.
+class JournalReader {
+ public:
+  JournalReader(const journal::Journal& journal, journal::Disk& disk) : journal_(journal), disk_(disk) {}
+
+  /// The bytes at `place`. Errors: kCorrupt, naming segment and position; kIo.
+  Result<Bytes> read(const core::Place& place);
+
+  /// Calls `visit` with the state of the job's lanes, part by part in the order of their age, each lane ended by one
+  /// `last` part; dead letters are left out. Stops at an error.
+  Status restore(const core::RestoreJob& job, const std::function<Status(const wire::StatePart&)>& visit);
+
+  /// Merges a snapshot file out of the one before and the changes behind it; fills in result.bytes.
+  Status compact(core::CompactJob& job);
+
+  /// Dead letters of the lanes of `parts`, newest value of each, in order.
+  struct Letter {
+    std::uint32_t stage = 0;
+    wire::DeadLetter letter;  ///< valid during the call
+  };
+  Status dead_letters(const std::vector<core::RestoreJob::Part>& parts,
+                      const std::function<void(const Letter&)>& visit);
+
+ private:
+  /// The whole payload of the entry at `place`; the last one read is kept, since its parts are asked for one by one.
+  Result<BytesView> entry(const core::Place& place);
+
+  const journal::Journal& journal_;
+  journal::Disk& disk_;
+  journal::Position last_position_{};
+  Bytes last_payload_;
+};
+
+}  // namespace weir::server

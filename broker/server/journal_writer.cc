@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/journal_writer.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+
+namespace weir::server {
+
+JournalWriter::JournalWriter(journal::Journal& journal, std::chrono::microseconds interval, Mailbox& mailbox,
+                             WriterListener& listener)
+    : journal_(journal),
+      interval_(interval),
+      mailbox_(mailbox),
+      listener_(listener),
+      synced_(std::chrono::steady_clock::now()) {
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "writer");
+    run();
+  });
+}
+
+JournalWriter::~JournalWriter() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  queued_.notify_one();
+  thread_.join();
+}
+
+void JournalWriter::post(WriterEntry entry) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(entry));
+    if (queue_.size() > 1) return;
+  }
+  queued_.notify_one();
+}
+
+void JournalWriter::run() {
+  std::vector<WriterEntry> group;
+  while (true) {
+    {
+      std::unique_lock lock(mutex_);
+      const auto ready = [this] { return stopping_ || !queue_.empty(); };
+      if (unsynced_) {
+        queued_.wait_until(lock, synced_ + interval_, ready);
+      } else {
+        queued_.wait(lock, ready);
+      }
+      if (queue_.empty() && stopping_) break;
+      group.swap(queue_);
+    }
+    if (!group.empty() && !write(group)) return;
+    group.clear();
+    if (needs_sync_ || (unsynced_ && std::chrono::steady_clock::now() - synced_ >= interval_)) {
+      if (!sync()) return;
+      const std::lock_guard lock(mutex_);
+      if (!queue_.empty()) continue;
+    } else {
+      continue;
+    }
+    if (!journal_.mark_if_needed().ok()) return;
+  }
+  if (unsynced_) (void)sync();
+}
+
+bool JournalWriter::write(std::vector<WriterEntry>& group) {
+  std::vector<BytesView> payloads;
+  payloads.reserve(group.size());
+  for (const WriterEntry& entry : group) payloads.push_back(entry.payload.bytes);
+  std::vector<journal::EntryView> views;
+  views.reserve(group.size());
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    views.push_back(
+        {group[i].checkpoint ? journal::EntryKind::kCheckpoint : journal::EntryKind::kRecord, {&payloads[i], 1}});
+  }
+  std::vector<journal::Position> positions;
+  bool was_full = false;
+  while (true) {
+    positions.clear();
+    const Status status = journal_.append(views, positions);
+    if (status.ok()) break;
+    if (status.error().code != Code::kDiskFull) {
+      mailbox_.post([this, error = status.error()] { listener_.on_journal_failed(error); });
+      return false;
+    }
+    if (!was_full) mailbox_.post([this] { listener_.on_journal_full(true); });
+    was_full = true;
+    std::unique_lock lock(mutex_);
+    queued_.wait_for(lock, std::chrono::milliseconds(100), [this] { return stopping_; });
+    if (stopping_) return false;
+  }
+  if (was_full) mailbox_.post([this] { listener_.on_journal_full(false); });
+  unsynced_ = true;
+  std::vector<WriterListener::Written> written;
+  written.reserve(group.size());
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    needs_sync_ |= group[i].durability == Durability::kFsync;
+    written.push_back({group[i].sequence, positions[i]});
+  }
+  const Sequence end = group.back().sequence.plus(1);
+  const bool settled = !needs_sync_;
+  mailbox_.post([this, written = std::move(written), end, settled] {
+    listener_.on_written(written);
+    if (settled) listener_.on_settled(end);
+  });
+  return true;
+}
+
+bool JournalWriter::sync() {
+  const auto start = std::chrono::steady_clock::now();
+  const Status status = journal_.sync();
+  synced_ = std::chrono::steady_clock::now();
+  if (!status.ok()) {
+    mailbox_.post([this, error = status.error()] { listener_.on_journal_failed(error); });
+    return false;
+  }
+  needs_sync_ = unsynced_ = false;
+  const double seconds = std::chrono::duration<double>(synced_ - start).count();
+  mailbox_.post([this, end = journal_.durable(), seconds] {
+    listener_.on_synced(seconds);
+    listener_.on_settled(end);
+  });
+  return true;
+}
+
+}  // namespace weir::server

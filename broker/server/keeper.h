@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+
+#include "broker/core/outside.h"
+#include "broker/journal/journal.h"
+#include "broker/server/journal_reader.h"
+
+namespace weir::server {
+
+/// The slow work beside the journal: spare segments, checkpoint files, snapshots, and taking away what nobody needs.
+/// Thread: "keeper".
+class Keeper {
+ public:
+  Keeper(journal::Journal& journal, journal::Disk& disk) : journal_(journal), disk_(disk), reader_(journal, disk) {}
+
+  /// Errors: kDiskFull, kIo.
+  Status prepare_spare() { return journal_.prepare_spare(); }
+  /// Writes the file; the answer is what the journal wants to find in its entry.
+  Result<Bytes> checkpoint(const core::CheckpointJob& job);
+  Status compact(core::CompactJob& job) { return reader_.compact(job); }
+
+ private:
+  void remove_snapshots(const core::CheckpointJob& job);
+
+  journal::Journal& journal_;
+  journal::Disk& disk_;
+  JournalReader reader_;
+};
+
+}  // namespace weir::server

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/server.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "broker/server/letters_json.h"
+#include "sdk/base/log.h"
+#include "sdk/topology/resolved_file.h"
+#include "sdk/wire/map.h"
+
+namespace weir::server {
+
+using nlohmann::ordered_json;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto kTick = 20ms;
+constexpr auto kStatusEvery = 200ms;
+constexpr auto kAnswerDeadline = 2s;
+constexpr int kCommitsPerTurn = 256;
+constexpr int kClientsPerTurn = 64;
+constexpr std::size_t kMailboxCalls = 256;
+
+std::uint64_t random_number() {
+  std::uint64_t number = 0;
+  WEIR_CHECK(getrandom(&number, sizeof(number), 0) == sizeof(number), "the kernel gives random numbers");
+  return number;
+}
+
+int signal_descriptor() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+}  // namespace
+
+Server::Server(const Topology& topology, DataDir directory)
+    : topology_(topology), directory_(std::move(directory)), mailbox_(kMailboxCalls), signals_(signal_descriptor()) {}
+
+Server::~Server() {
+  http_.reset();
+  mailbox_.close_for_good();
+  writer_.reset();
+  reader_thread_.reset();
+  keeper_thread_.reset();
+  if (signals_ >= 0) close(signals_);
+}
+
+Result<std::unique_ptr<Server>> Server::open(const Topology& topology, const ServerOptions& options) {
+  auto directory = DataDir::open({options.data_dir, options.fresh}, topology);
+  if (!directory.ok()) return directory.error();
+  std::unique_ptr<Server> server(new Server(topology, std::move(*directory)));
+  server->launcher_ = std::make_unique<LauncherLink>(options.launcher);
+  auto sockets = Sockets::open(options.listen, server->directory_.path());
+  if (!sockets.ok()) return sockets.error();
+  server->sockets_ = std::move(*sockets);
+  if (Status status = server->recover(); !status.ok()) return status.error();
+  if (options.http) {
+    auto http = Http::open(*options.http, options.http_or_any, [raw = server.get()](const std::string& path) {
+      // The port's thread asks, the server's answers.
+      auto promise = std::make_shared<std::promise<HttpAnswer>>();
+      auto future = promise->get_future();
+      const bool left = raw->mailbox_.post([raw, path, promise] { promise->set_value(raw->answer(path)); });
+      if (!left || future.wait_for(kAnswerDeadline) != std::future_status::ready) {
+        return HttpAnswer{503, "application/json", "{\"error\": \"the broker is too busy to answer\"}\n"};
+      }
+      return future.get();
+    });
+    if (!http.ok()) return http.error();
+    server->http_ = std::move(*http);
+  }
+  return server;
+}
+
+Status Server::recover() {
+  const Monotonic start = monotonic_now();
+  auto disk = journal::PosixDisk::open(directory_.journal_path());
+  if (!disk.ok()) return disk.error();
+  disk_ = std::move(*disk);
+  journal::JournalOptions options;
+  options.segment_bytes = topology_.broker.segment_bytes;
+  options.seed = random_number();
+  journal::Recovery found;
+  auto journal = journal::Journal::open(*disk_, options, found);
+  if (!journal.ok()) return journal.error();
+  journal_ = std::move(*journal);
+  if (!found.cut_report.empty()) log::warning("{}", found.cut_report);
+
+  core::CoreOptions core_options;
+  core_options.commits_endpoint = sockets_->commits_endpoint();
+  core_options.topology_text = encode_resolved(topology_);
+  core_ = std::make_unique<core::Core>(topology_, core_options, *this);
+  if (found.checkpoint) {
+    if (Status status = core_->ledger().decode_checkpoint(found.checkpoint_bytes); !status.ok()) return status;
+  }
+  Status replayed =
+      journal_->replay([&](Sequence sequence, journal::Position position, journal::EntryKind kind, BytesView payload) {
+        if (kind == journal::EntryKind::kCheckpoint) {
+          core_->ledger().apply_checkpoint();
+          return Status();
+        }
+        const core::Place place{position.segment, position.offset, 0, static_cast<std::uint32_t>(payload.size())};
+        return core_->ledger().apply(sequence, core::Buffer::of(Bytes(payload.begin(), payload.end())), place, false);
+      });
+  if (!replayed.ok()) return replayed;
+
+  reader_ = std::make_unique<JournalReader>(*journal_, *disk_);
+  keeper_ = std::make_unique<Keeper>(*journal_, *disk_);
+  writer_ = std::make_unique<JournalWriter>(*journal_, topology_.broker.interval, mailbox_, *this);
+  reader_thread_ = std::make_unique<TaskThread>("reader");
+  keeper_thread_ = std::make_unique<TaskThread>("keeper");
+  core_->set_started_us(wall_now_us());
+  core_->start(found.reign, monotonic_now());
+  probe_.recovery_seconds = std::chrono::duration<double>(monotonic_now() - start).count();
+  return {};
+}
+
+void Server::announce() {
+  const std::string http = http_ ? http_->address() : "";
+  if (const Status status = directory_.announce(sockets_->endpoint(), http, topology_.name); !status.ok()) {
+    log::warning("{}", status.error().message);
+  }
+  launcher_->say({{"event", "ready"},
+                  {"endpoint", sockets_->endpoint()},
+                  {"http", http.empty() ? ordered_json(nullptr) : ordered_json(http)},
+                  {"recovery_seconds", probe_.recovery_seconds}});
+}
+
+Exit Server::run() {
+  announce();
+  core_->pump(monotonic_now());
+  say_status();
+  while (!exit_) turn();
+  return *exit_;
+}
+
+void Server::turn() {
+  const std::array descriptors = {mailbox_.descriptor(), signals_, launcher_->descriptor()};
+  const std::size_t count = launcher_->descriptor() >= 0 ? 3 : 2;
+  sockets_->wait(std::span(descriptors).first(count), kTick);
+  mailbox_.run();
+  for (int i = 0; i < kClientsPerTurn; ++i) {
+    auto from = sockets_->receive_client();
+    if (!from) break;
+    const auto map = wire::MapReader::parse(from->message);
+    if (map.ok() && map->op() == "dead_letters") {
+      answer_dead_letters(from->client);
+    } else {
+      core_->on_client(from->client, from->message, monotonic_now());
+    }
+  }
+  for (int i = 0; i < kCommitsPerTurn; ++i) {
+    auto message = sockets_->receive_commit();
+    if (!message) break;
+    core_->on_message(std::move(*message), monotonic_now());
+  }
+  if (!launcher_->receive([this](const ordered_json& event) { on_launcher(event); })) {
+    log::warning("the launcher is gone");
+    exit_ = Exit::kOrphaned;
+  }
+  on_signal();
+  const Monotonic now = monotonic_now();
+  if (now - ticked_ >= kTick) {
+    tick(now);
+  } else {
+    core_->pump(now);
+  }
+}
+
+void Server::tick(Monotonic now) {
+  ticked_ = now;
+  core_->set_low_on_space(journal_full_ || journal_->low_on_space());
+  core_->tick(now);
+  if (!spare_asked_) {
+    spare_asked_ = true;
+    keeper_thread_->post([this] {
+      const Status status = keeper_->prepare_spare();
+      mailbox_.post([this, status] {
+        spare_asked_ = false;
+        if (!status.ok() && status.error().code != Code::kDiskFull) log::warning("{}", status.error().message);
+      });
+    });
+  }
+  if (now - status_said_ >= kStatusEvery) say_status();
+}
+
+void Server::say_status() {
+  const Monotonic now = monotonic_now();
+  ordered_json status = {
+      {"event", "status"},           {"state", core_->state_name()},          {"in", core_->records_in()},
+      {"out", core_->records_out()}, {"dead_letters", core_->dead_letters()}, {"waiting", core_->waiting()}};
+  std::string text = status.dump();
+  if (text != status_last_) {
+    const double seconds = std::chrono::duration<double>(now - status_said_).count();
+    const std::uint64_t records = core_->records_in();
+    status["records_per_second"] =
+        status_said_.count() == 0 ? 0.0 : static_cast<double>(records - records_last_) / seconds;
+    records_last_ = records;
+    launcher_->say(status);
+    status_last_ = std::move(text);
+  }
+  status_said_ = now;
+}
+
+void Server::on_launcher(const ordered_json& event) {
+  const std::string name = event.value("event", "");
+  if (name == "drain") {
+    core_->drain(monotonic_now());
+  } else if (name == "stop") {
+    core_->stop();
+    exit_ = Exit::kDone;
+  } else if (name == "died") {
+    const StageSpec* spec = topology_.find_stage(event.value("stage", ""));
+    if (spec == nullptr) return;
+    core_->on_died(static_cast<std::uint32_t>(spec - topology_.stages.data()), event.value("worker", 0U),
+                   event.value("pid", std::int64_t{0}), monotonic_now());
+  }
+}
+
+void Server::on_signal() {
+  signalfd_siginfo got{};
+  while (read(signals_, &got, sizeof(got)) == sizeof(got)) {
+    // Ctrl-C reaches the launcher, which drains; a broker of its own drains by itself.
+    if (launcher_->descriptor() >= 0 && got.ssi_signo == SIGINT) continue;
+    if (launcher_->descriptor() >= 0 || core_->state_name() == "draining" || finished_) {
+      core_->stop();
+      exit_ = Exit::kDone;
+    } else {
+      core_->drain(monotonic_now());
+    }
+  }
+}
+
+void Server::append(Sequence sequence, bool checkpoint, Durability durability, core::Buffer payload) {
+  committing_.emplace_back(sequence, monotonic_now());
+  writer_->post({sequence, checkpoint, durability, std::move(payload)});
+}
+
+void Server::on_written(const std::vector<Written>& written) {
+  for (const Written& entry : written) core_->on_written(entry.sequence, entry.position.segment, entry.position.offset);
+}
+
+void Server::on_settled(Sequence sequence) {
+  const Monotonic now = monotonic_now();
+  while (!committing_.empty() && committing_.front().first < sequence) {
+    probe_.commit_seconds.add(std::chrono::duration<double>(now - committing_.front().second).count());
+    committing_.pop_front();
+  }
+  core_->on_settled(sequence, now);
+}
+
+void Server::on_journal_failed(const Error& error) {
+  log::error("the journal cannot be written: {}; the broker ends, and a new one recovers what is on disk",
+             error.message);
+  exit_ = Exit::kJournalFailed;
+}
+
+void Server::read_frame(std::uint32_t stream, std::uint64_t frame, core::Place place) {
+  reader_thread_->post([this, stream, frame, place] {
+    auto bytes = reader_->read(place);
+    mailbox_.post([this, stream, frame, bytes = std::move(bytes)]() mutable {
+      if (!bytes.ok()) return on_journal_failed(bytes.error());
+      core_->on_frame(stream, frame, std::move(*bytes));
+    });
+  });
+}
+
+void Server::restore(core::RestoreJob job) {
+  // What is not written yet cannot be read back: come again when it is.
+  const bool unwritten = std::any_of(job.parts.begin(), job.parts.end(), [](const auto& part) {
+    return !part.tail.empty() && !part.tail.back().place.written();
+  });
+  WEIR_CHECK(!unwritten, "the core asks for what is written");
+  reader_thread_->post([this, job = std::move(job)] {
+    const Status status = reader_->restore(job, [&](const wire::StatePart& part) -> Status {
+      auto held = std::make_shared<Bytes>(part.changes.begin(), part.changes.end());
+      wire::StatePart posted = part;
+      posted.changes = *held;
+      mailbox_.post([this, incarnation = job.incarnation, posted, held] { core_->on_state(incarnation, posted); });
+      return {};
+    });
+    if (!status.ok()) mailbox_.post([this, error = status.error()] { on_journal_failed(error); });
+  });
+}
+
+void Server::compact(core::CompactJob job) {
+  keeper_thread_->post([this, job = std::move(job)]() mutable {
+    const Status status = keeper_->compact(job);
+    if (!status.ok()) job.result.file = 0;
+    mailbox_.post([this, job = std::move(job), status] {
+      if (!status.ok() && status.error().code == Code::kCorrupt) return on_journal_failed(status.error());
+      if (!status.ok()) log::warning("a snapshot could not be written: {}", status.error().message);
+      core_->on_compacted(job);
+    });
+  });
+}
+
+void Server::write_checkpoint(core::CheckpointJob job) {
+  keeper_thread_->post([this, job = std::move(job)] {
+    const auto payload = keeper_->checkpoint(job);
+    mailbox_.post([this, payload, through = job.through] {
+      if (!payload.ok()) log::warning("a checkpoint could not be written: {}", payload.error().message);
+      core_->on_checkpoint(payload.ok() ? BytesView(*payload) : BytesView());
+    });
+  });
+}
+
+void Server::notify(core::Notice notice) {
+  using Kind = core::Notice::Kind;
+  const std::string& stage = topology_.stages[notice.stage].name;
+  switch (notice.kind) {
+    case Kind::kFenced:
+      log::warning("worker {}/{} lost its rights: {}", stage, notice.worker, notice.reason);
+      return launcher_->say({{"event", "fenced"},
+                             {"stage", stage},
+                             {"worker", notice.worker},
+                             {"pid", notice.pid},
+                             {"reason", notice.reason}});
+    case Kind::kCommitted:
+      return launcher_->say({{"event", "committed"}, {"stage", stage}, {"worker", notice.worker}});
+    case Kind::kStageFailed:
+      return launcher_->say(
+          {{"event", "stage_failed"}, {"stage", stage}, {"worker", notice.worker}, {"reason", notice.reason}});
+    case Kind::kStageFinished:
+      return launcher_->say({{"event", "stage_finished"}, {"stage", stage}});
+    case Kind::kFinished:
+      finished_ = true;
+      say_status();
+      return launcher_->say({{"event", "finished"}});
+    case Kind::kDrained:
+      say_status();
+      launcher_->say({{"event", "drained"}});
+      if (launcher_->descriptor() < 0) {
+        core_->stop();
+        exit_ = Exit::kDone;
+      }
+      return;
+  }
+}
+
+void Server::answer_dead_letters(const std::string& client) {
+  reader_thread_->post([this, client, parts = core_->dead_letter_parts()] {
+    auto letters = letters_json(*reader_, parts, topology_);
+    mailbox_.post([this, client, letters] {
+      if (!letters.ok()) return sockets_->reply(client, wire::encode_refusal(letters.error().message));
+      wire::MapWriter answer("dead_letters");
+      answer.put("json", *letters);
+      sockets_->reply(client, std::move(answer).finish());
+    });
+  });
+}
+
+HttpAnswer Server::answer(const std::string& path) {
+  if (path == "/metrics") {
+    return {200, "text/plain; version=0.0.4; charset=utf-8", render_metrics(*core_, probe_, journal_->probe())};
+  }
+  if (path == "/healthz") {
+    std::string why = journal_full_ ? "the disk is full: the journal does not accept writes" : core_->unhealthy();
+    if (why.empty()) return {200, "text/plain", "ok\n"};
+    return {503, "text/plain", why + "\n"};
+  }
+  if (path == "/api/topology")
+    return {200, "application/json", ordered_json::parse(encode_resolved(topology_)).dump(2) + "\n"};
+  if (path == "/api/status") return {200, "application/json", core_->status_text() + "\n"};
+  for (const char* part : {"stages", "streams", "workers"}) {
+    if (path == std::string("/api/") + part) {
+      return {200, "application/json", ordered_json::parse(core_->status_text())[part].dump() + "\n"};
+    }
+  }
+  return {404, "application/json", "{\"error\": \"there is nothing at this path\"}\n"};
+}
+
+}  // namespace weir::server

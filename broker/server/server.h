@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/core/core.h"
+#include "broker/journal/journal.h"
+#include "broker/journal/posix_disk.h"
+#include "broker/server/data_dir.h"
+#include "broker/server/http.h"
+#include "broker/server/journal_reader.h"
+#include "broker/server/journal_writer.h"
+#include "broker/server/keeper.h"
+#include "broker/server/launcher_link.h"
+#include "broker/server/mailbox.h"
+#include "broker/server/metrics.h"
+#include "broker/server/sockets.h"
+#include "broker/server/task_thread.h"
+#include "sdk/base/result.h"
+#include "sdk/topology/topology.h"
+
+namespace weir::server {
+
+/// How the process ends; numbers that a launcher tells apart.
+enum class Exit : int {
+  kDone = 0,
+  kRefused = 1,  ///< cannot serve here, and trying again will not help
+  kUsage = 2,
+  kJournalFailed = 70,  ///< a write or sync failed: start again, recover, and see
+  kOrphaned = 71,       ///< the launcher is gone
+};
+
+struct ServerOptions {
+  std::string data_dir;
+  bool fresh = false;
+  std::string listen;               ///< "" for ipc sockets in the data directory
+  std::optional<std::string> http;  ///< absent: none
+  bool http_or_any = false;
+  int launcher = -1;
+};
+
+/// The broker's process: the core, and everything that it wants from outside. One thread ("broker") owns core and
+/// sockets and waits for them, the mailbox and the launcher together; "writer", "reader" and "keeper" own the journal's
+/// slow work. Thread: the one that calls run(). Lifetime: `topology` must outlive it.
+class Server final : public core::Outside, public WriterListener {
+ public:
+  /// Takes the directory, recovers, and listens. Errors: as DataDir, Journal, Sockets and Http.
+  static Result<std::unique_ptr<Server>> open(const Topology& topology, const ServerOptions& options);
+  ~Server() override;
+
+  /// Serves until it is told to stop.
+  Exit run();
+  [[nodiscard]] LauncherLink& launcher() { return *launcher_; }
+
+ private:
+  Server(const Topology& topology, DataDir directory);
+  Status recover();
+  void announce();
+  void turn();
+  void tick(Monotonic now);
+  void on_launcher(const nlohmann::ordered_json& event);
+  void on_signal();
+  void say_status();
+  void answer_dead_letters(const std::string& client);
+  HttpAnswer answer(const std::string& path);
+
+  // core::Outside
+  void append(Sequence sequence, bool checkpoint, Durability durability, core::Buffer payload) override;
+  void connect(Incarnation incarnation, const std::string& inbox) override { sockets_->connect(incarnation, inbox); }
+  void disconnect(Incarnation incarnation) override { sockets_->disconnect(incarnation); }
+  void send(Incarnation incarnation, Bytes message) override { sockets_->send(incarnation, std::move(message)); }
+  void reply(const core::Client& client, Bytes message) override { sockets_->reply(client, std::move(message)); }
+  void read_frame(std::uint32_t stream, std::uint64_t frame, core::Place place) override;
+  void restore(core::RestoreJob job) override;
+  void compact(core::CompactJob job) override;
+  void write_checkpoint(core::CheckpointJob job) override;
+  void notify(core::Notice notice) override;
+
+  // WriterListener
+  void on_written(const std::vector<Written>& written) override;
+  void on_settled(Sequence sequence) override;
+  void on_synced(double seconds) override { probe_.fsync_seconds.add(seconds); }
+  void on_journal_full(bool full) override { journal_full_ = full; }
+  void on_journal_failed(const Error& error) override;
+
+  const Topology& topology_;
+  DataDir directory_;
+  std::unique_ptr<journal::PosixDisk> disk_;
+  std::unique_ptr<journal::Journal> journal_;
+  std::unique_ptr<LauncherLink> launcher_;
+  std::unique_ptr<core::Core> core_;
+  Mailbox mailbox_;
+  std::unique_ptr<Sockets> sockets_;
+  std::unique_ptr<JournalReader> reader_;
+  std::unique_ptr<Keeper> keeper_;
+  ServerProbe probe_;
+  std::deque<std::pair<Sequence, Monotonic>> committing_;
+  std::optional<Exit> exit_;
+  int signals_ = -1;
+  bool journal_full_ = false;
+  bool spare_asked_ = false;
+  bool finished_ = false;
+  Monotonic ticked_{0};
+  Monotonic status_said_{0};
+  std::string status_last_;
+  std::uint64_t records_last_ = 0;
+  // Threads end before what they use.
+  std::unique_ptr<JournalWriter> writer_;
+  std::unique_ptr<TaskThread> reader_thread_;
+  std::unique_ptr<TaskThread> keeper_thread_;
+  std::unique_ptr<Http> http_;
+};
+
+}  // namespace weir::server

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/journal/disk.h"
+#include "sdk/base/bytes.h"
+#include "sdk/base/result.h"
+#include "sdk/wire/changes.h"
+
+namespace weir::server {
+
+/// A snapshot of one stage's state: the newest value of every key, by lane (SNAPSHOT.md). Little endian:
+///
+///     u64 magic, u32 version, u32 stage
+///     blocks: u32 bytes, u32 CRC-32C of them, changes (wire/changes.h; all puts; a lane's rise by sort_key)
+///     directory: u32 count, per lane { u32 lane, u32 blocks, u64 position of its first block }
+///     u64 position of the directory, u32 CRC-32C of the directory, u32 version
+std::string snapshot_file_name(std::uint64_t file);
+/// The number in such a name, or nothing.
+std::optional<std::uint64_t> snapshot_file_number(std::string_view name);
+
+/// Orders the entries of a lane: space, name, key.
+std::string sort_key(const wire::Change& change);
+
+/// Reads a snapshot, block by block. Thread: one. Lifetime: the disk must outlive it.
+class SnapshotReader {
+ public:
+  /// Errors: kCorrupt with the file's name, kIo, kNotFound.
+  static Result<SnapshotReader> open(journal::Disk& disk, std::uint64_t file);
+
+  /// Calls `visit` with the changes of each block of `lane`, in order. Stops at its error.
+  Status read(std::uint32_t lane, const std::function<Status(BytesView)>& visit) const;
+  [[nodiscard]] std::vector<std::uint32_t> lanes() const;
+
+ private:
+  struct Section {
+    std::uint32_t blocks = 0;
+    std::uint64_t position = 0;
+  };
+  std::string name_;
+  std::unique_ptr<journal::File> file_;
+  std::map<std::uint32_t, Section> sections_;
+};
+
+/// Writes a snapshot: lanes in rising order, within a lane entries in rising sort_key. Thread: one.
+class SnapshotWriter {
+ public:
+  static Result<SnapshotWriter> create(journal::Disk& disk, std::uint64_t file, std::uint32_t stage);
+  Status add(std::uint32_t lane, const wire::Change& change);
+  /// Completes and syncs file and folder; returns the file's size.
+  Result<std::uint64_t> finish();
+
+ private:
+  Status flush();
+  struct Section {
+    std::uint32_t lane = 0;
+    std::uint32_t blocks = 0;
+    std::uint64_t position = 0;
+  };
+  journal::Disk* disk_ = nullptr;
+  std::unique_ptr<journal::File> file_;
+  Bytes block_;
+  std::uint64_t at_ = 0;
+  std::vector<Section> sections_;
+};
+
+/// The changes behind a snapshot, by lane: the last one of each key counts.
+using TailByLane = std::map<std::uint32_t, std::map<std::string, Bytes>>;  ///< value: the encoded change, put or erase
+
+/// Adds `changes` of `lane` to `tail`. Errors: kCorrupt.
+Status gather(BytesView changes, std::uint32_t lane, TailByLane& tail);
+
+/// Merges one lane of `before` (may be null) with `tail` into `writer`.
+Status merge_lane(const SnapshotReader* before, std::uint32_t lane, const std::map<std::string, Bytes>* tail,
+                  SnapshotWriter& writer);
+
+}  // namespace weir::server

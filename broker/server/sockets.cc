@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/sockets.h"
+
+#include <fmt/format.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "sdk/base/log.h"
+
+namespace weir::server {
+namespace {
+
+constexpr int kClientBytesMax = 64 << 20;
+constexpr int kClientQueueMax = 64;
+constexpr std::size_t kIpcPathMax = 107;  ///< of sockaddr_un
+constexpr std::size_t kSmall = 8 << 10;   ///< below this a message is copied out of libzmq's buffer, which it would pin
+
+/// Bytes that zmq frees when it has sent them.
+zmq::message_t outgoing(Bytes bytes) {
+  auto* held = new Bytes(std::move(bytes));
+  return zmq::message_t(
+      held->data(), held->size(), [](void*, void* hint) { delete static_cast<Bytes*>(hint); }, held);
+}
+
+Status bind_to(zmq::socket_t& socket, const std::string& endpoint) {
+  try {
+    socket.bind(endpoint);
+    return {};
+  } catch (const zmq::error_t& error) {
+    if (error.num() == EADDRINUSE) {
+      return {Code::kInUse, fmt::format("{} is in use; set \"broker\": {{\"listen\": ...}} to another port", endpoint)};
+    }
+    return {Code::kInvalid, fmt::format("cannot listen on {}: {}", endpoint, error.what())};
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const std::string& directory) {
+  std::unique_ptr<Sockets> sockets(new Sockets());
+  sockets->router_ = zmq::socket_t(sockets->context_, zmq::socket_type::router);
+  sockets->commits_ = zmq::socket_t(sockets->context_, zmq::socket_type::pull);
+  sockets->router_.set(zmq::sockopt::linger, 0);
+  sockets->router_.set(zmq::sockopt::maxmsgsize, std::int64_t{kClientBytesMax});
+  sockets->router_.set(zmq::sockopt::rcvhwm, kClientQueueMax);
+  sockets->router_.set(zmq::sockopt::router_handover, true);
+  sockets->commits_.set(zmq::sockopt::linger, 0);
+  sockets->commits_.set(zmq::sockopt::rcvhwm, 0);
+  std::string router = listen;
+  std::string commits;
+  if (listen.empty()) {
+    std::string folder = directory;
+    if (folder.size() + std::strlen("/commits.ipc") + 60 > kIpcPathMax) {
+      const char* runtime = getenv("XDG_RUNTIME_DIR");
+      std::string path =
+          fmt::format("{}/weir-XXXXXX", runtime != nullptr && std::strlen(runtime) < 40 ? runtime : "/tmp");
+      if (mkdtemp(path.data()) == nullptr) {
+        return {Code::kIo, fmt::format("cannot make a directory for sockets like {}: {}", path, std::strerror(errno))};
+      }
+      sockets->runtime_directory_ = folder = path;
+    }
+    router = "ipc://" + folder + "/broker.ipc";
+    commits = "ipc://" + folder + "/commits.ipc";
+    sockets->socket_files_ = {folder + "/broker.ipc", folder + "/commits.ipc"};
+    for (const std::string& file : sockets->socket_files_) (void)unlink(file.c_str());
+  }
+  if (Status status = bind_to(sockets->router_, router); !status.ok()) return status.error();
+  sockets->endpoint_ = sockets->router_.get(zmq::sockopt::last_endpoint);
+  if (!listen.empty()) {
+    const std::size_t colon = sockets->endpoint_.rfind(':');
+    const int port = std::stoi(sockets->endpoint_.substr(colon + 1));
+    const bool free_port = listen.ends_with(":0") || listen.ends_with(":*");
+    commits = fmt::format("{}:{}", sockets->endpoint_.substr(0, colon),
+                          free_port ? std::string("*") : std::to_string(port + 1));
+  }
+  if (Status status = bind_to(sockets->commits_, commits); !status.ok()) return status.error();
+  sockets->commits_endpoint_ = sockets->commits_.get(zmq::sockopt::last_endpoint);
+  return sockets;
+}
+
+Sockets::~Sockets() {
+  for (auto& [incarnation, socket] : workers_) socket.set(zmq::sockopt::linger, 200);
+  workers_.clear();
+  router_.close();
+  commits_.close();
+  for (const std::string& file : socket_files_) (void)unlink(file.c_str());
+  if (!runtime_directory_.empty()) (void)rmdir(runtime_directory_.c_str());
+}
+
+void Sockets::wait(std::span<const int> descriptors, std::chrono::milliseconds timeout) {
+  std::vector<zmq::pollitem_t> items = {{router_.handle(), 0, ZMQ_POLLIN, 0}, {commits_.handle(), 0, ZMQ_POLLIN, 0}};
+  for (const int descriptor : descriptors) items.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
+  try {
+    zmq::poll(items, timeout);
+  } catch (const zmq::error_t& error) {
+    if (error.num() != EINTR) throw;
+  }
+}
+
+std::optional<core::Buffer> Sockets::receive_commit() {
+  zmq::message_t message;
+  if (!commits_.recv(message, zmq::recv_flags::dontwait)) return std::nullopt;
+  // A commit is one frame; more are nobody's of ours.
+  while (message.more()) {
+    if (!commits_.recv(message, zmq::recv_flags::dontwait)) break;
+  }
+  if (message.size() < kSmall) {
+    const BytesView view(static_cast<const std::byte*>(message.data()), message.size());
+    return core::Buffer::of(Bytes(view.begin(), view.end()));
+  }
+  auto held = std::make_shared<zmq::message_t>(std::move(message));
+  const std::span<std::byte> bytes(static_cast<std::byte*>(held->data()), held->size());
+  return core::Buffer{std::move(held), bytes};
+}
+
+std::optional<Sockets::FromClient> Sockets::receive_client() {
+  zmq::message_t id;
+  if (!router_.recv(id, zmq::recv_flags::dontwait)) return std::nullopt;
+  FromClient from;
+  from.client = id.to_string();
+  // REQ peers put an empty frame in front; the last frame is the message.
+  bool more = id.more();
+  while (more) {
+    zmq::message_t frame;
+    if (!router_.recv(frame, zmq::recv_flags::dontwait)) break;
+    const BytesView view(static_cast<const std::byte*>(frame.data()), frame.size());
+    from.message.assign(view.begin(), view.end());
+    more = frame.more();
+  }
+  return from;
+}
+
+void Sockets::connect(Incarnation incarnation, const std::string& inbox) {
+  zmq::socket_t socket(context_, zmq::socket_type::push);
+  socket.set(zmq::sockopt::linger, 0);
+  socket.set(zmq::sockopt::sndhwm, 0);  // credit bounds what is under way
+  socket.set(zmq::sockopt::reconnect_ivl, -1);
+  try {
+    socket.connect(inbox);
+  } catch (const zmq::error_t& error) {
+    log::warning("cannot reach a worker's inbox at {}: {}", inbox, error.what());
+    return;  // it will be silent, and fenced
+  }
+  workers_.emplace(incarnation, std::move(socket));
+}
+
+void Sockets::disconnect(Incarnation incarnation) {
+  const auto found = workers_.find(incarnation);
+  if (found == workers_.end()) return;
+  // What says that it is fenced may still be on its way.
+  found->second.set(zmq::sockopt::linger, 200);
+  workers_.erase(found);
+}
+
+void Sockets::send(Incarnation incarnation, Bytes message) {
+  const auto found = workers_.find(incarnation);
+  if (found == workers_.end()) return;
+  // A message that cannot be taken leaves a gap in the numbers, which ends the incarnation.
+  try {
+    (void)found->second.send(outgoing(std::move(message)), zmq::send_flags::dontwait);
+  } catch (const zmq::error_t& error) {
+    log::warning("cannot send to a worker: {}", error.what());
+  }
+}
+
+void Sockets::reply(const std::string& client, Bytes message) {
+  try {
+    (void)router_.send(zmq::buffer(client), zmq::send_flags::sndmore | zmq::send_flags::dontwait);
+    (void)router_.send(outgoing(std::move(message)), zmq::send_flags::dontwait);
+  } catch (const zmq::error_t& error) {
+    log::debug("cannot answer a client: {}", error.what());
+  }
+}
+
+}  // namespace weir::server

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <zmq.hpp>
+
+#include "broker/core/buffer.h"
+#include "sdk/base/ids.h"
+#include "sdk/base/result.h"
+
+namespace weir::server {
+
+/// The broker's ZeroMQ sockets: one ROUTER for everyone, one PULL for what workers commit, one PUSH per incarnation.
+/// Nothing rests on a bare socket (design notes in broker/README.md): a PUSH never reconnects, and nothing is sent
+/// before its peer has said that it is ready. Thread: the server's.
+class Sockets {
+ public:
+  /// `listen`: "" for ipc sockets in `directory`, or tcp://host:port. Errors: kInUse, kInvalid.
+  static Result<std::unique_ptr<Sockets>> open(const std::string& listen, const std::string& directory);
+  ~Sockets();
+
+  [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
+  [[nodiscard]] const std::string& commits_endpoint() const { return commits_endpoint_; }
+
+  /// Waits until a socket, `descriptors[i]` or `timeout` is due.
+  void wait(std::span<const int> descriptors, std::chrono::milliseconds timeout);
+
+  /// One message of each kind, if there is one.
+  std::optional<core::Buffer> receive_commit();
+  struct FromClient {
+    std::string client;
+    Bytes message;
+  };
+  std::optional<FromClient> receive_client();
+
+  void connect(Incarnation incarnation, const std::string& inbox);
+  void disconnect(Incarnation incarnation);
+  void send(Incarnation incarnation, Bytes message);
+  void reply(const std::string& client, Bytes message);
+
+ private:
+  Sockets() = default;
+  zmq::context_t context_{1};
+  zmq::socket_t router_;
+  zmq::socket_t commits_;
+  std::map<Incarnation, zmq::socket_t> workers_;
+  std::string endpoint_;
+  std::string commits_endpoint_;
+  std::string runtime_directory_;  ///< made here because the data directory's path is too long; removed at the end
+  std::vector<std::string> socket_files_;
+};
+
+}  // namespace weir::server
