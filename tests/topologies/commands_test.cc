@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands that need no broker: validate, graph, plugins, and what they say of bad libraries.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "tests/topologies/fake_installation.h"
+
+namespace weir::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class CommandsTest : public ::testing::Test {
+ protected:
+  CommandsTest() { at_.write_topology("t.json"); }
+  FakeInstallation at_;
+};
+
+TEST_F(CommandsTest, ValidateSaysThatAFileIsValid) {
+  const auto validate = at_.weir({"validate", "t.json"});
+  EXPECT_EQ(validate->wait(), 0) << validate->err();
+  EXPECT_THAT(validate->out(), HasSubstr("t.json: t is valid"));
+}
+
+TEST_F(CommandsTest, ValidatePrintsItsFindingsAsJson) {
+  const auto validate = at_.weir({"validate", "t.json", "--json", "--set", "/stages/b/config/x=no"});
+  EXPECT_EQ(validate->wait(), 2);
+  const auto found = nlohmann::json::parse(validate->out());
+  ASSERT_EQ(found.size(), 1U) << found;
+  EXPECT_EQ(found[0]["severity"], "error");
+  EXPECT_EQ(found[0]["pointer"], "/stages/b/config/x");
+}
+
+TEST_F(CommandsTest, ALibraryThatCrashesWhileLoadingIsASentenceWithItsPlace) {
+  at_.describe_does(
+      "case $library in *bad.so) echo 'about to fall' >&2; kill -SEGV $$;; esac\necho '{\"plugins\": []}'");
+  at_.write("t.json", "{\n\"name\": \"t\",\n\"libraries\": [\n\"bad.so\"\n],\n\"streams\": {}, \"stages\": {}}");
+  const auto validate = at_.weir({"validate", "t.json"});
+  EXPECT_EQ(validate->wait(), 2);
+  EXPECT_THAT(validate->err(), HasSubstr("t.json:4: /libraries/0: the stage library "));
+  EXPECT_THAT(validate->err(), HasSubstr("crashes while loading: signal 11 (SIGSEGV): about to fall"));
+}
+
+TEST_F(CommandsTest, GraphPrintsMermaidOrDot) {
+  const auto mermaid = at_.weir({"graph", "t.json"});
+  EXPECT_EQ(mermaid->wait(), 0);
+  EXPECT_THAT(mermaid->out(), HasSubstr("flowchart"));
+  const auto dot = at_.weir({"graph", "t.json", "--format", "dot"});
+  EXPECT_EQ(dot->wait(), 0);
+  EXPECT_THAT(dot->out(), HasSubstr("digraph"));
+}
+
+TEST_F(CommandsTest, PluginsListsThemAndExplainsOne) {
+  const auto all = at_.weir({"plugins", "--json"});
+  EXPECT_EQ(all->wait(), 0) << all->err();
+  const auto list = nlohmann::json::parse(all->out());
+  ASSERT_EQ(list.size(), 3U);
+  EXPECT_EQ(list[0]["name"], "in");
+  EXPECT_EQ(list[0]["kind"], "source");
+  const auto one = at_.weir({"plugins", "work"});
+  EXPECT_EQ(one->wait(), 0);
+  EXPECT_THAT(one->out(), HasSubstr("\"integer\""));
+  const auto wrong = at_.weir({"plugins", "wrok"});
+  EXPECT_EQ(wrong->wait(), 1);
+  EXPECT_THAT(wrong->err(), HasSubstr("did you mean \"work\"?"));
+}
+
+TEST_F(CommandsTest, ABadCommandLineIsExitTwoAndHelpAndVersionAreExitZero) {
+  EXPECT_EQ(at_.weir({})->wait(), 2);
+  EXPECT_EQ(at_.weir({"fly"})->wait(), 2);
+  EXPECT_EQ(at_.weir({"run"})->wait(), 2);
+  EXPECT_EQ(at_.weir({"run", "t.json", "--log-level", "loud"})->wait(), 2);
+  EXPECT_EQ(at_.weir({"run", "--help"})->wait(), 0);
+  const auto version = at_.weir({"--version"});
+  EXPECT_EQ(version->wait(), 0);
+  EXPECT_THAT(version->out(), HasSubstr("weir 0."));
+}
+
+}  // namespace
+}  // namespace weir::testing

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "topologies/launcher/restart_policy.h"
+
+#include <gtest/gtest.h>
+
+namespace weir::launcher {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(RestartPolicy, GivesUpAfterFiveDeathsByOwnFaultInARow) {
+  RestartPolicy policy;
+  Monotonic now{0};
+  for (int death = 1; death <= 5; ++death) {
+    policy.on_start(now);
+    now += seconds(1);
+    EXPECT_EQ(policy.on_death(now, /*own_fault=*/true).give_up, death == 5) << death;
+  }
+}
+
+TEST(RestartPolicy, ForgivesWhatCameBeforeACommit) {
+  RestartPolicy policy;
+  for (int death = 1; death <= 20; ++death) {
+    policy.on_start(Monotonic(0));
+    if (death % 4 == 0) policy.on_commit();
+    EXPECT_FALSE(policy.on_death(seconds(1), true).give_up) << death;
+  }
+}
+
+TEST(RestartPolicy, ForgivesWhatCameBeforeALongLife) {
+  RestartPolicy policy;
+  for (int death = 1; death <= 20; ++death) {
+    policy.on_start(Monotonic(0));
+    EXPECT_FALSE(policy.on_death(seconds(death % 4 == 0 ? 10 : 1), true).give_up) << death;
+  }
+}
+
+TEST(RestartPolicy, NeverGivesUpOnDeathsFromOutside) {
+  RestartPolicy policy;
+  for (int death = 1; death <= 100; ++death) {
+    policy.on_start(Monotonic(0));
+    EXPECT_FALSE(policy.on_death(seconds(1), false).give_up) << death;
+  }
+}
+
+TEST(RestartPolicy, WaitsATenthOfASecondAndTwiceAsLongEachTimeUpToFiveSeconds) {
+  RestartPolicy policy;
+  for (const int expected : {100, 200, 400, 800, 1600, 3200, 5000, 5000}) {
+    policy.on_start(Monotonic(0));
+    EXPECT_EQ(policy.on_death(seconds(1), false).delay, milliseconds(expected));
+  }
+  policy.on_start(Monotonic(0));
+  policy.on_commit();
+  EXPECT_EQ(policy.on_death(seconds(1), false).delay, milliseconds(100)) << "a commit starts over";
+}
+
+}  // namespace
+}  // namespace weir::launcher

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "topologies/launcher/commands/command_line.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace weir::launcher {
+
+int refuse(std::string_view text, int exit_code) {
+  fmt::print(stderr, "weir: error: {}\n", text);
+  return exit_code;
+}
+
+}  // namespace weir::launcher

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "topologies/launcher/data_dir.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "sdk/topology/json_document.h"
+#include "topologies/launcher/topology_file.h"
+
+namespace weir::launcher {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The data directory that a topology file names: read loosely, so that a file with mistakes still leads there.
+Result<std::string> data_dir_of(const std::string& file) {
+  const Result<std::string> text = read_text(file);
+  if (!text) return text.error();
+  const JsonDocument document = parse_json(*text);
+  if (!document.root) {
+    const JsonProblem problem = document.problems.empty() ? JsonProblem{} : document.problems.front();
+    return {Code::kInvalid, fmt::format("{}:{}: {}", file, problem.line, problem.message)};
+  }
+  const JsonNode* named = follow(*document.root, "/broker/data_dir");
+  if (named != nullptr && named->is(JsonNode::Kind::kString)) {
+    Result<std::string> expanded = expand(named->text, process_environment());
+    if (!expanded) return {Code::kInvalid, fmt::format("{}: /broker/data_dir: {}", file, expanded.error().message)};
+    return expanded;
+  }
+  const JsonNode* name = document.root->find("name");
+  if (name == nullptr || !name->is(JsonNode::Kind::kString))
+    return {Code::kInvalid, fmt::format("{}: the topology has no name; is it one? (weir validate says more)", file)};
+  return ".weir/" + name->text;
+}
+
+}  // namespace
+
+std::string absolute_data_dir(const std::string& path) {
+  std::error_code ignored;  // the working directory may be gone; the path then stays as given
+  const fs::path absolute = fs::absolute(path, ignored);
+  std::string text = (absolute.empty() ? fs::path(path) : absolute).lexically_normal();
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+std::optional<Endpoint> running_on(const std::string& data_dir) {
+  const Result<std::string> text = read_text(data_dir + "/endpoint.json");
+  if (!text) return {};
+  const auto object = nlohmann::json::parse(*text, nullptr, false);
+  if (!object.is_object()) return {};
+  const auto text_of = [&object](const char* name) {
+    const auto at = object.find(name);
+    return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
+  };
+  Endpoint endpoint{-1, text_of("broker"), text_of("http"), text_of("topology")};
+  const auto pid = object.find("pid");
+  if (pid != object.end() && pid->is_number_integer()) endpoint.pid = pid->get<pid_t>();
+  if (endpoint.broker.empty() || endpoint.pid <= 0) return {};
+  if (::kill(endpoint.pid, 0) != 0 && errno == ESRCH) return {};
+  return endpoint;
+}
+
+bool is_weir_dir(const std::string& data_dir) {
+  std::error_code ignored;
+  return fs::exists(data_dir + "/weir.json", ignored);
+}
+
+Result<std::string> find_data_dir(const std::string& data_dir, const std::string& file) {
+  if (!data_dir.empty()) {
+    std::string path = absolute_data_dir(data_dir);
+    if (!is_weir_dir(path)) return {Code::kNotFound, fmt::format("{} is no data directory of Weir", path)};
+    return path;
+  }
+  if (!file.empty()) {
+    const Result<std::string> named = data_dir_of(file);
+    if (!named) return named.error();
+    std::string path = absolute_data_dir(*named);
+    if (!is_weir_dir(path)) {
+      return {Code::kNotFound,
+              fmt::format("{} has not run here: {} is no data directory of Weir; if it ran with --data, say that", file,
+                          path)};
+    }
+    return path;
+  }
+  std::vector<std::string> running;
+  std::error_code ignored;  // without .weir nothing runs there
+  for (fs::directory_iterator at(".weir", ignored), end; !ignored && at != end; at.increment(ignored)) {
+    std::string path = absolute_data_dir(at->path());
+    if (running_on(path)) running.push_back(std::move(path));
+  }
+  std::ranges::sort(running);
+  if (running.empty()) {
+    return {Code::kNotFound, "nothing is running under ./.weir; name the topology file, or its directory with --data"};
+  }
+  if (running.size() > 1) {
+    return {Code::kRefused,
+            fmt::format("several topologies are running; name one with --data ({})", fmt::join(running, ", "))};
+  }
+  return running.front();
+}
+
+}  // namespace weir::launcher

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// weir: runs topologies, and looks into them.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "sdk/base/log.h"
+#include "topologies/launcher/commands/command_line.h"
+
+namespace {
+
+/// Descriptors 0 to 2 must be taken, or pipes to children would land there.
+void open_standard_descriptors() {
+  for (int fd = ::open("/dev/null", O_RDWR | O_CLOEXEC); fd >= 0; fd = ::open("/dev/null", O_RDWR | O_CLOEXEC)) {
+    if (fd <= 2) continue;
+    ::close(fd);
+    return;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  open_standard_descriptors();
+  namespace launcher = weir::launcher;
+  launcher::CommandLine line;
+  CLI::App app("Weir: a message-queue-based streaming pipeline", "weir");
+  app.set_version_flag("--version", "weir " WEIR_VERSION);
+  app.add_option("--log-level", line.log_level, "debug, info (default), warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.fallthrough();
+  app.require_subcommand(1);
+  launcher::add_run(app, line);
+  launcher::add_validate(app, line);
+  launcher::add_graph(app, line);
+  launcher::add_plugins(app, line);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? launcher::kExitDone : launcher::kExitRefused;
+  }
+  weir::log::start("weir", line.log_level);
+  return line.run();
+}

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "topologies/launcher/supervisor.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "sdk/topology/resolved_file.h"
+
+namespace weir::launcher {
+namespace {
+
+constexpr Monotonic kDrainMax = std::chrono::seconds(10);
+constexpr Monotonic kStopMax = std::chrono::seconds(5);
+/// How long workers may take to end once the broker has.
+constexpr Monotonic kFarewellMax = std::chrono::seconds(1);
+
+bool hosts_console(const Topology& topology, const StageSpec& head) {
+  const auto index = static_cast<std::uint32_t>(&head - topology.stages.data());
+  return std::ranges::any_of(topology.stages, [index](const StageSpec& stage) {
+    return stage.host == index && stage.plugin == "console.print";
+  });
+}
+
+}  // namespace
+
+Supervisor::Supervisor(RunOptions options, Programs programs, const Plugins& plugins, Screen& screen, Signals& signals)
+    : options_(std::move(options)),
+      programs_(std::move(programs)),
+      plugins_(plugins),
+      screen_(screen),
+      signals_(signals),
+      progress_(options_.topology.name, screen, monotonic_now(), /*quiet=*/options_.log_level == "error"),
+      broker_("broker: ", screen) {
+  const std::vector<StageSpec>& stages = options_.topology.stages;
+  for (std::uint32_t i = 0; i < stages.size(); ++i) {
+    if (stages[i].host != i) continue;
+    if (options_.stages && std::ranges::find(*options_.stages, stages[i].name) == options_.stages->end()) continue;
+    for (std::uint32_t number = 0; number < stages[i].workers; ++number) {
+      workers_.push_back({.stage = &stages[i],
+                          .number = number,
+                          .process = Supervised(fmt::format("{}/{}: ", stages[i].name, number), screen)});
+    }
+  }
+}
+
+Supervisor::~Supervisor() = default;
+
+int Supervisor::run() {
+  start_broker();
+  while (phase_ != Phase::kStopping || anything_runs()) turn(monotonic_now());
+  screen_.line(last_line());
+  screen_.close(std::chrono::seconds(1));
+  if (stopped_at_once_by_ != 0) return 128 + stopped_at_once_by_;
+  return outcome_ == Outcome::kFailed ? 1 : 0;
+}
+
+/// One round: wait for something, take all that there is, then what time asks for.
+void Supervisor::turn(Monotonic now) {
+  std::vector<pollfd> wanted{{signals_.fd(), POLLIN, 0}};
+  if (channel_ && channel_->open_still())
+    wanted.push_back({channel_->fd(), static_cast<short>(POLLIN | (channel_->waiting() ? POLLOUT : 0)), 0});
+  if (broker_.fd() >= 0) wanted.push_back({broker_.fd(), POLLIN, 0});
+  for (const Worker& worker : workers_) {
+    if (worker.process.fd() >= 0) wanted.push_back({worker.process.fd(), POLLIN, 0});
+  }
+  if (screen_.waiting()) wanted.push_back({STDERR_FILENO, POLLOUT, 0});
+  const auto patience =
+      std::chrono::ceil<std::chrono::milliseconds>(std::max(Monotonic(0), next_deadline() - now)).count();
+  ::poll(wanted.data(), wanted.size(), static_cast<int>(std::min<std::int64_t>(patience, 1000)));
+
+  while (const int number = signals_.next()) on_signal(number);
+  // The broker's words come before the deaths: it announces that workers will end before it lets them.
+  if (channel_) {
+    channel_->write_some();
+    channel_->read([this](const BrokerEvent& event) { on_event(event); });
+    if (!channel_->open_still() && phase_ != Phase::kStopping) broker_.kill();  // it cannot be spoken with any more
+  }
+  broker_.read();
+  for (Worker& worker : workers_) {
+    worker.process.read();
+    const pid_t pid = worker.process.pid();
+    if (const std::optional<Ending> ending = worker.process.reap()) on_worker_death(worker, pid, *ending);
+  }
+  if (const std::optional<Ending> ending = broker_.reap()) {
+    channel_->read([this](const BrokerEvent& event) { on_event(event); });
+    on_broker_death(*ending);
+  }
+
+  const Monotonic after = monotonic_now();
+  if (broker_start_at_ && after >= *broker_start_at_) start_broker();
+  for (Worker& worker : workers_) {
+    if (worker.wanted && !worker.process.running() && after >= worker.start_at) start_worker(worker);
+  }
+  if (phase_ == Phase::kDraining && after >= deadline_) on_drained();
+  if (phase_ == Phase::kStopping && after >= deadline_) kill_all();
+  if (phase_ != Phase::kStopping) progress_.tick(after);
+  screen_.write_some();
+}
+
+Monotonic Supervisor::next_deadline() const {
+  Monotonic next = phase_ == Phase::kStopping ? deadline_ : progress_.next_tick();
+  if (phase_ == Phase::kDraining) next = std::min(next, deadline_);
+  if (broker_start_at_) next = std::min(next, *broker_start_at_);
+  for (const Worker& worker : workers_) {
+    if (worker.wanted && !worker.process.running()) next = std::min(next, worker.start_at);
+  }
+  return next;
+}
+
+void Supervisor::on_signal(int number) {
+  if (number == SIGCHLD) return;
+  if (++signals_seen_ > 1) {
+    stopped_at_once_by_ = number;
+    stop(Outcome::kStopped);
+    kill_all();
+    return;
+  }
+  if (phase_ == Phase::kHolding || phase_ == Phase::kStarting) {
+    stop(finished_at_ ? Outcome::kFinished : Outcome::kStopped);
+  } else if (phase_ == Phase::kRunning) {
+    phase_ = Phase::kDraining;
+    progress_.set_state("draining");
+    deadline_ = monotonic_now() + kDrainMax;
+    for (Worker& worker : workers_) worker.wanted = false;
+    channel_->say_drain();
+  }
+}
+
+void Supervisor::on_event(const BrokerEvent& event) {
+  if (phase_ == Phase::kStopping && event.event != "status") return;
+  Worker* worker = find(event.stage, event.worker);
+  if (event.event == "ready") {
+    on_ready(event);
+  } else if (event.event == "status") {
+    progress_.on_status(event);
+    if (event.state == "finished") on_finished();
+    first_status_ = false;
+  } else if (event.event == "finished") {
+    on_finished();
+  } else if (event.event == "drained") {
+    on_drained();
+  } else if (event.event == "fenced") {
+    // Fenced workers exit by themselves, but one that is stopped or stuck cannot. The broker has taken its leases.
+    if (worker != nullptr && worker->process.pid() == event.pid) worker->process.kill();
+  } else if (event.event == "committed") {
+    if (worker != nullptr) worker->process.policy().on_commit();
+    broker_.policy().on_commit();
+  } else if (event.event == "stage_finished") {
+    for (Worker& of_stage : workers_) {
+      if (of_stage.stage->name != event.stage) continue;
+      of_stage.finished = true;
+      of_stage.wanted = false;
+    }
+  } else if (event.event == "stage_failed") {
+    fail(event.worker >= 0 ? fmt::format("stage {}, worker {}: {}", event.stage, event.worker, event.reason)
+                           : fmt::format("stage {}: {}", event.stage, event.reason));
+  } else if (event.event == "failed") {
+    fail(event.reason);
+  }
+}
+
+void Supervisor::on_ready(const BrokerEvent& event) {
+  const bool again = std::exchange(fresh_done_, true);
+  endpoint_ = event.endpoint;
+  runtime_dir_.reset();
+  progress_.set_state("");
+  if (!again && !event.http.empty()) note(fmt::format("metrics and status at {}/metrics", event.http));
+  if (phase_ != Phase::kStarting) return;
+  phase_ = Phase::kRunning;
+  const Monotonic now = monotonic_now();
+  for (Worker& worker : workers_) {
+    worker.finished = finished_at_.has_value();
+    worker.wanted = !worker.finished;
+    worker.start_at = now;
+  }
+}
+
+void Supervisor::on_finished() {
+  if (phase_ != Phase::kRunning && phase_ != Phase::kDraining) return;
+  const bool news = !finished_at_.has_value();
+  if (news) finished_at_ = monotonic_now();
+  if (news && first_status_) note("has finished already; --fresh starts over");
+  for (Worker& worker : workers_) {
+    worker.finished = true;
+    worker.wanted = false;
+  }
+  if (!options_.hold || signals_seen_ != 0) return stop(Outcome::kFinished);
+  phase_ = Phase::kHolding;
+  if (news) note("has finished and stays up until Ctrl-C, as --hold asks");
+}
+
+void Supervisor::on_drained() {
+  if (phase_ == Phase::kDraining) stop(Outcome::kStopped);
+}
+
+void Supervisor::on_worker_death(Worker& worker, pid_t pid, const Ending& ending) {
+  const bool own_fault = is_own_fault(ending);
+  if (std::exchange(worker.voided, false) || phase_ == Phase::kStopping || phase_ == Phase::kStarting) return;
+  channel_->say_died(worker.stage->name, worker.number, pid, own_fault, ending);
+  if (worker.finished || phase_ == Phase::kDraining) return;
+
+  const Monotonic now = monotonic_now();
+  const RestartPolicy::Verdict verdict = worker.process.policy().on_death(now, own_fault);
+  const std::string words = worker.process.last_words();
+  const std::string name = fmt::format("{}/{}", worker.stage->name, worker.number);
+  if (verdict.give_up) {
+    fail(fmt::format("stage {} is given up on: worker {} died {} times in a row without a commit, last by {}{}{}",
+                     worker.stage->name, worker.number, RestartPolicy::kDeathsMax, ending.text(),
+                     words.empty() ? "" : "; its last words: ", words));
+    return;
+  }
+  if (options_.log_level != "error")
+    note(fmt::format("worker {} ended by {}, starting it again in {:.1f} s", name, ending.text(),
+                     static_cast<double>(verdict.delay.count()) / 1e6));
+  worker.wanted = true;
+  worker.start_at = now + verdict.delay;
+}
+
+void Supervisor::on_broker_death(const Ending& ending) {
+  channel_.reset();
+  endpoint_.clear();
+  runtime_dir_.reset();
+  void_workers();
+  if (phase_ == Phase::kStopping) {
+    deadline_ = std::min(deadline_, monotonic_now() + kFarewellMax);
+    return;
+  }
+  if (phase_ == Phase::kDraining) {  // nothing is lost: what was not committed is done again by the next run
+    note(fmt::format("the broker ended by {} while draining", ending.text()));
+    stop(Outcome::kStopped);
+    return;
+  }
+  phase_ = Phase::kStarting;
+  progress_.set_state("restarting");
+  const Monotonic now = monotonic_now();
+  const bool own_fault = is_own_fault(ending) || !ending.signalled;
+  const RestartPolicy::Verdict verdict = broker_.policy().on_death(now, own_fault);
+  const std::string words = broker_.last_words();
+  if (verdict.give_up) {
+    fail(fmt::format("the broker is given up on: it died {} times in a row without a commit, last by {}{}{}",
+                     RestartPolicy::kDeathsMax, ending.text(), words.empty() ? "" : "; its last words: ", words));
+    return;
+  }
+  if (options_.log_level != "error")
+    note(fmt::format("the broker ended by {}, starting it again in {:.1f} s", ending.text(),
+                     static_cast<double>(verdict.delay.count()) / 1e6));
+  broker_start_at_ = now + verdict.delay;
+}
+
+void Supervisor::start_broker() {
+  broker_start_at_.reset();
+  Result<RuntimeDir> folder = RuntimeDir::make();
+  if (!folder) return fail(folder.error().message);
+  runtime_dir_ = *std::move(folder);
+  const Result<std::string> resolved = runtime_dir_->write("topology.json", encode_resolved(options_.topology));
+  if (!resolved) return fail(resolved.error().message);
+  Result<ControlChannel::Pair> pair = ControlChannel::open();
+  if (!pair) return fail(pair.error().message);
+  std::vector<std::string> argv = {programs_.broker,
+                                   "--topology",
+                                   *resolved,
+                                   "--data",
+                                   options_.data_dir,
+                                   "--launcher-fd",
+                                   std::to_string(pair->theirs.get()),
+                                   "--log-level",
+                                   options_.log_level,
+                                   "--file-name",
+                                   options_.file};
+  if (options_.fresh && !fresh_done_) argv.emplace_back("--fresh");
+  const Status started = broker_.start(std::move(argv), /*own_stdout=*/false, pair->theirs.get(), monotonic_now());
+  if (!started) return fail(started.error().message);
+  channel_ = std::move(pair->ours);
+}
+
+void Supervisor::start_worker(Worker& worker) {
+  worker.wanted = false;
+  std::vector<std::string> argv = {programs_.stage,
+                                   "--broker",
+                                   endpoint_,
+                                   "--stage",
+                                   worker.stage->name,
+                                   "--worker",
+                                   std::to_string(worker.number),
+                                   "--log-level",
+                                   options_.log_level};
+  const auto index = static_cast<std::uint32_t>(worker.stage - options_.topology.stages.data());
+  std::vector<std::string> libraries;
+  for (const StageSpec& stage : options_.topology.stages) {
+    const Plugin* plugin = stage.host == index ? plugins_.find(stage.plugin) : nullptr;
+    if (plugin == nullptr || std::ranges::find(libraries, plugin->library) != libraries.end()) continue;
+    libraries.push_back(plugin->library);
+    argv.insert(argv.end(), {"--library", plugin->library});
+  }
+  const bool own_stdout = hosts_console(options_.topology, *worker.stage);
+  const Status started = worker.process.start(std::move(argv), own_stdout, /*kept_fd=*/-1, monotonic_now());
+  if (!started) fail(started.error().message);
+}
+
+/// The broker is gone, and with it every right that its workers had.
+void Supervisor::void_workers() {
+  for (Worker& worker : workers_) {
+    worker.wanted = false;
+    if (!worker.process.running() || phase_ == Phase::kStopping) continue;
+    worker.voided = true;
+    worker.process.kill();
+  }
+}
+
+/// Ends everything: the broker tells the workers and then exits; who takes too long is killed. The first outcome
+/// stands.
+void Supervisor::stop(Outcome outcome) {
+  if (phase_ == Phase::kStopping) return;
+  phase_ = Phase::kStopping;
+  outcome_ = outcome;
+  deadline_ = monotonic_now() + kStopMax;
+  broker_start_at_.reset();
+  for (Worker& worker : workers_) worker.wanted = false;
+  if (channel_) channel_->say_stop();
+  if (!broker_.running()) deadline_ = monotonic_now() + kFarewellMax;
+}
+
+void Supervisor::fail(std::string_view reason) {
+  if (phase_ == Phase::kStopping) return;
+  failure_ = reason;
+  stop(Outcome::kFailed);
+}
+
+std::string Supervisor::last_line() const {
+  if (stopped_at_once_by_ != 0)
+    return fmt::format("stopped {} at once; what was committed is kept, run again to go on", options_.topology.name);
+  if (outcome_ == Outcome::kFailed) return fmt::format("failed {}: {}", options_.topology.name, failure_);
+  return outcome_ == Outcome::kFinished ? progress_.finished(*finished_at_) : progress_.stopped();
+}
+
+void Supervisor::kill_all() {
+  for (Worker& worker : workers_) worker.process.kill();
+  broker_.kill();
+  deadline_ = monotonic_now() + kFarewellMax;
+}
+
+void Supervisor::note(std::string_view text) { screen_.line(fmt::format("{}: {}", options_.topology.name, text)); }
+
+bool Supervisor::anything_runs() const {
+  return broker_.running() ||
+         std::ranges::any_of(workers_, [](const Worker& worker) { return worker.process.running(); });
+}
+
+Supervisor::Worker* Supervisor::find(std::string_view stage, std::int64_t number) {
+  const auto at = std::ranges::find_if(
+      workers_, [&](const Worker& worker) { return worker.stage->name == stage && worker.number == number; });
+  return at == workers_.end() ? nullptr : &*at;
+}
+
+}  // namespace weir::launcher

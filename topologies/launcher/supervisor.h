@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sdk/topology/plugins.h"
+#include "sdk/topology/topology.h"
+#include "topologies/launcher/control_channel.h"
+#include "topologies/launcher/programs.h"
+#include "topologies/launcher/progress.h"
+#include "topologies/launcher/runtime_dir.h"
+#include "topologies/launcher/screen.h"
+#include "topologies/launcher/signals.h"
+#include "topologies/launcher/supervised.h"
+
+namespace weir::launcher {
+
+/// What `weir run` was asked to do.
+struct RunOptions {
+  std::string file;  ///< as given, for messages
+  Topology topology;
+  std::string data_dir;
+  bool fresh = false;
+  bool hold = false;
+  std::optional<std::vector<std::string>> stages;  ///< only these have workers here; absent: all
+  std::string log_level = "info";
+};
+
+/// Runs one topology: starts the broker and, once it serves, a process per worker; starts again what dies; ends all of
+/// them. Crash-only: when the broker dies every worker is killed, and all begin again from what is committed.
+/// One thread; never blocks but in poll (README.md tells the whole story).
+class Supervisor {
+ public:
+  Supervisor(RunOptions options, Programs programs, const Plugins& plugins, Screen& screen, Signals& signals);
+  ~Supervisor();
+
+  /// Returns the exit code of `weir run`.
+  int run();
+
+ private:
+  enum class Phase {
+    kStarting,  ///< no broker that serves
+    kRunning,
+    kHolding,   ///< finished, and asked to stay up
+    kDraining,  ///< asked to stop: workers commit what they have begun
+    kStopping,  ///< the outcome is known, processes are ending
+  };
+  enum class Outcome { kFinished, kStopped, kFailed };
+
+  /// One worker of a stage that hosts.
+  struct Worker {
+    const StageSpec* stage;
+    std::uint32_t number;
+    Supervised process;
+    bool wanted = false;    ///< to be started at start_at
+    bool voided = false;    ///< killed by us since its incarnation is void: its death means nothing
+    bool finished = false;  ///< its stage has nothing left to do
+    Monotonic start_at{0};
+  };
+
+  void turn(Monotonic now);
+  [[nodiscard]] Monotonic next_deadline() const;
+  void on_signal(int number);
+  void on_event(const BrokerEvent& event);
+  void on_ready(const BrokerEvent& event);
+  void on_finished();
+  void on_drained();
+  void on_worker_death(Worker& worker, pid_t pid, const Ending& ending);
+  void on_broker_death(const Ending& ending);
+
+  void start_broker();
+  void start_worker(Worker& worker);
+  void void_workers();
+  void stop(Outcome outcome);
+  void fail(std::string_view reason);
+  [[nodiscard]] std::string last_line() const;
+  void kill_all();
+  void note(std::string_view text);
+  [[nodiscard]] bool anything_runs() const;
+  [[nodiscard]] Worker* find(std::string_view stage, std::int64_t number);
+
+  RunOptions options_;
+  Programs programs_;
+  const Plugins& plugins_;
+  Screen& screen_;
+  Signals& signals_;
+  Progress progress_;
+  Supervised broker_;
+  std::optional<ControlChannel> channel_;
+  std::optional<RuntimeDir> runtime_dir_;  ///< holds the resolved topology until the broker has read it
+  std::vector<Worker> workers_;
+
+  Phase phase_ = Phase::kStarting;
+  Outcome outcome_ = Outcome::kFailed;
+  std::string failure_;
+  std::string endpoint_;
+  std::optional<Monotonic> broker_start_at_;
+  Monotonic deadline_{0};                 ///< of draining or stopping
+  bool fresh_done_ = false;               ///< a broker has served: --fresh must not delete again
+  std::optional<Monotonic> finished_at_;  ///< when the topology had ended
+  bool first_status_ = true;              ///< nothing told yet: a topology that is finished now was so before
+  int stopped_at_once_by_ = 0;
+  int signals_seen_ = 0;
+};
+
+}  // namespace weir::launcher
