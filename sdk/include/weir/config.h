@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cmath>
 #include <optional>
 #include <stdexcept>
@@ -64,6 +65,19 @@ class Config {
     return contains(pointer) ? get<T>(pointer) : otherwise;
   }
 
+  /// A duration such as "50ms" (us, ms, s, m, h), or a size such as "1MiB" in bytes (B, KiB, MiB, GiB, TiB);
+  /// `otherwise`, written the same way, where nothing stands at `pointer`. Errors: ConfigError.
+  [[nodiscard]] std::chrono::microseconds get_duration(std::string_view pointer, std::string_view otherwise) const {
+    static constexpr Unit kUnits[] = {{"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 60e6}, {"h", 3600e6}};
+    return std::chrono::microseconds(measured(pointer, otherwise, kUnits, "duration like \"50ms\" (us, ms, s, m, h)"));
+  }
+  [[nodiscard]] std::uint64_t get_size(std::string_view pointer, std::string_view otherwise) const {
+    static constexpr Unit kUnits[] = {
+        {"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824.0}, {"TiB", 1099511627776.0}};
+    return static_cast<std::uint64_t>(
+        measured(pointer, otherwise, kUnits, "size like \"64MiB\" (B, KiB, MiB, GiB, TiB)"));
+  }
+
   [[nodiscard]] bool contains(std::string_view pointer) const { return find(pointer).has_value(); }
 
   /// What stands at `pointer` as MessagePack, or nothing. Views this object.
@@ -72,6 +86,25 @@ class Config {
   }
 
  private:
+  struct Unit {
+    std::string_view name;
+    double factor;
+  };
+
+  [[nodiscard]] std::int64_t measured(std::string_view pointer, std::string_view otherwise, std::span<const Unit> units,
+                                      const char* expected) const {
+    const std::string text = get<std::string>(pointer, std::string(otherwise));
+    double number = 0;
+    const auto [stop, error] =
+        std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+    const std::string_view unit(stop, text.data() + text.size());
+    for (const Unit& known : units) {
+      if (error != std::errc() || number < 0 || unit != known.name) continue;
+      if (const double value = number * known.factor; value < 9.2e18) return std::llround(value);
+    }
+    throw ConfigError(std::string(pointer) + ": \"" + text + "\" is no " + expected);
+  }
+
   std::string msgpack_;
 };
 

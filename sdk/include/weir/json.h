@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,6 +30,23 @@ class JsonWriter {
     const std::size_t start = out_.size();
     TokenReader reader(msgpack);
     if (any(reader, 0) && reader.at_end()) return true;
+    out_.resize(start);
+    return false;
+  }
+
+  /// Appends {"key":...,"value":...,"timestamp":...}: a record as one line, without the line's end. False as value().
+  bool record(BytesView key, BytesView value, Timestamp timestamp) {
+    const std::size_t start = out_.size();
+    out_.append("{\"key\":");
+    if (this->value(key)) {
+      out_.append(",\"value\":");
+      if (this->value(value)) {
+        out_.append(",\"timestamp\":");
+        integer(timestamp);
+        out_.push_back('}');
+        return true;
+      }
+    }
     out_.resize(start);
     return false;
   }

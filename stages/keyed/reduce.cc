@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/keyed/reduce.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "stages/keyed/number.h"
+#include "weir/compare.h"
+
+namespace weir::keyed {
+namespace {
+
+struct Averaged {
+  double sum = 0;
+  std::uint64_t records = 0;
+  Timestamp latest = WEIR_TIME_MIN;
+  MSGPACK_DEFINE(sum, records, latest)
+
+  [[nodiscard]] double result() const { return sum / static_cast<double>(records); }
+};
+
+/// The value chosen so far, as MessagePack.
+struct Selected {
+  std::string value;
+  Timestamp latest = WEIR_TIME_MIN;
+
+  template <typename Packer>
+  void msgpack_pack(Packer& packer) const {
+    packer.pack_array(2).pack_bin(static_cast<std::uint32_t>(value.size()));
+    packer.pack_bin_body(value.data(), static_cast<std::uint32_t>(value.size()));
+    packer.pack(latest);
+  }
+  void msgpack_unpack(const msgpack::object& object) {
+    std::string_view bytes;
+    msgpack::type::make_define_array(bytes, latest).msgpack_unpack(object);
+    value = bytes;
+  }
+
+  [[nodiscard]] ValueView result() const { return ValueView(std::as_bytes(std::span(value))); }
+};
+
+Reduce::Op op_of(std::string_view name) {
+  if (name == "min") return Reduce::Op::kMin;
+  if (name == "max") return Reduce::Op::kMax;
+  if (name == "avg") return Reduce::Op::kAvg;
+  return Reduce::Op::kLast;
+}
+
+}  // namespace
+
+Reduce::Reduce(const Config& config)
+    : op_(op_of(config.get<std::string>("/op"))),
+      field_(config.get<std::string>("/field", "")),
+      emission_(emission_of(config)) {}
+
+void Reduce::process(const RecordView& in, Context& out) {
+  if (op_ == Op::kAvg) {
+    average(in, out);
+  } else {
+    select(in, out);
+  }
+}
+
+void Reduce::average(const RecordView& in, Context& out) {
+  const Number number = number_at(field_, in.value());
+  auto& averaged = out.state<Averaged>();
+  averaged.sum += number.as_real();
+  ++averaged.records;
+  averaged.latest = std::max(averaged.latest, in.timestamp());
+  if (emission_ == Emission::kEvery) out.emit(in.key(), averaged.result());
+}
+
+void Reduce::select(const RecordView& in, Context& out) {
+  const ValueView found = field_of(field_, in.value());
+  auto& selected = out.state<Selected>();
+  bool better = true;
+  if (op_ != Op::kLast) {
+    const Token token = found.token();
+    if (!(token.is_number() || token.kind == Token::Kind::kText) || compare(token, token) != 0) {
+      throw DecodeError("expected a number or a string, found " + found.describe());
+    }
+    if (!selected.value.empty()) {
+      const auto order = compare(token, selected.result().token());
+      if (order == std::partial_ordering::unordered) {
+        throw DecodeError(found.describe() + " cannot be compared with " + selected.result().describe());
+      }
+      better = op_ == Op::kMin ? order < 0 : order > 0;
+    }
+  }
+  if (better) {
+    selected.value.assign(reinterpret_cast<const char*>(found.bytes().data()), found.bytes().size());
+  }
+  selected.latest = std::max(selected.latest, in.timestamp());
+  if (emission_ == Emission::kEvery) out.emit(in.key(), selected.result());
+}
+
+void Reduce::finish(Context& out) {
+  if (emission_ != Emission::kFinal) return;
+  if (op_ == Op::kAvg) {
+    emit_all<Averaged>(out);
+  } else {
+    emit_all<Selected>(out);
+  }
+}
+
+}  // namespace weir::keyed

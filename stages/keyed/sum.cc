@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/keyed/sum.h"
+
+#include <algorithm>
+
+#include "stages/keyed/number.h"
+
+namespace weir::keyed {
+namespace {
+
+struct Summed {
+  Number sum;
+  Timestamp latest = WEIR_TIME_MIN;
+  MSGPACK_DEFINE(sum, latest)
+
+  [[nodiscard]] const Number& result() const { return sum; }
+};
+
+}  // namespace
+
+void Sum::process(const RecordView& in, Context& out) {
+  const Number number = number_at(field_, in.value());
+  auto& summed = out.state<Summed>();
+  summed.sum = add(summed.sum, number);
+  summed.latest = std::max(summed.latest, in.timestamp());
+  if (emission_ == Emission::kEvery) out.emit(in.key(), summed.sum);
+}
+
+void Sum::finish(Context& out) {
+  if (emission_ == Emission::kFinal) emit_all<Summed>(out);
+}
+
+}  // namespace weir::keyed
