@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/host/chain.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sdk/base/log.h"
+#include "sdk/wire/batch.h"
+#include "sdk/wire/changes.h"
+
+namespace weir::host {
+namespace {
+
+/// A transaction closes at this size, to keep latency and memory low; larger ones bring no more throughput.
+constexpr std::uint64_t kTransactionBytes = 1 << 20;
+
+int call_process(Instance& instance, const weir_batch& batch, std::uint32_t first, std::uint32_t* done) {
+  const weir_descriptor& plugin = instance.plugin();
+  const auto call = plugin.kind == WEIR_KIND_SINK ? plugin.write : plugin.process;
+  return call(instance.self(), instance.context(), &batch, first, done);
+}
+
+}  // namespace
+
+Chain::Chain(const Topology& topology, std::uint32_t head, std::uint32_t worker)
+    : topology_(topology), head_(head), worker_(worker), builders_(topology.streams.size()) {}
+
+Status Chain::create(const std::function<Result<const weir_descriptor*>(const std::string&)>& find_plugin,
+                     const std::function<Result<std::string>(const StageSpec&, const weir_descriptor&)>& config) {
+  // In the order of the flow: a fused stream has one producer and one consumer.
+  std::vector<std::uint32_t> stages = {head_};
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    for (const PortBinding& output : topology_.stages[stages[i]].outputs) {
+      if (topology_.streams[output.stream].transport != Transport::kFused) continue;
+      for (std::uint32_t next = 0; next < topology_.stages.size(); ++next) {
+        const auto& inputs = topology_.stages[next].inputs;
+        const auto reads = [&](const PortBinding& input) { return input.stream == output.stream; };
+        if (std::any_of(inputs.begin(), inputs.end(), reads)) stages.push_back(next);
+      }
+    }
+  }
+  const std::uint64_t bytes_max = topology_.broker.transaction_bytes_max;
+  for (const std::uint32_t stage : stages) {
+    const StageSpec& spec = topology_.stages[stage];
+    const auto plugin = find_plugin(spec.plugin);
+    if (!plugin.ok()) return plugin.error();
+    auto instance = std::make_unique<Instance>(**plugin, topology_, stage, worker_, transaction_);
+    instance->set_bounds(bytes_max / 2, std::min(bytes_max / 2, kTransactionBytes));
+    static const char* const kOut[] = {"out", nullptr};
+    static const char* const kNone[] = {nullptr};
+    const char* const* ports = (*plugin)->outputs != nullptr       ? (*plugin)->outputs
+                               : (*plugin)->kind == WEIR_KIND_SINK ? kNone
+                                                                   : kOut;
+    for (; *ports != nullptr; ++ports) {
+      const auto bound = std::find_if(spec.outputs.begin(), spec.outputs.end(),
+                                      [&](const PortBinding& port) { return port.port == *ports; });
+      if (bound == spec.outputs.end()) {
+        return {Code::kRefused, fmt::format("stage \"{}\": its output port \"{}\" leads nowhere", spec.name, *ports)};
+      }
+      const Stream& stream = topology_.streams[bound->stream];
+      auto& builder = builders_[bound->stream];
+      if (stream.transport == Transport::kQueue && !builder)
+        builder = std::make_unique<FrameBuilder>(bound->stream, stream.shards);
+      instance->add_output(std::make_unique<Output>(stream, bound->stream, builder.get()));
+    }
+    const auto text = config(spec, **plugin);
+    if (!text.ok()) return text.error();
+    if (Status status = instance->create(*text); !status.ok()) return status;
+    instances_.push_back(std::move(instance));
+  }
+  return {};
+}
+
+Instance* Chain::find(std::uint32_t stage) {
+  for (const auto& instance : instances_) {
+    if (instance->stage() == stage) return instance.get();
+  }
+  return nullptr;
+}
+
+Instance* Chain::sink() {
+  for (const auto& instance : instances_) {
+    if (instance->plugin().kind == WEIR_KIND_SINK) return instance.get();
+  }
+  return nullptr;
+}
+
+Chain::Joint Chain::joint(std::uint32_t stream) {
+  for (const auto& instance : instances_) {
+    for (const PortBinding& input : instance->spec().inputs) {
+      if (input.stream != stream) continue;
+      std::uint32_t port = 0;
+      if (const char* const* names = instance->plugin().inputs) {
+        while (names[port] != nullptr && input.port != names[port]) ++port;
+      }
+      return {instance.get(), port};
+    }
+  }
+  return {};
+}
+
+Status Chain::fatal(Instance& instance, const char* what) {
+  const std::string why = instance.take_failure();
+  return {Code::kRefused, fmt::format("stage \"{}\": {} failed: {}", instance.spec().name, what,
+                                      why.empty() ? std::string("the plugin gives no reason") : why)};
+}
+
+Status Chain::process(const wire::DeliveryHeader& header, BytesView records, std::uint32_t lane, std::uint32_t first,
+                      std::uint32_t& done) {
+  const Joint at = joint(header.stream);
+  Work item;
+  item.instance = at.consumer;
+  item.lane = lane;
+  item.batch = {sizeof(weir_batch),
+                header.count,
+                at.port,
+                header.shard,
+                header.offset,
+                {reinterpret_cast<const std::uint8_t*>(records.data()), records.size()},
+                topology_.streams[header.stream].name.c_str()};
+  transaction_.take_origin(header.origin_us);
+  return work(item, first, done);
+}
+
+Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
+  Instance& instance = *item.instance;
+  weir_context* context = instance.context();
+  context->shard = item.lane;
+  transaction_.touch(item.lane);
+  std::uint32_t attempts = 0;
+  const std::uint32_t start = first;
+  done = first;
+  while (first < item.batch.count) {
+    context->record = first;
+    instance.mark();
+    std::uint32_t reached = first;
+    const int answer = call_process(instance, item.batch, first, &reached);
+    if (answer == WEIR_FATAL) return fatal(instance, "a record");
+    if (reached > item.batch.count || reached < first) {
+      return {Code::kRefused, fmt::format("stage \"{}\": the plugin says that it has come to record {} of {}",
+                                          instance.spec().name, reached, item.batch.count)};
+    }
+    if (reached > first) attempts = 0;
+    first = reached;
+    if (answer == WEIR_ERROR) {
+      instance.undo();
+      if (Status status = judge_failure(item, reached, attempts, first); !status.ok()) return status;
+    } else if (answer != WEIR_OK) {
+      return {Code::kRefused, fmt::format("stage \"{}\": the plugin answers {} where WEIR_OK or WEIR_ERROR is due",
+                                          instance.spec().name, answer)};
+    } else if (first < item.batch.count && context->stop == 0) {
+      return {Code::kRefused,
+              fmt::format("stage \"{}\": the plugin returned before the end of its batch", instance.spec().name)};
+    }
+    done = first;
+    if (Status status = run_fused(instance, item.lane, item.batch.offset); !status.ok()) return status;
+    if (&instance == instances_.front().get() && full()) break;
+    context->stop = 0;
+  }
+  transaction_.counted(instance.stage()).records_in += done - start;
+  return {};
+}
+
+Status Chain::judge_failure(const Work& item, std::uint32_t record, std::uint32_t& attempts, std::uint32_t& next) {
+  Instance& instance = *item.instance;
+  const StageSpec& spec = instance.spec();
+  const char* cause = instance.failure_cause();
+  std::string reason = instance.take_failure();
+  if (reason.empty()) reason = "the plugin gives no reason";
+  ++attempts;
+  if (attempts <= spec.retries) return {};
+  transaction_.count(instance.stage(), false, cause, 1);
+  next = record + 1;
+  const std::uint32_t tried = std::exchange(attempts, 0);
+  if (spec.then == OnErrorThen::kSkip) {
+    transaction_.count(instance.stage(), true, "skipped", 1);
+    return {};
+  }
+  wire::BatchReader reader({reinterpret_cast<const std::byte*>(item.batch.records.data), item.batch.records.size});
+  std::optional<wire::RecordRef> found;
+  for (std::uint32_t i = 0; i <= record; ++i) found = reader.next();
+  if (!found) return {Code::kCorrupt, "a batch holds fewer records than its directory says"};
+  if (spec.then == OnErrorThen::kFail) {
+    return {Code::kRefused, fmt::format("stage \"{}\" fails at a record of \"{}\", shard {}, offset {}: {}", spec.name,
+                                        item.batch.stream, item.batch.shard, item.batch.offset + record, reason)};
+  }
+  wire::DeadLetter letter;
+  letter.stream = item.batch.stream;
+  letter.shard = Shard(item.batch.shard);
+  letter.offset = Offset(item.batch.offset + record);
+  letter.attempts = tried;
+  letter.reason = reason;
+  letter.timestamp = found->timestamp;
+  letter.key_bytes = found->key;
+  letter.value_bytes = found->value;
+  letter.headers = found->headers;
+  const Bytes key = wire::dead_letter_key(letter);
+  const Bytes value = wire::encode(letter);
+  wire::append_change(transaction_.changes(instance.stage(), item.lane),
+                      {wire::Space::kDeadLetter, {}, key, BytesView(value)});
+  ++transaction_.counted(instance.stage()).dead_letters;
+  log::warning("dead letter: {} of \"{}\", shard {}, offset {}: {}", spec.name, item.batch.stream, item.batch.shard,
+               item.batch.offset + record, reason);
+  return {};
+}
+
+Status Chain::run_fused(Instance& instance, std::uint32_t lane, std::uint64_t offset) {
+  for (const auto& output : instance.outputs()) {
+    if (!output->fused() || output->fused_batch().count == 0) continue;
+    const Joint next = joint(output->stream());
+    // Taken out whole: what the next stage emits goes elsewhere.
+    FrameBuilder::ShardBatch batch;
+    std::swap(batch, output->fused_batch());
+    output->mark();
+    Work item;
+    item.instance = next.consumer;
+    item.lane = lane;
+    item.batch = {sizeof(weir_batch),
+                  batch.count,
+                  next.port,
+                  lane,
+                  offset,
+                  {reinterpret_cast<const std::uint8_t*>(batch.bytes.data()), batch.bytes.size()},
+                  topology_.streams[output->stream()].name.c_str()};
+    std::uint32_t done = 0;
+    if (Status status = work(item, 0, done); !status.ok()) return status;
+    batch.bytes.clear();
+    batch.count = 0;
+    if (output->fused_batch().bytes.capacity() == 0) std::swap(batch.bytes, output->fused_batch().bytes);
+  }
+  return {};
+}
+
+Status Chain::flush_fused(std::uint32_t lane) { return run_fused(head(), lane, 0); }
+
+Status Chain::portion(std::uint32_t lane, bool& more, int (*weir_descriptor::*call)(void*, weir_context*),
+                      const char* name) {
+  transaction_.touch(lane);
+  more = false;
+  for (; portion_next_ < instances_.size(); ++portion_next_) {
+    Instance& instance = *instances_[portion_next_];
+    const auto function = instance.plugin().*call;
+    if (function == nullptr || instance.plugin().kind != WEIR_KIND_STAGE) continue;
+    while (true) {
+      instance.context()->shard = lane;
+      instance.context()->record = 0;
+      instance.mark();
+      const int answer = function(instance.self(), instance.context());
+      if (answer != WEIR_OK && answer != WEIR_MORE) return fatal(instance, name);
+      if (Status status = run_fused(instance, lane, 0); !status.ok()) return status;
+      if (answer == WEIR_OK) break;
+      if (full()) {
+        more = true;
+        return {};
+      }
+      instance.context()->stop = 0;
+    }
+  }
+  portion_next_ = 0;
+  return {};
+}
+
+Status Chain::on_watermark(std::uint32_t lane, Timestamp watermark, bool& more) {
+  for (const auto& instance : instances_) instance->context()->watermark = watermark;
+  return portion(lane, more, &weir_descriptor::on_watermark, "on_watermark");
+}
+
+Status Chain::finish(std::uint32_t lane, bool& more) { return portion(lane, more, &weir_descriptor::finish, "finish"); }
+
+bool Chain::full() const {
+  std::uint64_t bytes = 0;
+  for (const auto& instance : instances_) bytes += instance->bytes();
+  return bytes >= std::min(topology_.broker.transaction_bytes_max / 2, kTransactionBytes);
+}
+
+Result<Bytes> Chain::close(std::uint64_t number, std::uint64_t& published) {
+  for (const auto& instance : instances_) {
+    weir_context* context = instance->context();
+    if (instance->plugin().state_flush != nullptr) {
+      instance->set_flushing(true);
+      for (const std::uint32_t lane : transaction_.touched()) {
+        context->shard = lane;
+        if (instance->plugin().state_flush(instance->self(), context) != WEIR_OK)
+          return fatal(*instance, "state_flush").error();
+      }
+      instance->set_flushing(false);
+    } else if (instance->plugin().kind == WEIR_KIND_STAGE) {
+      for (const std::uint32_t lane : transaction_.touched()) {
+        Bytes changes;
+        instance->store().take_changes(lane, changes);
+        if (!changes.empty()) {
+          Bytes& to = transaction_.changes(instance->stage(), lane);
+          to.insert(to.end(), changes.begin(), changes.end());
+        }
+      }
+    }
+    if (instance->plugin().kind == WEIR_KIND_SINK && !transaction_.touched().empty()) {
+      std::set<std::uint32_t> targets = transaction_.touched();
+      if (instance->spec().sharing != Sharing::kShard) targets = {0};
+      for (const std::uint32_t target : targets) {
+        context->shard = target;
+        weir_bytes position{};
+        if (instance->plugin().flush(instance->self(), context, &position) != WEIR_OK)
+          return fatal(*instance, "flush").error();
+        const BytesView bytes(reinterpret_cast<const std::byte*>(position.data), position.size);
+        wire::append_change(transaction_.changes(instance->stage(), target), {wire::Space::kPosition, {}, {}, bytes});
+      }
+    }
+    instance->close_transaction();
+  }
+  std::vector<Bytes> frames;
+  published = 0;
+  for (const auto& builder : builders_) {
+    if (!builder || builder->empty()) continue;
+    frames.push_back(builder->encode(transaction_.origin_us()));
+    published += frames.back().size();
+    builder->clear();
+  }
+  Bytes body;
+  if (!transaction_.empty() || !frames.empty()) body = transaction_.encode(number, frames);
+  transaction_.clear();
+  return body;
+}
+
+std::uint64_t Chain::state_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const auto& instance : instances_) {
+    bytes += instance->plugin().state_bytes != nullptr ? instance->plugin().state_bytes(instance->self())
+                                                       : instance->store().bytes();
+  }
+  return bytes;
+}
+
+}  // namespace weir::host

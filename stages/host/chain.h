@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sdk/base/result.h"
+#include "sdk/topology/topology.h"
+#include "sdk/wire/messages.h"
+#include "stages/host/instance.h"
+#include "stages/host/library.h"
+#include "stages/host/transaction.h"
+
+namespace weir::host {
+
+/// The stages of one worker: a head, and those that fused streams join to it. Works batches through them within one
+/// transaction, and judges records that fail.
+/// Thread: the runner's. Lifetime: topology and libraries must outlive it.
+class Chain {
+ public:
+  Chain(const Topology& topology, std::uint32_t head, std::uint32_t worker);
+
+  /// Creates all instances. Errors: kNotFound, kRefused, with a sentence.
+  Status create(const std::function<Result<const weir_descriptor*>(const std::string&)>& find,
+                const std::function<Result<std::string>(const StageSpec&, const weir_descriptor&)>& config);
+
+  [[nodiscard]] Transaction& transaction() { return transaction_; }
+  [[nodiscard]] Instance& head() { return *instances_.front(); }
+  [[nodiscard]] const std::vector<std::unique_ptr<Instance>>& instances() const { return instances_; }
+  Instance* find(std::uint32_t stage);
+  [[nodiscard]] Instance* sink();
+
+  /// Works off records [first, count) of a batch that was delivered to the head, as `lane`. `done` is where it stopped:
+  /// the batch's end, or behind the record that filled the transaction. Errors: the worker must give up.
+  Status process(const wire::DeliveryHeader& batch, BytesView records, std::uint32_t lane, std::uint32_t first,
+                 std::uint32_t& done);
+  /// Works off what the head has emitted to fused streams (a source's read, finish).
+  Status flush_fused(std::uint32_t lane);
+  /// One portion of `on_watermark` or `finish` of every stage in turn; `more` asks for another call.
+  Status on_watermark(std::uint32_t lane, Timestamp watermark, bool& more);
+  Status finish(std::uint32_t lane, bool& more);
+
+  /// The transaction wants to be closed.
+  [[nodiscard]] bool full() const;
+  /// Closes it: flushes state and sinks, and gives the commit's body; empty where there is nothing to commit.
+  Result<Bytes> close(std::uint64_t number, std::uint64_t& published);
+  [[nodiscard]] std::uint64_t state_bytes() const;
+
+ private:
+  struct Joint {
+    Instance* consumer = nullptr;
+    std::uint32_t port = 0;
+  };
+  struct Work {
+    Instance* instance = nullptr;
+    weir_batch batch{};
+    std::uint32_t lane = 0;
+  };
+  Status work(const Work& work, std::uint32_t first, std::uint32_t& done);
+  Status judge_failure(const Work& work, std::uint32_t record, std::uint32_t& attempts, std::uint32_t& next);
+  Status run_fused(Instance& instance, std::uint32_t lane, std::uint64_t offset);
+  Status portion(std::uint32_t lane, bool& more, int (*weir_descriptor::*call)(void*, weir_context*), const char* name);
+  Joint joint(std::uint32_t stream);
+  Status fatal(Instance& instance, const char* what);
+
+  const Topology& topology_;
+  std::uint32_t head_;
+  std::uint32_t worker_;
+  Transaction transaction_;
+  std::vector<std::unique_ptr<FrameBuilder>> builders_;  ///< by stream; null where nothing is emitted to it
+  std::vector<std::unique_ptr<Instance>> instances_;
+  std::size_t portion_next_ = 0;  ///< which instance a finish or watermark in portions has come to
+};
+
+}  // namespace weir::host

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sdk/base/bytes.h"
+#include "sdk/base/clock.h"
+#include "sdk/wire/messages.h"
+
+namespace weir::host {
+
+/// Something that the engine has for the runner.
+struct Event {
+  enum class Kind : std::uint8_t {
+    kNone,     ///< nothing came in time
+    kGrant,    ///< leases
+    kState,    ///< state
+    kDeliver,  ///< delivery
+    kRevoke,   ///< leases
+    kFinish,   ///< shards
+    kDrain,
+    kStop,
+    kFenced,  ///< sentence
+    kLost,    ///< sentence
+  };
+  Kind kind = Kind::kNone;
+  std::shared_ptr<void> owner;  ///< of the bytes that the rest borrows
+  std::vector<wire::Lease> leases;
+  wire::StatePart state;
+  wire::DeliveryView delivery;
+  std::vector<std::uint32_t> shards;
+  std::string sentence;
+};
+
+/// The seam between a runner and what carries records and transactions: the broker, or something that does its work.
+/// Nothing above it knows which. Thread: the runner's.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  /// The next event, in order; waits at most `wait`.
+  virtual Event next(std::chrono::milliseconds wait) = 0;
+  /// Commits a transaction's body; `published` are its bytes of frames. Its number is the count of commits so far.
+  virtual void commit(const Bytes& body, std::uint64_t published) = 0;
+  /// Commits so far, and how many of them are accepted and settled.
+  [[nodiscard]] virtual std::uint64_t committed() const = 0;
+  [[nodiscard]] virtual std::uint64_t settled() const = 0;
+  /// More may be committed before older ones are accepted.
+  [[nodiscard]] virtual bool has_window() const = 0;
+  /// A source may publish more.
+  [[nodiscard]] virtual bool may_publish() const = 0;
+  /// Says that so much of what was delivered is worked off.
+  virtual void worked_off(std::uint64_t bytes, std::uint64_t records) = 0;
+  /// A lease that was asked back is let go.
+  virtual void release(const std::vector<wire::Lease>& leases) = 0;
+  virtual void drained() = 0;
+  /// The stage gives up.
+  virtual void failed(const std::string& sentence) = 0;
+  /// Whether a transaction whose oldest record has waited since `opened` must close now, whatever else there is.
+  [[nodiscard]] virtual bool closes(Monotonic opened, Monotonic now) const = 0;
+  /// Measurements are due; they are taken and reset.
+  [[nodiscard]] virtual bool beat_due() const = 0;
+  virtual void beat(const wire::Measured& measured) = 0;
+};
+
+}  // namespace weir::host

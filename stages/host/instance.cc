@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/host/instance.h"
+
+#include <fmt/format.h>
+
+#include "sdk/base/log.h"
+
+namespace weir::host {
+namespace {
+
+BytesView view(weir_bytes bytes) { return {reinterpret_cast<const std::byte*>(bytes.data), bytes.size}; }
+weir_bytes lend(BytesView bytes) { return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}; }
+Instance& instance_of(weir_context* context) { return *reinterpret_cast<HostContext*>(context)->instance; }
+
+int host_emit(weir_context* context, std::uint32_t port, const weir_record* record) {
+  return instance_of(context).emit(port, *record);
+}
+void host_fail(weir_context* context, const char* text, std::size_t size) {
+  instance_of(context).fail(std::string(text, size));
+}
+void host_log(weir_context* context, int level, const char* text, std::size_t size) {
+  instance_of(context).log(level, {text, size});
+}
+int host_state_get(weir_context* context, weir_bytes name, weir_bytes key, weir_bytes* value) {
+  const Bytes* found = instance_of(context).store().get(context->shard, view(name), view(key));
+  if (found == nullptr) return WEIR_EMPTY;
+  *value = lend(*found);
+  return WEIR_OK;
+}
+int host_state_put(weir_context* context, weir_bytes name, weir_bytes key, weir_bytes value) {
+  return instance_of(context).put(view(name), view(key), view(value));
+}
+int host_state_erase(weir_context* context, weir_bytes name, weir_bytes key) {
+  return instance_of(context).put(view(name), view(key), std::nullopt);
+}
+void host_watermark(weir_context* context, std::int64_t time) { instance_of(context).say_watermark(time); }
+int host_split_add(weir_split_list* list, weir_bytes id) {
+  reinterpret_cast<SplitList*>(list)->transaction->find_split(std::string(as_text(view(id))));
+  return WEIR_OK;
+}
+weir_bytes host_split_id(const weir_split* split) { return lend(as_bytes(reinterpret_cast<const Split*>(split)->id)); }
+weir_bytes host_split_position(const weir_split* split) {
+  return lend(reinterpret_cast<const Split*>(split)->position);
+}
+void host_split_set_position(weir_split* split, weir_bytes position) {
+  auto* at = reinterpret_cast<Split*>(split);
+  const BytesView bytes = view(position);
+  at->position.assign(bytes.begin(), bytes.end());
+  at->moved = true;
+}
+void host_count(weir_context* context, const char* name, std::uint64_t by) { instance_of(context).count(name, by); }
+
+const weir_host kHost = {
+    sizeof(weir_host),       WEIR_ABI_MINOR,   host_emit,      host_fail,      host_log,      host_state_get,
+    host_state_put,          host_state_erase, host_watermark, host_split_add, host_split_id, host_split_position,
+    host_split_set_position, host_count,
+};
+
+}  // namespace
+
+Instance::Instance(const weir_descriptor& descriptor, const Topology& topology, std::uint32_t stage,
+                   std::uint32_t worker, Transaction& transaction)
+    : descriptor_(descriptor), topology_(topology), stage_(stage), transaction_(transaction) {
+  context_.instance = this;
+  context_.abi.struct_size = sizeof(weir_context);
+  context_.abi.host = &kHost;
+  context_.abi.watermark = WEIR_TIME_MIN;
+  context_.abi.worker = worker;
+  context_.abi.workers = topology.stages[stage].workers;
+}
+
+Instance::~Instance() {
+  if (self_ != nullptr) descriptor_.destroy(self_);
+}
+
+Status Instance::create(const std::string& config) {
+  self_ = descriptor_.create(&context_.abi, config.data(), config.size());
+  if (self_ != nullptr) return {};
+  std::string why = take_failure();
+  return {Code::kRefused, fmt::format("stage \"{}\" ({}) cannot start: {}", spec().name, spec().plugin,
+                                      why.empty() ? std::string("the plugin gives no reason") : why)};
+}
+
+std::string Instance::take_failure() {
+  std::string sentence;
+  sentence.swap(failure_);
+  return sentence;
+}
+
+void Instance::fail(std::string sentence, const char* cause) {
+  failure_ = std::move(sentence);
+  failure_cause_ = cause;
+}
+
+void Instance::mark() {
+  for (const auto& output : outputs_) output->mark();
+  store_.mark();
+  record_ = context_.abi.record;
+  record_bytes_ = 0;
+  bytes_before_record_ = bytes_;
+  failure_.clear();
+  failure_cause_ = "process";
+}
+
+void Instance::undo() {
+  if (context_.abi.record != record_) {
+    // The logs are of an earlier record, which is done; this one did nothing yet.
+    for (const auto& output : outputs_) output->mark();
+    store_.mark();
+    return;
+  }
+  std::uint64_t records = 0;
+  for (const auto& output : outputs_) records += output->undo();
+  store_.undo();
+  records_out_ -= records;
+  bytes_ = bytes_before_record_;
+  record_bytes_ = 0;
+}
+
+void Instance::follow_record() {
+  if (context_.abi.record != record_) mark();
+}
+
+void Instance::close_transaction() {
+  if (records_out_ != 0) transaction_.counted(stage_).records_out += records_out_;
+  records_out_ = 0;
+  bytes_ = bytes_before_record_ = 0;
+  context_.abi.stop = 0;
+  for (const auto& output : outputs_) output->next_transaction();
+}
+
+Timestamp Instance::take_watermark() {
+  const Timestamp said = watermark_;
+  watermark_ = WEIR_TIME_MIN;
+  return said;
+}
+
+int Instance::emit(std::uint32_t port, const weir_record& record) {
+  if (descriptor_.kind == WEIR_KIND_STAGE) follow_record();
+  if (port >= outputs_.size()) {
+    fail(fmt::format("the stage emits to port {}, and has {}", port, outputs_.size()));
+    return WEIR_ERROR;
+  }
+  wire::RecordRef ref{record.timestamp, view(record.key), view(record.value), view(record.headers)};
+  if (ref.key.empty()) ref.key = wire::nil_bytes();
+  if (ref.value.empty()) ref.value = wire::nil_bytes();
+  const std::size_t size = wire::record_bytes(ref);
+  if (record_bytes_ + size > record_bytes_max_) {
+    fail(fmt::format("what one record causes is more than transaction_bytes_max ({} bytes)", record_bytes_max_),
+         "size");
+    return WEIR_ERROR;
+  }
+  if (const Status status = outputs_[port]->add(ref); !status.ok()) {
+    fail(status.error().message, "key");
+    return WEIR_ERROR;
+  }
+  record_bytes_ += size;
+  bytes_ += size;
+  ++records_out_;
+  if (bytes_ >= stop_bytes_) context_.abi.stop = 1;
+  return WEIR_OK;
+}
+
+int Instance::put(BytesView name, BytesView key, std::optional<BytesView> value) {
+  if (flushing_) {
+    wire::append_change(transaction_.changes(stage_, context_.abi.shard), {wire::Space::kState, name, key, value});
+    return WEIR_OK;
+  }
+  if (typed_state()) {
+    fail("state is put outside of state_flush by a stage that keeps typed values");
+    return WEIR_ERROR;
+  }
+  follow_record();
+  store_.put(context_.abi.shard, name, key, value);
+  bytes_ += key.size() + (value ? value->size() : 0);
+  if (bytes_ >= stop_bytes_) context_.abi.stop = 1;
+  return WEIR_OK;
+}
+
+void Instance::count(const std::string& cause, std::uint64_t by) { transaction_.count(stage_, true, cause, by); }
+
+void Instance::log(int level, std::string_view text) {
+  static constexpr log::Level kLevels[] = {log::Level::kDebug, log::Level::kInfo, log::Level::kWarning,
+                                           log::Level::kError};
+  weir::log::write(kLevels[level < 0 || level > 3 ? 1 : level], text);
+}
+
+}  // namespace weir::host

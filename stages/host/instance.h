@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sdk/topology/topology.h"
+#include "stages/host/output.h"
+#include "stages/host/state_store.h"
+#include "stages/host/transaction.h"
+#include "weir/abi.h"
+
+namespace weir::host {
+
+class Instance;
+
+/// What the plugin sees of its host, and the way back to the instance.
+struct HostContext {
+  weir_context abi{};
+  Instance* instance = nullptr;
+};
+
+/// A list of splits being named.
+struct SplitList {
+  Transaction* transaction = nullptr;
+};
+
+/// A split while a source reads it.
+struct Split {
+  std::string id;
+  Bytes position;
+  bool moved = false;
+};
+
+/// One stage at work in this process: the plugin's object, its outputs and state, and the functions that it calls back.
+/// Thread: the runner's. Lifetime: descriptor and topology must outlive it.
+class Instance {
+ public:
+  Instance(const weir_descriptor& descriptor, const Topology& topology, std::uint32_t stage, std::uint32_t worker,
+           Transaction& transaction);
+  ~Instance();
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
+
+  /// Creates the plugin's object. Errors: kRefused with the plugin's sentence.
+  Status create(const std::string& config);
+  /// Joins an output port. REQUIRES: in the order of the descriptor's ports.
+  void add_output(std::unique_ptr<Output> output) { outputs_.push_back(std::move(output)); }
+
+  [[nodiscard]] const weir_descriptor& plugin() const { return descriptor_; }
+  [[nodiscard]] void* self() const { return self_; }
+  [[nodiscard]] weir_context* context() { return &context_.abi; }
+  [[nodiscard]] std::uint32_t stage() const { return stage_; }
+  [[nodiscard]] const StageSpec& spec() const { return topology_.stages[stage_]; }
+  [[nodiscard]] const std::vector<std::unique_ptr<Output>>& outputs() const { return outputs_; }
+  [[nodiscard]] StateStore& store() { return store_; }
+  [[nodiscard]] Transaction& transaction() { return transaction_; }
+  [[nodiscard]] bool typed_state() const { return descriptor_.state_load != nullptr; }
+
+  /// The sentence of the last fail(), which is forgotten.
+  std::string take_failure();
+  /// Whose fault the last failure was: a cause of weir_stage_errors_total.
+  [[nodiscard]] const char* failure_cause() const { return failure_cause_; }
+
+  /// Everything since the last mark stays, or is undone.
+  void mark();
+  void undo();
+  /// Bytes that the transaction has taken through this instance.
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  void set_bytes(std::uint64_t bytes) { bytes_ = bytes; }
+  void set_bounds(std::uint64_t record_bytes_max, std::uint64_t stop_bytes) {
+    record_bytes_max_ = record_bytes_max;
+    stop_bytes_ = stop_bytes;
+  }
+  /// Enters the transaction's counts, and starts anew.
+  void close_transaction();
+  void set_flushing(bool flushing) { flushing_ = flushing; }
+  /// What the source said in this read, or WEIR_TIME_MIN.
+  Timestamp take_watermark();
+
+  // Called by the plugin.
+  int emit(std::uint32_t port, const weir_record& record);
+  void fail(std::string sentence, const char* cause = "process");
+  int put(BytesView name, BytesView key, std::optional<BytesView> value);
+  void say_watermark(Timestamp time) { watermark_ = std::max(watermark_, time); }
+  void count(const std::string& cause, std::uint64_t by);
+  void log(int level, std::string_view text);
+
+ private:
+  void follow_record();
+
+  const weir_descriptor& descriptor_;
+  const Topology& topology_;
+  std::uint32_t stage_;
+  Transaction& transaction_;
+  HostContext context_;
+  void* self_ = nullptr;
+  std::vector<std::unique_ptr<Output>> outputs_;
+  StateStore store_;
+  std::string failure_;
+  const char* failure_cause_ = "process";
+  std::uint32_t record_ = 0;  ///< the record that the undo logs are of
+  std::uint64_t record_bytes_ = 0;
+  std::uint64_t records_out_ = 0;  ///< of the open transaction
+  std::uint64_t bytes_ = 0;
+  std::uint64_t bytes_before_record_ = 0;
+  std::uint64_t record_bytes_max_ = UINT64_MAX;
+  std::uint64_t stop_bytes_ = UINT64_MAX;
+  Timestamp watermark_ = WEIR_TIME_MIN;
+  bool flushing_ = false;
+};
+
+}  // namespace weir::host

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sdk/base/result.h"
+#include "sdk/topology/topology.h"
+#include "weir/abi.h"
+
+namespace weir::host {
+
+/// A stage library, loaded for good. Its descriptors are copied as far as their writer knew them, so that an older
+/// library has null where it knows nothing, and a newer one is read no further than we know. Thread: one.
+class Library {
+ public:
+  /// Errors: kNotFound, kRefused (no symbol of this ABI version, a descriptor that is too small or lacks what its kind
+  /// needs), each with a sentence that names the library.
+  static Result<Library> load(const std::string& path);
+
+  [[nodiscard]] const std::vector<weir_descriptor>& stages() const { return stages_; }
+  [[nodiscard]] const weir_descriptor* find(const std::string& name) const;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  std::vector<weir_descriptor> stages_;
+};
+
+/// Finds the library of a plugin: those named, then the folder beside this program, then WEIR_LIBRARY_PATH.
+class Libraries {
+ public:
+  explicit Libraries(std::vector<std::string> paths);
+  /// Errors: kNotFound, listing what was searched; what Library::load says of one that was named.
+  Result<const weir_descriptor*> find(const std::string& plugin);
+
+ private:
+  std::vector<std::string> paths_;
+  std::vector<std::unique_ptr<Library>> loaded_;
+};
+
+/// All places where libraries lie: `named` first.
+std::vector<std::string> library_paths(const std::vector<std::string>& named);
+
+}  // namespace weir::host

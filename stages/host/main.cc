@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "sdk/base/log.h"
+#include "sdk/topology/resolved_file.h"
+#include "sdk/topology/substitute.h"
+#include "stages/host/broker_engine.h"
+#include "stages/host/chain.h"
+#include "stages/host/describe.h"
+#include "stages/host/exit_codes.h"
+#include "stages/host/library.h"
+#include "stages/host/runner.h"
+
+namespace {
+
+using weir::host::Exit;
+
+struct Options {
+  weir::host::BrokerEngine::Options engine;
+  std::vector<std::string> libraries;
+  std::string describe;
+  std::string log_level = "info";
+};
+
+void define(CLI::App& app, Options& options) {
+  app.set_version_flag("--version", "weir-stage " WEIR_VERSION);
+  app.add_option("--broker", options.engine.broker, "Endpoint of the broker: ipc://PATH or tcp://HOST:PORT");
+  app.add_option("--stage", options.engine.stage, "Which stage of the topology to work for");
+  app.add_option("--worker", options.engine.worker, "Its number within the stage; any free one by default");
+  app.add_option("--listen", options.engine.listen,
+                 "Host to take records on, with a tcp broker; by default the address that faces it");
+  app.add_option("--advertise", options.engine.advertise,
+                 "Host by which the broker reaches this worker, behind NAT or in a container");
+  app.add_option("--library", options.libraries, "A stage library; may be given several times");
+  app.add_option("--describe", options.describe, "Print what is in a library as JSON, and end");
+  app.add_option("--log-level", options.log_level, "debug, info, warning or error");
+}
+
+int refuse(const std::string& sentence) {
+  weir::log::error("{}", sentence);
+  return static_cast<int>(Exit::kRefused);
+}
+
+int describe(const std::string& path) {
+  const auto library = weir::host::Library::load(path);
+  const auto text = library.ok() ? weir::host::describe(*library) : weir::Result<std::string>(library.error());
+  if (!text.ok()) {
+    std::fprintf(stderr, "weir-stage: %s\n", text.error().message.c_str());
+    return static_cast<int>(Exit::kRefused);
+  }
+  std::printf("%s\n", text->c_str());
+  return 0;
+}
+
+int work(const Options& options) {
+  auto engine = weir::host::BrokerEngine::open(options.engine);
+  if (!engine.ok()) return refuse(engine.error().message);
+  const auto topology = weir::decode_resolved((*engine)->topology_text());
+  if (!topology.ok()) return refuse(topology.error().message);
+  const weir::StageSpec* spec = topology->find_stage(options.engine.stage);
+  if (spec == nullptr) return refuse("the broker's topology has no stage \"" + options.engine.stage + "\"");
+  const auto stage = static_cast<std::uint32_t>(spec - topology->stages.data());
+
+  std::vector<std::string> named = options.libraries;
+  named.insert(named.end(), topology->libraries.begin(), topology->libraries.end());
+  weir::host::Libraries libraries(weir::host::library_paths(named));
+  weir::host::Chain chain(*topology, stage, (*engine)->worker());
+  const weir::Status created = chain.create(
+      [&](const std::string& plugin) { return libraries.find(plugin); },
+      [](const weir::StageSpec& of, const weir_descriptor& plugin) {
+        return weir::substitute(of.config, plugin.schema != nullptr ? plugin.schema : "", weir::process_environment());
+      });
+  if (!created.ok()) {
+    (*engine)->failed(created.error().message);
+    return refuse(created.error().message);
+  }
+  (*engine)->start(*topology, stage);
+  weir::host::Runner runner(*topology, chain, **engine);
+  return static_cast<int>(runner.run());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("weir-stage: a worker, which runs one stage of a topology");
+  Options options;
+  define(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::kUsage);
+  }
+  const std::string name = options.engine.worker < 0
+                               ? options.engine.stage
+                               : fmt::format("{}/{}", options.engine.stage, options.engine.worker);
+  if (!weir::log::start(name.empty() ? "weir-stage" : name, options.log_level)) {
+    std::fprintf(stderr, "weir-stage: --log-level: \"%s\" is none of debug, info, warning, error\n",
+                 options.log_level.c_str());
+    return static_cast<int>(Exit::kUsage);
+  }
+  if (!options.describe.empty()) return describe(options.describe);
+  if (options.engine.broker.empty() || options.engine.stage.empty()) {
+    std::fprintf(stderr, "weir-stage: --broker and --stage are required (`weir run` starts workers by itself)\n");
+    return static_cast<int>(Exit::kUsage);
+  }
+  // Ctrl-C reaches every process of the terminal; the launcher decides what becomes of it.
+  signal(SIGINT, SIG_IGN);
+  return work(options);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sdk/topology/topology.h"
+#include "sdk/wire/batch.h"
+#include "sdk/wire/key.h"
+#include "stages/host/transaction.h"
+
+namespace weir::host {
+
+/// Where the records of one output port go: into the frame of a queue stream, by shard, or into a batch for the next
+/// stage of the chain. Thread: the runner's.
+class Output {
+ public:
+  /// `builder`: of the stream, null for a fused one.
+  Output(const Stream& stream, std::uint32_t stream_index, FrameBuilder* builder);
+
+  /// Adds a record. Errors: kInvalid: its key does not suit the stream.
+  Status add(wire::RecordRef record);
+
+  /// What was added since the last mark() is taken back; says how many records that was.
+  std::uint64_t undo();
+  void mark() { log_.clear(); }
+  /// The shard for records that no key leads anywhere; moves on with every transaction.
+  void next_transaction() { ++round_; }
+
+  [[nodiscard]] bool fused() const { return builder_ == nullptr; }
+  [[nodiscard]] std::uint32_t stream() const { return stream_index_; }
+  FrameBuilder::ShardBatch& fused_batch() { return fused_; }
+
+ private:
+  struct Added {
+    FrameBuilder::ShardBatch* batch = nullptr;
+    std::size_t bytes = 0;  ///< before
+  };
+  const Stream& spec_;
+  std::uint32_t stream_index_;
+  FrameBuilder* builder_;
+  wire::KeyFields key_fields_;
+  FrameBuilder::ShardBatch fused_;
+  std::vector<Added> log_;
+  std::uint32_t round_ = 0;
+  Bytes key_;
+  Bytes canonical_;
+};
+
+}  // namespace weir::host

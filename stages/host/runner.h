@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sdk/base/clock.h"
+#include "sdk/topology/topology.h"
+#include "sdk/wire/messages.h"
+#include "stages/host/chain.h"
+#include "stages/host/engine.h"
+#include "stages/host/exit_codes.h"
+
+namespace weir::host {
+
+/// Time as a runner sees it.
+struct RunnerClock {
+  std::function<Monotonic()> monotonic = monotonic_now;
+  std::function<std::int64_t()> wall_us = wall_now_us;
+};
+
+/// A worker's life: takes leases and records from an engine, works them through a chain, and commits transactions.
+/// Reads no clock and no socket itself. Thread: one. Lifetime: chain, engine and topology must outlive it.
+class Runner {
+ public:
+  Runner(const Topology& topology, Chain& chain, Engine& engine, RunnerClock clock = {});
+
+  /// Until the engine or the stage ends it.
+  Exit run();
+  /// One turn: an event, or what can be done without one. Nothing: go on.
+  std::optional<Exit> turn();
+
+ private:
+  struct Lane {
+    std::map<std::uint32_t, Timestamp> watermarks;  ///< by input stream
+    Timestamp watermark = INT64_MIN;
+  };
+  struct ReadSplit {
+    Split split;
+    Timestamp watermark = INT64_MIN;
+    bool ended = false;
+    std::uint64_t durable_at = 0;  ///< commit whose settlement makes the position durable; 0: none waits
+    Bytes durable_position;
+  };
+
+  std::optional<Exit> handle(Event event);
+  Status deliver(const Event& event);
+  Status raise_watermark(std::uint32_t lane, std::uint32_t stream, Timestamp watermark);
+  Status grant(const std::vector<wire::Lease>& leases);
+  Status load_state(const wire::StatePart& part);
+  Status revoke(const std::vector<wire::Lease>& leases);
+  Status finish(const std::vector<std::uint32_t>& lanes);
+  Status read_splits(bool& read);
+  Status read(std::uint32_t lane, ReadSplit& split, bool& read);
+  Status enumerate();
+  Status close();
+  void tell_durable();
+  void beat();
+  Exit give_up(const Status& status);
+
+  const Topology& topology_;
+  Chain& chain_;
+  Engine& engine_;
+  RunnerClock clock_;
+  std::map<std::uint32_t, Lane> lanes_;
+  std::map<std::uint32_t, ReadSplit> splits_;
+  bool enumerating_ = false;
+  bool draining_ = false;
+  bool sharded_ = false;
+  bool open_ = false;  ///< a transaction has something in it
+  Monotonic opened_{0};
+  std::uint32_t idle_turns_ = 0;  ///< reads in a row that found nothing
+  std::uint32_t split_next_ = 0;
+
+  wire::Measured measured_;
+  Monotonic measured_since_{0};
+  Monotonic busy_{0};
+  Monotonic blocked_{0};
+};
+
+}  // namespace weir::host

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/host/transaction.h"
+
+#include <algorithm>
+
+namespace weir::host {
+
+bool FrameBuilder::empty() const {
+  return std::all_of(shards_.begin(), shards_.end(), [](const ShardBatch& shard) { return shard.count == 0; });
+}
+
+Bytes FrameBuilder::encode(std::int64_t origin_us) const {
+  wire::FrameHeader header;
+  header.stream = stream_;
+  std::size_t size = 0;
+  for (const ShardBatch& shard : shards_) {
+    if (shard.count == 0) continue;
+    ++header.batches;
+    header.records += shard.count;
+    size += sizeof(wire::BatchHeader) + shard.bytes.size();
+  }
+  Bytes frame;
+  frame.reserve(sizeof(header) + size);
+  ByteWriter writer(frame);
+  writer.raw(std::as_bytes(std::span(&header, 1)));
+  for (std::uint32_t index = 0; index < shards_.size(); ++index) {
+    const ShardBatch& shard = shards_[index];
+    if (shard.count == 0) continue;
+    const wire::BatchHeader batch{index, shard.count, static_cast<std::uint32_t>(shard.bytes.size()), 0, 0, origin_us};
+    writer.raw(std::as_bytes(std::span(&batch, 1)));
+  }
+  for (const ShardBatch& shard : shards_) writer.raw(shard.bytes);
+  return frame;
+}
+
+void FrameBuilder::clear() {
+  for (ShardBatch& shard : shards_) {
+    shard.bytes.clear();
+    shard.count = 0;
+  }
+}
+
+void Transaction::consume(std::uint32_t stream, std::uint32_t shard, std::uint64_t from, std::uint64_t to) {
+  if (from == to) return;
+  for (auto range = commit_.consumed.rbegin(); range != commit_.consumed.rend(); ++range) {
+    if (range->stream != stream || range->shard != shard || range->to != from) continue;
+    range->to = to;
+    return;
+  }
+  commit_.consumed.push_back({stream, shard, from, to});
+}
+
+void Transaction::move_split(std::uint32_t split, Bytes position, bool ended) {
+  splits_[split] = {std::move(position), ended};
+}
+
+bool Transaction::empty() const {
+  return commit_.consumed.empty() && advanced_.empty() && splits_.empty() && commit_.splits_found.empty() &&
+         !commit_.enumeration_ended && commit_.finished.empty() && counters_.empty() && causes_.empty() &&
+         changes_.empty();
+}
+
+Bytes Transaction::encode(std::uint64_t number, const std::vector<Bytes>& frames) {
+  commit_.transaction = number;
+  for (const auto& [lane, watermark] : advanced_) commit_.advanced.push_back({lane, watermark});
+  for (const auto& [split, moved] : splits_) commit_.splits.push_back({split, moved.second, moved.first});
+  for (auto& [stage, counted] : counters_) {
+    counted.stage = stage;
+    commit_.counters.push_back(counted);
+  }
+  for (const auto& [what, by] : causes_)
+    commit_.causes.push_back({std::get<0>(what), std::get<1>(what), std::get<2>(what), by});
+  for (const auto& [where, bytes] : changes_) {
+    if (!bytes.empty()) commit_.changes.push_back({where.first, where.second, bytes});
+  }
+  std::vector<BytesView> views(frames.begin(), frames.end());
+  Bytes out;
+  std::size_t size = 4096;
+  for (const Bytes& frame : frames) size += frame.size() + 4;
+  for (const auto& [where, bytes] : changes_) size += bytes.size() + 16;
+  out.reserve(size);
+  wire::encode(commit_, views, out);
+  return out;
+}
+
+}  // namespace weir::host

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sdk/topology/topology.h"
+#include "sdk/wire/commit.h"
+#include "sdk/wire/frame.h"
+
+namespace weir::host {
+
+/// Records of one transaction for one stream, gathered by shard. Buffers are kept from transaction to transaction.
+class FrameBuilder {
+ public:
+  FrameBuilder(std::uint32_t stream, std::uint32_t shards) : stream_(stream), shards_(shards) {}
+
+  struct ShardBatch {
+    Bytes bytes;
+    std::uint32_t count = 0;
+  };
+  ShardBatch& shard(std::uint32_t index) { return shards_[index]; }
+  [[nodiscard]] std::uint32_t shards() const { return static_cast<std::uint32_t>(shards_.size()); }
+  [[nodiscard]] bool empty() const;
+  /// The frame as the broker takes it, shards rising.
+  [[nodiscard]] Bytes encode(std::int64_t origin_us) const;
+  void clear();
+
+ private:
+  std::uint32_t stream_;
+  std::vector<ShardBatch> shards_;
+};
+
+/// What one worker is about to commit at once.
+class Transaction {
+ public:
+  void consume(std::uint32_t stream, std::uint32_t shard, std::uint64_t from, std::uint64_t to);
+  void advance(std::uint32_t lane, Timestamp watermark) { advanced_[lane] = watermark; }
+  void move_split(std::uint32_t split, Bytes position, bool ended);
+  void find_split(std::string id) { commit_.splits_found.push_back(std::move(id)); }
+  void end_enumeration() { commit_.enumeration_ended = true; }
+  void finish(std::uint32_t lane) { commit_.finished.push_back(lane); }
+  wire::Counted& counted(std::uint32_t stage) { return counters_[stage]; }
+  void count(std::uint32_t stage, bool dropped, const std::string& cause, std::uint64_t by) {
+    causes_[{stage, dropped, cause}] += by;
+  }
+  /// State changes of (stage, lane), to append to.
+  Bytes& changes(std::uint32_t stage, std::uint32_t lane) { return changes_[{stage, lane}]; }
+  void touch(std::uint32_t lane) { touched_.insert(lane); }
+  [[nodiscard]] const std::set<std::uint32_t>& touched() const { return touched_; }
+  void take_origin(std::int64_t origin_us) {
+    if (origin_us != 0 && (origin_us_ == 0 || origin_us < origin_us_)) origin_us_ = origin_us;
+  }
+  [[nodiscard]] std::int64_t origin_us() const { return origin_us_; }
+  [[nodiscard]] const std::map<std::uint32_t, std::pair<Bytes, bool>>& splits() const { return splits_; }
+
+  /// Nothing in it that the broker should know.
+  [[nodiscard]] bool empty() const;
+  /// The body of a commit message under `number`, with `frames`.
+  [[nodiscard]] Bytes encode(std::uint64_t number, const std::vector<Bytes>& frames);
+  void clear() { *this = Transaction(); }
+
+ private:
+  wire::Commit commit_;
+  std::map<std::uint32_t, Timestamp> advanced_;
+  std::map<std::uint32_t, std::pair<Bytes, bool>> splits_;
+  std::map<std::uint32_t, wire::Counted> counters_;
+  std::map<std::tuple<std::uint32_t, bool, std::string>, std::uint64_t> causes_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, Bytes> changes_;
+  std::set<std::uint32_t> touched_;
+  std::int64_t origin_us_ = 0;
+};
+
+}  // namespace weir::host
