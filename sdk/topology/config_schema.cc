@@ -55,6 +55,53 @@ SchemaView view_at(const JsonNode& schema, const JsonNode& config, const std::st
   return view;
 }
 
+bool is_permitted(const JsonNode& value, const SchemaView& view) {
+  using Kind = JsonNode::Kind;
+  switch (value.kind) {
+    case Kind::kNull:
+      return view.permits("null");
+    case Kind::kBool:
+      return view.permits("boolean");
+    case Kind::kInteger:
+    case Kind::kNatural:
+      return view.permits("integer") || view.permits("number");
+    case Kind::kReal:
+      return view.permits("number");
+    case Kind::kString:
+      return view.permits("string");
+    case Kind::kArray:
+      return view.permits("array");
+    case Kind::kObject:
+      return view.permits("object");
+  }
+  return true;
+}
+
+/// `schema` without "format": in draft-07 it is a remark, and valijson throws where it meets one on a number.
+JsonNode without_formats(const JsonNode& schema) {
+  JsonNode kept = schema;
+  if (!schema.is(JsonNode::Kind::kObject) && !schema.is(JsonNode::Kind::kArray)) return kept;
+  kept.children.clear();
+  for (const JsonNode& child : schema.children) {
+    if (child.name == "format" && child.is(JsonNode::Kind::kString)) continue;
+    const bool is_value = child.name == "const" || child.name == "enum" || child.name == "default";
+    kept.children.push_back(is_value ? child : without_formats(child));
+  }
+  return kept;
+}
+
+std::string no_such_choice(const std::string& pointer, const JsonNode* value,
+                           const std::vector<const JsonNode*>& choices) {
+  std::vector<std::string> words;
+  for (const JsonNode* choice : choices)
+    words.push_back(choice->is(JsonNode::Kind::kString) ? choice->text : to_text(*choice));
+  if (value == nullptr || !value->is(JsonNode::Kind::kString))
+    return fmt::format("must be one of {}", fmt::join(words, ", "));
+  const auto steps = pointer_steps(pointer);
+  const std::string name = steps && !steps->empty() ? steps->back() : "value";
+  return no_such(name, value->text, name, std::move(words));
+}
+
 /// Sentences of our own for what people get wrong most; valijson's for the rest. Empty: a summary of errors that are
 /// reported themselves.
 std::pair<std::string, std::string> sentence(std::string pointer, std::string_view described, const JsonNode& schema,
@@ -62,7 +109,9 @@ std::pair<std::string, std::string> sentence(std::string pointer, std::string_vi
   const SchemaView view = view_at(schema, config, pointer);
   if (described.starts_with("Failed to validate against schema associated with property") ||
       described.starts_with("Failed to validate against additional properties schema") ||
-      described.starts_with("Failed to validate item #"))
+      described.starts_with("Failed to validate item #") ||
+      described.starts_with("Failed to validate against child schema") ||
+      described.starts_with("Failed to validate against any schemas allowed by anyOf"))
     return {std::move(pointer), ""};
   if (described.starts_with("Missing required property")) {
     const std::string_view name = between_apostrophes(described);
@@ -76,9 +125,13 @@ std::pair<std::string, std::string> sentence(std::string pointer, std::string_vi
   }
   if (described.starts_with("Value type not permitted")) {
     const JsonNode* value = follow(config, pointer);
+    // One branch of an anyOf that another branch makes good, at least in its type.
+    if (value != nullptr && is_permitted(*value, view)) return {std::move(pointer), ""};
     return {std::move(pointer), fmt::format("must be of type {}{}", fmt::join(view.types(), " or "),
                                             value == nullptr ? "" : fmt::format(", not {}", kind_name(*value)))};
   }
+  if (described.starts_with("Failed to match against any enum values"))
+    return {pointer, no_such_choice(pointer, follow(config, pointer), view.choices())};
   return {std::move(pointer), std::string(described)};
 }
 
@@ -86,7 +139,7 @@ std::pair<std::string, std::string> sentence(std::string pointer, std::string_vi
 
 std::vector<ConfigProblem> check_config(const JsonNode& config, const JsonNode& schema) {
   std::vector<ConfigProblem> problems;
-  const auto schema_json = convert_json<Json>(schema);
+  const auto schema_json = convert_json<Json>(without_formats(schema));
   const auto config_json = convert_json<Json>(config);
   try {
     valijson::Schema parsed;

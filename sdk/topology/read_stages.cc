@@ -104,6 +104,7 @@ class StageReader {
       } else if (node->is(Kind::kString) && form == several) {
         report_.error(pointer,
                       fmt::format("must be an object of streams by port, not a string; or write {}", in_quotes(one)));
+        mark_meant(*node, one == "input");
       } else {
         read_port(*node, pointer, usual, is_input, joints);
       }
@@ -120,6 +121,7 @@ class StageReader {
       read_joint(node, pointer, port, is_input, joints);
     } else if (!is_input) {
       report_.error(pointer, "must be a string: a port writes to one stream");
+      mark_meant(node, is_input);
     } else {
       if (node.children.empty()) report_.error(pointer, "must name at least one stream");
       for (std::size_t i = 0; i < node.children.size() && !report_.full(); ++i)

@@ -86,6 +86,20 @@ bool SchemaView::permits(std::string_view type) const {
   return known.empty() || std::ranges::find(known, type) != known.end();
 }
 
+const JsonNode* SchemaView::annotation(std::string_view keyword) const {
+  return parts_.empty() ? nullptr : parts_.front()->find(keyword);
+}
+
+std::vector<const JsonNode*> SchemaView::choices() const {
+  std::vector<const JsonNode*> values;
+  for (const JsonNode* part : parts_) {
+    const JsonNode* list = part->find("enum");
+    if (list == nullptr) continue;
+    for (const JsonNode& value : list->children) values.push_back(&value);
+  }
+  return values;
+}
+
 std::vector<std::string> SchemaView::fields() const {
   std::vector<std::string> names;
   for (const JsonNode* part : parts_) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +27,10 @@ class SchemaView {
   [[nodiscard]] bool permits(std::string_view type) const;
   /// The types that are permitted, in the order of the schema; empty where nothing is said.
   [[nodiscard]] std::vector<std::string> types() const;
+  /// What the schema that stands at the value itself says of `keyword` ("description", "default"); null if nothing.
+  [[nodiscard]] const JsonNode* annotation(std::string_view keyword) const;
+  /// The values of `enum`.
+  [[nodiscard]] std::vector<const JsonNode*> choices() const;
   /// The names under `properties`.
   [[nodiscard]] std::vector<std::string> fields() const;
 
