@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "weir/state_table.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+#include <vector>
+
+#include "weir/state_store.h"
+
+namespace weir {
+namespace {
+
+using Values = std::map<std::string, std::vector<int>>;
+
+/// Keeps what flushes say, as a changelog's compaction would.
+class Kept final : public StateChanges {
+ public:
+  void put(std::string_view key, std::string_view value) override {
+    values[std::string(key)] = ValueView(std::as_bytes(std::span(value))).as<std::vector<int>>();
+  }
+  void erase(std::string_view key) override { values.erase(std::string(key)); }
+  Values values;
+};
+
+Values contents(const StateTable<std::vector<int>>& table) {
+  Values values;
+  table.for_each([&](ValueView key, const std::vector<int>& value) { values[key.as<std::string>()] = value; });
+  return values;
+}
+
+std::string key_of(int number) {
+  std::string key;
+  encode(key, "key " + std::to_string(number));
+  return key;
+}
+
+Values with_plain_keys(const Values& encoded) {
+  Values plain;
+  for (const auto& [key, value] : encoded) plain[ValueView(std::as_bytes(std::span(key))).as<std::string>()] = value;
+  return plain;
+}
+
+TEST(StateTable, IsAMapWhoseLastUnitOfWorkCanBeUndone) {
+  std::mt19937 random(11);
+  StateTable<std::vector<int>> table;
+  Values model;
+  Kept kept;
+  for (std::uint64_t unit = 1; unit < 20'000; ++unit) {
+    const Values before = model;
+    for (auto steps = 1 + random() % 6; steps > 0; --steps) {
+      const int number = static_cast<int>(random() % (unit % 5000 < 1000 ? 400 : 40));
+      const std::string key = key_of(number);
+      const std::string plain = "key " + std::to_string(number);
+      switch (random() % 4) {
+        case 0:
+          table.erase(key, unit);
+          model.erase(plain);
+          break;
+        case 1: {
+          const auto* found = table.find(key);
+          ASSERT_EQ(found != nullptr, model.contains(plain));
+          if (found != nullptr) {
+            ASSERT_EQ(*found, model[plain]);
+          }
+          break;
+        }
+        default: {
+          std::vector<int>& value = table.touch(key, unit);
+          ASSERT_EQ(value, model[plain]);
+          value.push_back(static_cast<int>(unit));
+          if (value.size() > 3) value.clear();
+          model[plain] = value;
+        }
+      }
+    }
+    if (random() % 3 == 0) {
+      table.undo();
+      model = before;
+    } else {
+      table.keep();
+    }
+    if (random() % 50 == 0) {
+      table.flush(kept);
+      ASSERT_EQ(with_plain_keys(kept.values), model);
+    }
+    if (unit % 100 == 0) {
+      ASSERT_EQ(contents(table), model);
+    }
+  }
+}
+
+TEST(StateTable, UndoesWhatWasDoneThroughAReference) {
+  StateTable<std::vector<int>> table;
+  std::vector<int>& value = table.touch(key_of(1), 1);
+  value = {1};
+  table.keep();
+  for (int i = 2; i < 1000; ++i) table.touch(key_of(i), 2) = {i};  // the table grows under the reference
+  table.keep();
+  table.touch(key_of(1), 3);
+  value.push_back(2);
+  table.undo();
+  EXPECT_EQ(*table.find(key_of(1)), std::vector<int>{1});
+}
+
+TEST(StateTable, DrainsInPortionsAndForgetsWhatIsDrained) {
+  StateTable<std::vector<int>> table;
+  for (int i = 0; i < 1000; ++i) table.touch(key_of(i), 1) = {i};
+  table.keep();
+  Kept kept;
+  std::map<std::string, int> seen;
+  int portions = 0;
+  for (bool more = true; more; ++portions) {
+    int taken = 0;
+    more = !table.drain(
+        static_cast<std::uint64_t>(portions) + 2,
+        [&](ValueView key, const std::vector<int>&) {
+          ++taken;
+          ++seen[key.as<std::string>()];
+          return true;
+        },
+        [&] { return taken == 30; });
+    table.keep();
+    table.flush(kept);
+  }
+  EXPECT_EQ(seen.size(), 1000U);
+  for (const auto& [key, times] : seen) EXPECT_EQ(times, 1) << key;
+  EXPECT_EQ(portions, 34);
+  EXPECT_TRUE(contents(table).empty());
+  EXPECT_TRUE(kept.values.empty());
+}
+
+TEST(StateTable, TakesNoMoreMemoryForKeysThatComeAndGo) {
+  StateTable<std::vector<int>> table;
+  Kept kept;
+  std::uint64_t bytes = 0;
+  for (int round = 0; round < 100; ++round) {
+    const auto unit = static_cast<std::uint64_t>(round) * 2 + 1;
+    for (int i = 0; i < 500; ++i) table.touch(key_of(round * 500 + i), unit) = {i};
+    table.keep();
+    for (int i = 0; i < 500; ++i) table.erase(key_of(round * 500 + i), unit + 1);
+    table.keep();
+    table.flush(kept);
+    if (round == 0) bytes = table.bytes();
+  }
+  EXPECT_EQ(table.bytes(), bytes);
+}
+
+TEST(StateStore, RefusesToReadStateAsAnotherType) {
+  StateStore store;
+  std::string value;
+  encode(value, "text");
+  store.load(0, "name", key_of(1), std::as_bytes(std::span(value)));
+  EXPECT_THROW(static_cast<void>(store.table<int>(0, "name")), StateError);
+  StateStore other;
+  static_cast<void>(other.table<int>(0, "name"));
+  EXPECT_THROW(static_cast<void>(other.table<double>(0, "name")), StateError);
+}
+
+}  // namespace
+}  // namespace weir
