@@ -168,6 +168,8 @@ class FakeHost {
       throw std::runtime_error(sentence);
     }
   }
+  /// The shard leaves this worker.
+  void drop(std::uint32_t shard) { descriptor_.state_drop(self_, shard); }
   /// Restores what another instance committed. The answer of the first call that failed, or WEIR_OK.
   int restore(const FakeHost& other) {
     state = other.state;
@@ -199,6 +201,7 @@ class FakeHost {
   }
 
   int open(std::string_view position) { return descriptor_.open(self_, &context_, raw(position)); }
+  void close() { descriptor_.close(self_, &context_); }
   /// The position to commit. Errors: throws the sentence.
   std::string flush() {
     weir_bytes position{};
