@@ -93,6 +93,7 @@ JsonNode without_formats(const JsonNode& schema) {
 std::string no_such_choice(const std::string& pointer, const JsonNode* value,
                            const std::vector<const JsonNode*>& choices) {
   std::vector<std::string> words;
+  words.reserve(choices.size());
   for (const JsonNode* choice : choices)
     words.push_back(choice->is(JsonNode::Kind::kString) ? choice->text : to_text(*choice));
   if (value == nullptr || !value->is(JsonNode::Kind::kString))

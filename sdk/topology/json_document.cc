@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "sdk/base/check.h"
 #include "sdk/topology/json_convert.h"
 
 namespace weir {
@@ -47,7 +48,6 @@ class CountingIterator {
     return before;
   }
   friend bool operator==(const CountingIterator& a, const CountingIterator& b) { return a.at_ == b.at_; }
-  friend bool operator!=(const CountingIterator& a, const CountingIterator& b) { return a.at_ != b.at_; }
 
  private:
   const char* at_;
@@ -237,12 +237,11 @@ JsonDocument parse_json(std::string_view text) {
 
 Result<JsonNode> parse_json_strictly(std::string_view text) {
   JsonDocument document = parse_json(text);
-  if (!document.problems.empty()) {
-    const JsonProblem& problem = document.problems.front();
-    return {Code::kInvalid, fmt::format("line {}: {}{}{}", problem.line, problem.pointer,
-                                        problem.pointer.empty() ? "" : ": ", problem.message)};
-  }
-  return std::move(*document.root);
+  if (document.problems.empty() && document.root) return std::move(*document.root);
+  WEIR_CHECK(!document.problems.empty(), "a text that is no JSON has a problem");
+  const JsonProblem& problem = document.problems.front();
+  return {Code::kInvalid, fmt::format("line {}: {}{}{}", problem.line, problem.pointer,
+                                      problem.pointer.empty() ? "" : ": ", problem.message)};
 }
 
 std::string to_text(const JsonNode& node, int indent) {

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "sdk/topology/choices.h"
@@ -63,13 +62,13 @@ class PluginReader {
     return found->value;
   }
   void wrong(std::string_view field) {
-    if (!wrong_) wrong_ = std::string(field);
+    if (wrong_.empty()) wrong_ = field;
   }
-  [[nodiscard]] const std::optional<std::string>& first_wrong() const { return wrong_; }
+  [[nodiscard]] const std::string& first_wrong() const { return wrong_; }
 
  private:
   const JsonNode& node_;
-  std::optional<std::string> wrong_;
+  std::string wrong_;
 };
 
 }  // namespace
@@ -93,6 +92,7 @@ const Plugin* Plugins::find(std::string_view name) const {
 
 std::vector<std::string> Plugins::names() const {
   std::vector<std::string> names;
+  names.reserve(plugins_.size());
   for (const Plugin& plugin : plugins_) names.push_back(plugin.name);
   return names;
 }
@@ -128,9 +128,9 @@ Result<std::vector<Plugin>> Plugins::parse_description(std::string_view json, co
       plugin.schema = to_text(*schema);
     else if (schema != nullptr && !schema->is(Kind::kNull))
       reader.wrong("schema");
-    if (reader.first_wrong()) {
+    if (!reader.first_wrong().empty()) {
       return {Code::kInvalid, fmt::format("library {} describes plugin {} with a bad \"{}\"", library,
-                                          in_quotes(plugin.name), *reader.first_wrong())};
+                                          in_quotes(plugin.name), reader.first_wrong())};
     }
     plugins.push_back(std::move(plugin));
   }

@@ -164,6 +164,7 @@ class StageReader {
     const auto found = std::ranges::find(streams, *name, &Stream::name);
     if (found == streams.end()) {
       std::vector<std::string> names;
+      names.reserve(streams.size());
       for (const Stream& stream : streams) names.push_back(stream.name);
       report_.error(pointer, no_such("stream", *name, "streams", names));
       mark_meant(nearest(*name, names), is_input);

@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +39,7 @@ class Rules {
 
   [[nodiscard]] std::string names_of(const std::vector<std::uint32_t>& stages) const {
     std::vector<std::string_view> names;
+    names.reserve(stages.size());
     for (const std::uint32_t stage : stages) names.push_back(stages_[stage].name);
     return fmt::format("{}", fmt::join(names, ", "));
   }
@@ -86,7 +86,7 @@ class Rules {
   /// No stage feeds itself. Each stream that closes a cycle is named; the search is iterative, since a file may hold
   /// a chain as long as it likes.
   void check_cycles() {
-    enum class Seen : std::uint8_t { kNot, kOnPath, kDone };
+    enum class Seen { kNot, kOnPath, kDone };
     struct Step {
       std::uint32_t stage;
       std::size_t output = 0;
@@ -169,20 +169,20 @@ class Rules {
     }
   }
 
-  /// The stage before `stage` in its chain, if it is fused to one.
-  [[nodiscard]] std::optional<std::uint32_t> before(std::uint32_t stage) const {
+  /// The stage before `stage` in its chain; null if it is fused to none.
+  [[nodiscard]] const std::uint32_t* before(std::uint32_t stage) const {
     for (const Joint& joint : draft_.stages[stage].inputs) {
       const std::vector<std::uint32_t>& writers = draft_.streams[joint.stream].writers;
-      if (is_fused(joint.stream) && !writers.empty()) return writers.front();
+      if (is_fused(joint.stream) && !writers.empty()) return &writers.front();
     }
-    return std::nullopt;
+    return nullptr;
   }
 
   void find_hosts() {
     if (has_cycle_) return;
     for (std::uint32_t i = 0; i < stages_.size(); ++i) {
       std::uint32_t head = i;
-      while (const auto previous = before(head)) head = *previous;
+      while (const std::uint32_t* previous = before(head)) head = *previous;
       stages_[i].host = head;
     }
   }
@@ -206,14 +206,14 @@ class Rules {
       report_.error(joint.pointer, fmt::format("plugin {} keeps state per key behind a fused stream, but {}",
                                                in_quotes(stages_[index].plugin), why));
     };
-    for (auto stage = before(index); stage; stage = before(*stage)) {
+    for (const std::uint32_t* stage = before(index); stage != nullptr; stage = before(*stage)) {
       const StageDraft& draft = draft_.stages[*stage];
       if (draft.plugin == nullptr) return;
       const std::string name = in_quotes(stages_[*stage].name);
       const bool is_source = stages_[*stage].kind == PluginKind::kSource;
       if (!is_source && !stages_[*stage].key_preserving)
         return refuse(fmt::format("stage {} before it does not keep the key", name));
-      if (before(*stage)) continue;
+      if (before(*stage) != nullptr) continue;
       const bool keyed = std::ranges::all_of(draft.inputs, [&](const Joint& input) {
         return is_keyed(input.stream) || !draft_.streams[input.stream].partition_known;
       });
