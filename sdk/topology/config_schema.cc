@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <exception>
-#include <set>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <valijson/adapters/nlohmann_json_adapter.hpp>
@@ -17,6 +17,7 @@
 
 #include "sdk/topology/json_convert.h"
 #include "sdk/topology/names.h"
+#include "sdk/topology/schema_sentence.h"
 #include "sdk/topology/schema_walk.h"
 
 namespace weir {
@@ -24,6 +25,11 @@ namespace {
 
 using Json = nlohmann::json;
 using Adapter = valijson::adapters::NlohmannJsonAdapter;
+using Kind = JsonNode::Kind;
+using Problems = std::vector<ConfigProblem>;
+
+/// Alternatives within alternatives are explained so deep; below, only that none fits.
+constexpr int kChoicesDeep = 6;
 
 /// "<root>", "[emit]", "[0]": the path as valijson gives it, as a JSON Pointer.
 std::string pointer_of(const std::vector<std::string>& context) {
@@ -34,47 +40,6 @@ std::string pointer_of(const std::vector<std::string>& context) {
     pointer = pointer_to(pointer, step);
   }
   return pointer;
-}
-
-/// What stands between the last two apostrophes of `text`, or "".
-std::string_view between_apostrophes(std::string_view text) {
-  const std::size_t end = text.rfind('\'');
-  const std::size_t begin = text.find('\'');
-  return begin == end ? std::string_view() : text.substr(begin + 1, end - begin - 1);
-}
-
-/// The part of `schema` that speaks about `pointer` in `config`.
-SchemaView view_at(const JsonNode& schema, const JsonNode& config, const std::string& pointer) {
-  SchemaView view(&schema);
-  const JsonNode* node = &config;
-  for (const std::string& step : pointer_steps(pointer).value_or(std::vector<std::string>{})) {
-    view =
-        node != nullptr && node->is(JsonNode::Kind::kArray) ? view.element(std::stoul("0" + step)) : view.member(step);
-    node = node == nullptr ? nullptr : follow(*node, pointer_to("", step));
-  }
-  return view;
-}
-
-bool is_permitted(const JsonNode& value, const SchemaView& view) {
-  using Kind = JsonNode::Kind;
-  switch (value.kind) {
-    case Kind::kNull:
-      return view.permits("null");
-    case Kind::kBool:
-      return view.permits("boolean");
-    case Kind::kInteger:
-    case Kind::kNatural:
-      return view.permits("integer") || view.permits("number");
-    case Kind::kReal:
-      return view.permits("number");
-    case Kind::kString:
-      return view.permits("string");
-    case Kind::kArray:
-      return view.permits("array");
-    case Kind::kObject:
-      return view.permits("object");
-  }
-  return true;
 }
 
 /// `schema` without "format": in draft-07 it is a remark, and valijson throws where it meets one on a number.
@@ -90,80 +55,130 @@ JsonNode without_formats(const JsonNode& schema) {
   return kept;
 }
 
-std::string no_such_choice(const std::string& pointer, const JsonNode* value,
-                           const std::vector<const JsonNode*>& choices) {
-  std::vector<std::string> words;
-  words.reserve(choices.size());
-  for (const JsonNode* choice : choices)
-    words.push_back(choice->is(JsonNode::Kind::kString) ? choice->text : to_text(*choice));
-  if (value == nullptr || !value->is(JsonNode::Kind::kString))
-    return fmt::format("must be one of {}", fmt::join(words, ", "));
-  const auto steps = pointer_steps(pointer);
-  const std::string name = steps && !steps->empty() ? steps->back() : "value";
-  return no_such(name, value->text, name, std::move(words));
+/// What valijson says, in its own words. Throws what valijson throws.
+Problems raw_problems(const JsonNode& config, const JsonNode& schema) {
+  const auto schema_json = convert_json<Json>(without_formats(schema));
+  const auto config_json = convert_json<Json>(config);
+  valijson::Schema parsed;
+  valijson::SchemaParser(valijson::SchemaParser::kDraft7).populateSchema(Adapter(schema_json), parsed);
+  valijson::Validator validator(valijson::Validator::kStrongTypes);
+  valijson::ValidationResults results;
+  Problems problems;
+  if (validator.validate(parsed, Adapter(config_json), &results)) return problems;
+  valijson::ValidationResults::Error error;
+  while (results.popError(error)) problems.push_back({pointer_of(error.context), error.description});
+  if (problems.empty()) problems.push_back({"", "does not obey the plugin's schema"});
+  return problems;
 }
 
-/// Sentences of our own for what people get wrong most; valijson's for the rest. Empty: a summary of errors that are
-/// reported themselves.
-std::pair<std::string, std::string> sentence(std::string pointer, std::string_view described, const JsonNode& schema,
-                                             const JsonNode& config) {
-  const SchemaView view = view_at(schema, config, pointer);
-  if (described.starts_with("Failed to validate against schema associated with property") ||
-      described.starts_with("Failed to validate against additional properties schema") ||
-      described.starts_with("Failed to validate item #") ||
-      described.starts_with("Failed to validate against child schema") ||
-      described.starts_with("Failed to validate against any schemas allowed by anyOf"))
-    return {std::move(pointer), ""};
-  if (described.starts_with("Missing required property")) {
-    const std::string_view name = between_apostrophes(described);
-    return {std::move(pointer), fmt::format("{} is missing", in_quotes(name))};
+bool is_failed_choice(const ConfigProblem& problem) {
+  return problem.message.find("anyOf constraint") != std::string::npos ||
+         problem.message.find("oneOf constraint") != std::string::npos ||
+         problem.message.find("exactly one child schema") != std::string::npos;
+}
+
+bool is_within(std::string_view pointer, std::string_view ancestor) {
+  return pointer.starts_with(ancestor) && (pointer.size() == ancestor.size() || pointer[ancestor.size()] == '/');
+}
+
+/// `branch` as a schema of its own, with the definitions that it may refer to.
+JsonNode standing_alone(const JsonNode& branch, const JsonNode& schema) {
+  JsonNode alone = branch;
+  alone.name.clear();
+  const JsonNode* definitions = schema.find("definitions");
+  if (definitions != nullptr && alone.is(Kind::kObject) && alone.find("definitions") == nullptr)
+    alone.children.push_back(*definitions);
+  return alone;
+}
+
+/// `"values", "records"` where the alternatives differ in what they require; "" where they differ in other ways.
+std::string required_names(const JsonNode& branches) {
+  std::vector<std::string> names;
+  for (const JsonNode& branch : branches.children) {
+    const JsonNode* required = branch.find("required");
+    if (branch.children.size() != 1 || required == nullptr || required->children.size() != 1) return "";
+    names.push_back(in_quotes(required->children.front().text));
   }
-  if (described.find("'additionalProperties' constraint") != std::string_view::npos) {
-    std::string_view name = described;
-    if (const std::size_t colon = name.find(": '"); colon != std::string_view::npos) name.remove_prefix(colon + 2);
-    name = between_apostrophes(name);
-    if (!name.empty()) return {pointer_to(pointer, name), no_such("field", name, "fields", view.fields())};
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+Problems explain(const JsonNode& config, const JsonNode& schema, int choices_deep);
+
+/// Why `value` obeys none of `branches`: what the one that fits best says, which is the one whose type fits and that
+/// finds least. Nothing where not even a type fits.
+Problems explain_choice(const JsonNode& value, const JsonNode& branches, const JsonNode& schema, int choices_deep) {
+  if (const std::string names = required_names(branches); !names.empty())
+    return {{"", fmt::format("takes one of {}, and only one", names)}};
+  std::optional<Problems> best;
+  std::size_t fitting = 0;
+  for (const JsonNode& branch : branches.children) {
+    const JsonNode alone = standing_alone(branch, schema);
+    Problems found = explain(value, alone, choices_deep - 1);
+    if (found.empty()) ++fitting;
+    if (found.empty() || !permits_type(SchemaView(&alone), value)) continue;
+    if (!best || found.size() < best->size()) best = std::move(found);
   }
-  if (described.starts_with("Value type not permitted")) {
-    const JsonNode* value = follow(config, pointer);
-    // One branch of an anyOf that another branch makes good, at least in its type.
-    if (value != nullptr && is_permitted(*value, view)) return {std::move(pointer), ""};
-    return {std::move(pointer), fmt::format("must be of type {}{}", fmt::join(view.types(), " or "),
-                                            value == nullptr ? "" : fmt::format(", not {}", kind_name(*value)))};
+  if (fitting > 1) return {{"", "fits several of the alternatives that exclude each other"}};
+  return best.value_or(Problems{});
+}
+
+Problems explain(const JsonNode& config, const JsonNode& schema, int choices_deep) {
+  const Problems raw = raw_problems(config, schema);
+  // Where no alternative fits, valijson says of each what it lacks; only the outermost such places count.
+  std::vector<std::string> choices;
+  for (const ConfigProblem& problem : raw) {
+    if (is_failed_choice(problem)) choices.push_back(problem.pointer);
   }
-  if (described.starts_with("Failed to match against any enum values"))
-    return {pointer, no_such_choice(pointer, follow(config, pointer), view.choices())};
-  return {std::move(pointer), std::string(described)};
+  std::erase_if(choices, [&](const std::string& inner) {
+    return std::ranges::any_of(
+        choices, [&](const std::string& outer) { return outer.size() < inner.size() && is_within(inner, outer); });
+  });
+  std::ranges::sort(choices);
+  choices.erase(std::unique(choices.begin(), choices.end()), choices.end());
+
+  Problems problems;
+  const auto add = [&](ConfigProblem problem) {
+    const bool known = std::ranges::any_of(problems, [&](const ConfigProblem& other) {
+      return other.pointer == problem.pointer && other.message == problem.message;
+    });
+    if (!problem.message.empty() && !known) problems.push_back(std::move(problem));
+  };
+  for (const ConfigProblem& problem : raw) {
+    const auto within = [&](const std::string& choice) { return is_within(problem.pointer, choice); };
+    if (std::ranges::none_of(choices, within)) add(schema_sentence(problem.pointer, problem.message, schema, config));
+  }
+  for (const std::string& choice : choices) {
+    const JsonNode* value = follow(config, choice);
+    const SchemaView view = schema_at(schema, config, choice);
+    const JsonNode* branches = view.first("anyOf") != nullptr ? view.first("anyOf") : view.first("oneOf");
+    Problems found;
+    if (value != nullptr && branches != nullptr && choices_deep > 0)
+      found = explain_choice(*value, *branches, schema, choices_deep);
+    if (found.empty() && value != nullptr && !permits_type(view, *value))
+      found.push_back({"", type_sentence(view, *value)});
+    if (found.empty()) found.push_back({"", "fits none of the forms that are possible here"});
+    for (ConfigProblem& problem : found) add({choice + problem.pointer, std::move(problem.message)});
+  }
+  if (problems.empty() && !raw.empty()) problems.push_back(raw.front());
+  return problems;
 }
 
 }  // namespace
 
 std::vector<ConfigProblem> check_config(const JsonNode& config, const JsonNode& schema) {
-  std::vector<ConfigProblem> problems;
-  const auto schema_json = convert_json<Json>(without_formats(schema));
-  const auto config_json = convert_json<Json>(config);
   try {
-    valijson::Schema parsed;
-    valijson::SchemaParser(valijson::SchemaParser::kDraft7).populateSchema(Adapter(schema_json), parsed);
-    valijson::Validator validator(valijson::Validator::kStrongTypes);
-    valijson::ValidationResults results;
-    if (validator.validate(parsed, Adapter(config_json), &results)) return problems;
-    std::set<std::pair<std::string, std::string>> seen;
-    valijson::ValidationResults::Error error;
-    std::string first;
-    while (results.popError(error)) {
-      if (first.empty()) first = error.description;
-      auto [pointer, message] = sentence(pointer_of(error.context), error.description, schema, config);
-      if (!message.empty() && seen.emplace(pointer, message).second)
-        problems.push_back({std::move(pointer), std::move(message)});
-    }
-    if (problems.empty()) problems.push_back({"", first.empty() ? "does not obey the plugin's schema" : first});
+    return explain(config, schema, kChoicesDeep);
   } catch (const std::exception& error) {
-    problems.push_back({"", fmt::format("the plugin's schema is unusable: {}", error.what())});
+    return {{"", fmt::format("the plugin's schema is unusable: {}", error.what())}};
   }
-  return problems;
 }
 
-bool config_matches(const JsonNode& config, const JsonNode& schema) { return check_config(config, schema).empty(); }
+bool config_matches(const JsonNode& config, const JsonNode& schema) {
+  try {
+    return raw_problems(config, schema).empty();
+  } catch (const std::exception&) {
+    return false;  // said where the configuration itself is checked
+  }
+}
 
 }  // namespace weir

@@ -31,7 +31,7 @@ struct StageDraft {
   bool endless = false;            ///< a source that never ends
   bool final = false;              ///< emits only when its input has ended
   bool order_sensitive = false;    ///< its result depends on the order of records across keys or producers
-  std::string sharing_hint;        ///< when a sink may have several workers, in the words of its schema
+  std::string sharing_hint;        ///< what lets a sink have several workers, in the words of its schema
 };
 
 /// What the rules must know of a stream beside its Stream.

@@ -251,7 +251,7 @@ class Rules {
     const std::string& hint = draft_.stages[index].sharing_hint;
     report_.error(pointer_to(draft_.stages[index].pointer, "workers"),
                   fmt::format("plugin {} takes one worker here, since its target cannot be shared{}{}",
-                              in_quotes(stage.plugin), hint.empty() ? "" : "; more are possible when ", hint));
+                              in_quotes(stage.plugin), hint.empty() ? "" : "; for more, ", hint));
   }
 
   Draft& draft_;

@@ -90,6 +90,13 @@ const JsonNode* SchemaView::annotation(std::string_view keyword) const {
   return parts_.empty() ? nullptr : parts_.front()->find(keyword);
 }
 
+const JsonNode* SchemaView::first(std::string_view keyword) const {
+  for (const JsonNode* part : parts_) {
+    if (const JsonNode* found = part->find(keyword)) return found;
+  }
+  return nullptr;
+}
+
 std::vector<const JsonNode*> SchemaView::choices() const {
   std::vector<const JsonNode*> values;
   for (const JsonNode* part : parts_) {
@@ -105,7 +112,9 @@ std::vector<std::string> SchemaView::fields() const {
   for (const JsonNode* part : parts_) {
     const JsonNode* properties = part->find("properties");
     if (properties == nullptr) continue;
-    for (const JsonNode& property : properties->children) names.push_back(property.name);
+    for (const JsonNode& property : properties->children) {
+      if (std::ranges::find(names, property.name) == names.end()) names.push_back(property.name);
+    }
   }
   return names;
 }

@@ -29,9 +29,11 @@ class SchemaView {
   [[nodiscard]] std::vector<std::string> types() const;
   /// What the schema that stands at the value itself says of `keyword` ("description", "default"); null if nothing.
   [[nodiscard]] const JsonNode* annotation(std::string_view keyword) const;
+  /// The first that any part of the schema says of `keyword`; null if none says anything.
+  [[nodiscard]] const JsonNode* first(std::string_view keyword) const;
   /// The values of `enum`.
   [[nodiscard]] std::vector<const JsonNode*> choices() const;
-  /// The names under `properties`.
+  /// The names under `properties`, each once.
   [[nodiscard]] std::vector<std::string> fields() const;
 
  private:

@@ -182,7 +182,7 @@ const Case kCases[] = {
     {R"("input": "counts")", R"("input": "counts", "workers": 2)",
      "t.json:14: /stages/write/workers: plugin \"file.write\" takes one worker here, since its target cannot be "
      "shared; "
-     "more are possible when \"path\" holds {shard}\n"},
+     "for more, write {shard} into path\n"},
 
     // What later versions build.
     {R"("by": "hash")", R"("by": "range")",

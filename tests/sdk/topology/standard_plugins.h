@@ -62,7 +62,7 @@ inline constexpr std::string_view kStandardDescription = R"json({
       "type": "object", "additionalProperties": false, "required": ["path"],
       "properties": {"path": {"type": "string", "format": "path"}, "format": {"enum": ["csv", "jsonl"]},
                      "columns": {"type": "object", "additionalProperties": {"type": "string"}}},
-      "x-weir-sharing-shard": {"description": "\"path\" holds {shard}",
+      "x-weir-sharing-shard": {"description": "write {shard} into path",
                                "properties": {"path": {"pattern": "\\{shard\\}"}}}}},
     {"name": "console.print", "kind": "sink", "sharing": "any", "schema": {
       "type": "object", "additionalProperties": false, "properties": {"format": {"enum": ["jsonl"]}}}}
