@@ -253,12 +253,10 @@ void Core::deliver_ranges(std::uint32_t index) {
           const auto ahead = cursor.ahead.upper_bound(offset);
           const bool inside = ahead != cursor.ahead.begin() && std::prev(ahead)->second > offset;
           const std::uint64_t skip_to = std::max(flow.delivered_to, inside ? std::prev(ahead)->second : 0);
-          while (offset < std::min(skip_to, end)) {
-            reader.next();
-            ++offset;
+          if (offset < skip_to) {
+            for (; offset < std::min(skip_to, end); ++offset) reader.next();
+            continue;
           }
-          if (offset >= end) break;
-          if (offset < skip_to) continue;
           if (cursor.ahead.size() >= kAheadMax) {
             room = false;
             break;
