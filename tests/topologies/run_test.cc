@@ -153,7 +153,7 @@ TEST_F(RunTest, GivesAStageUpAfterFiveDeathsWithItsLastWords) {
 TEST_F(RunTest, NeverGivesUpOnDeathsFromOutsideNorOnWorkersThatLostTheBroker) {
   at_.worker_does(
       "if [ $stage$worker = b0 ] && [ $start -lt 7 ]; then kill -KILL $$; fi\n"
-      "if [ $stage$worker = b1 ] && [ $start -lt 7 ]; then exit 65; fi; exec sleep 1000");
+      "if [ $stage$worker = b1 ] && [ $start -lt 7 ]; then exit 67; fi; exec sleep 1000");
   broker_does({kReady, R"sh(( until [ "$(cat worker.b.0.starts)$(cat worker.b.1.starts)" = 77 ];
     do sleep 0.05; done
 say '{"event":"finished"}' ) &

@@ -3,14 +3,12 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <signal.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <vector>
 
+#include "sdk/client/endpoint_file.h"
 #include "sdk/topology/json_document.h"
 #include "topologies/launcher/topology_file.h"
 
@@ -50,23 +48,6 @@ std::string absolute_data_dir(const std::string& path) {
   return text;
 }
 
-std::optional<Endpoint> running_on(const std::string& data_dir) {
-  const Result<std::string> text = read_text(data_dir + "/endpoint.json");
-  if (!text) return {};
-  const auto object = nlohmann::json::parse(*text, nullptr, false);
-  if (!object.is_object()) return {};
-  const auto text_of = [&object](const char* name) {
-    const auto at = object.find(name);
-    return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
-  };
-  Endpoint endpoint{-1, text_of("broker"), text_of("http"), text_of("topology")};
-  const auto pid = object.find("pid");
-  if (pid != object.end() && pid->is_number_integer()) endpoint.pid = pid->get<pid_t>();
-  if (endpoint.broker.empty() || endpoint.pid <= 0) return {};
-  if (::kill(endpoint.pid, 0) != 0 && errno == ESRCH) return {};
-  return endpoint;
-}
-
 bool is_weir_dir(const std::string& data_dir) {
   std::error_code ignored;
   return fs::exists(data_dir + "/weir.json", ignored);
@@ -93,7 +74,7 @@ Result<std::string> find_data_dir(const std::string& data_dir, const std::string
   std::error_code ignored;  // without .weir nothing runs there
   for (fs::directory_iterator at(".weir", ignored), end; !ignored && at != end; at.increment(ignored)) {
     std::string path = absolute_data_dir(at->path());
-    if (running_on(path)) running.push_back(std::move(path));
+    if (client::read_endpoint(path).ok()) running.push_back(std::move(path));
   }
   std::ranges::sort(running);
   if (running.empty()) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "sdk/base/result.h"
@@ -11,17 +10,6 @@ namespace weir::launcher {
 
 /// `path` counted from the working directory, without touching what is not there.
 std::string absolute_data_dir(const std::string& path);
-
-/// What the broker that runs on a directory has written into its endpoint.json.
-struct Endpoint {
-  pid_t pid = -1;
-  std::string broker;  ///< where its ROUTER listens
-  std::string http;    ///< "" where there is none
-  std::string topology;
-};
-
-/// The endpoint of the broker that runs on `data_dir`; nothing where none does, also if it left its file behind.
-std::optional<Endpoint> running_on(const std::string& data_dir);
 
 /// Whether Weir has ever run on `data_dir`.
 bool is_weir_dir(const std::string& data_dir);

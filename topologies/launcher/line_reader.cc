@@ -39,15 +39,15 @@ void LineReader::cut(const Take& take) {
   while (start < rest_.size()) {
     const std::size_t end = rest_.find('\n', start);
     if (end == std::string::npos) {
-      if (rest_.size() - start < kLineBytesMax) break;
-      take(std::string_view(rest_).substr(start, kLineBytesMax));
-      start += kLineBytesMax;
+      if (rest_.size() - start < line_bytes_max_) break;
+      take(std::string_view(rest_).substr(start, line_bytes_max_));
+      start += line_bytes_max_;
       continue;
     }
     for (std::string_view line = std::string_view(rest_).substr(start, end - start);;) {
-      take(line.substr(0, kLineBytesMax));
-      if (line.size() <= kLineBytesMax) break;
-      line.remove_prefix(kLineBytesMax);
+      take(line.substr(0, line_bytes_max_));
+      if (line.size() <= line_bytes_max_) break;
+      line.remove_prefix(line_bytes_max_);
     }
     start = end + 1;
   }

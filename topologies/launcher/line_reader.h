@@ -17,7 +17,8 @@ class LineReader {
   using Take = std::function<void(std::string_view line)>;
 
   LineReader() = default;
-  explicit LineReader(Fd fd) : fd_(std::move(fd)) {}
+  explicit LineReader(Fd fd, std::size_t line_bytes_max = kLineBytesMax)
+      : fd_(std::move(fd)), line_bytes_max_(line_bytes_max) {}
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] bool open() const { return static_cast<bool>(fd_); }
@@ -31,6 +32,7 @@ class LineReader {
   void cut(const Take& take);
 
   Fd fd_;
+  std::size_t line_bytes_max_ = kLineBytesMax;
   std::string rest_;
 };
 

@@ -36,6 +36,10 @@ int main(int argc, char** argv) {
   launcher::add_validate(app, line);
   launcher::add_graph(app, line);
   launcher::add_plugins(app, line);
+  launcher::add_status(app, line);
+  launcher::add_tail(app, line);
+  launcher::add_produce(app, line);
+  launcher::add_dead_letters(app, line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

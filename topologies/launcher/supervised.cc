@@ -57,7 +57,7 @@ bool is_own_fault(const Ending& ending) {
     }
     return false;
   }
-  return ending.number != 0 && ending.number < kExitLostFirst;
+  return ending.number != 0 && ending.number != kExitFenced && ending.number != kExitLost;
 }
 
 }  // namespace weir::launcher

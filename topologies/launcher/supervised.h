@@ -48,12 +48,12 @@ class Supervised {
   RestartPolicy policy_;
 };
 
-/// Exit codes of a worker from here on say that it lost the broker or its rights, not that it failed
-/// (stages/host/exit_codes.h).
-inline constexpr int kExitLostFirst = 64;
+/// Exit codes of a worker that say it lost its rights or the broker, not that it failed (stages/host/exit_codes.h).
+inline constexpr int kExitFenced = 66;
+inline constexpr int kExitLost = 67;
 
-/// Whether a death by `ending` counts against the worker: a signal that a program brings upon itself, or a code below
-/// kExitLostFirst that is not 0.
+/// Whether a death by `ending` counts against the worker: a signal that a program brings upon itself, or an exit code
+/// that is neither 0 nor one of those above.
 bool is_own_fault(const Ending& ending);
 
 }  // namespace weir::launcher

@@ -269,9 +269,7 @@ void Supervisor::start_broker() {
                                    "--launcher-fd",
                                    std::to_string(pair->theirs.get()),
                                    "--log-level",
-                                   options_.log_level,
-                                   "--file-name",
-                                   options_.file};
+                                   options_.log_level};
   if (options_.fresh && !fresh_done_) argv.emplace_back("--fresh");
   const Status started = broker_.start(std::move(argv), /*own_stdout=*/false, pair->theirs.get(), monotonic_now());
   if (!started) return fail(started.error().message);

@@ -20,7 +20,6 @@ namespace weir::launcher {
 
 /// What `weir run` was asked to do.
 struct RunOptions {
-  std::string file;  ///< as given, for messages
   Topology topology;
   std::string data_dir;
   bool fresh = false;

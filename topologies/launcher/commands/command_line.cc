@@ -12,4 +12,8 @@ int refuse(std::string_view text, int exit_code) {
   return exit_code;
 }
 
+int refuse(const Error& error) {
+  return refuse(error.message, error.code == Code::kInvalid ? kExitRefused : kExitFailed);
+}
+
 }  // namespace weir::launcher

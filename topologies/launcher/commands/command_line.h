@@ -4,6 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+#include <string_view>
+
+#include "sdk/base/result.h"
 
 namespace weir::launcher {
 
@@ -32,5 +35,7 @@ void add_doctor(CLI::App& app, CommandLine& line);
 
 /// `weir: error: TEXT` on standard error; returns `exit_code`.
 int refuse(std::string_view text, int exit_code);
+/// The same with the exit code that the error asks for: a bad file is 2, all else 1.
+int refuse(const Error& error);
 
 }  // namespace weir::launcher

@@ -67,8 +67,7 @@ int run(const Arguments& arguments, const std::string& log_level) {
   print(loaded->diagnostics);
   if (!loaded->topology) return kExitRefused;
 
-  RunOptions options{.file = arguments.file,
-                     .topology = *std::move(loaded->topology),
+  RunOptions options{.topology = *std::move(loaded->topology),
                      .data_dir = {},
                      .fresh = arguments.fresh,
                      .hold = arguments.hold,

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "topologies/launcher/broker_questions.h"
+
+#include <poll.h>
+
+#include <utility>
+
+#include "sdk/client/client_connection.h"
+#include "sdk/client/endpoint_file.h"
+#include "sdk/wire/map.h"
+#include "topologies/launcher/child_process.h"
+#include "topologies/launcher/line_reader.h"
+
+namespace weir::launcher {
+namespace {
+
+/// One line holds one record, however long.
+constexpr std::size_t kRecordBytesMax = 1 << 30;
+
+/// The same question as `weir-broker --read` calls it.
+std::string read_word(const std::string& op) { return op == "dead_letters" ? "dead-letters" : op; }
+
+}  // namespace
+
+Status read_stopped(const std::string& data_dir, const std::string& what, const std::vector<std::string>& arguments,
+                    const Programs& programs, const std::function<void(std::string_view)>& take) {
+  Result<Pipe> out = open_pipe();
+  if (!out) return out.error();
+  Result<Pipe> err = open_pipe();
+  if (!err) return err.error();
+  std::vector<std::string> argv = {programs.broker, "--read", what, "--data", data_dir};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  Result<ChildProcess> broker =
+      ChildProcess::start({std::move(argv), out->write_end.get(), err->write_end.get(), /*kept_fd=*/-1});
+  if (!broker) return broker.error();
+  out->write_end.reset();
+  err->write_end.reset();
+
+  LineReader lines(std::move(out->read_end), kRecordBytesMax);
+  LineReader words(std::move(err->read_end));
+  std::string last_words;
+  const auto keep = [&last_words](std::string_view line) { last_words = line; };
+  while (lines.open() || words.open()) {
+    pollfd wanted[2] = {{lines.fd(), POLLIN, 0}, {words.fd(), POLLIN, 0}};
+    ::poll(wanted, 2, -1);
+    lines.read(take);
+    words.read(keep);
+  }
+  std::optional<Ending> ending;
+  while (!(ending = broker->reap())) ::poll(nullptr, 0, 1);
+  if (!ending->signalled && ending->number == 0) return {};
+  return {Code::kIo, last_words.empty() ? "weir-broker ended by " + ending->text() : last_words};
+}
+
+Result<std::string> ask_broker(const std::string& data_dir, const std::string& op, const Programs& programs) {
+  const Result<client::EndpointFile> endpoint = client::read_endpoint(data_dir);
+  if (!endpoint) {
+    std::string text;
+    const Status read = read_stopped(data_dir, read_word(op), {}, programs, [&text](std::string_view line) {
+      text += line;
+      text += '\n';
+    });
+    if (!read) return read.error();
+    return text;
+  }
+  Result<client::ClientConnection> connection = client::ClientConnection::open(endpoint->broker);
+  if (!connection) return connection.error();
+  const Result<Bytes> answer = connection->ask(wire::MapWriter(op).finish());
+  if (!answer) return answer.error();
+  const Result<wire::MapReader> map = wire::MapReader::parse(*answer);
+  if (!map) return map.error();
+  return map->text("json");
+}
+
+}  // namespace weir::launcher

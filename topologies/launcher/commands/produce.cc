@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+
+#include "topologies/launcher/commands/command_line.h"
+#include "topologies/launcher/data_dir.h"
+#include "topologies/launcher/line_reader.h"
+#include "topologies/launcher/record_json.h"
+#include "weir/producer.h"
+
+namespace weir::launcher {
+namespace {
+
+constexpr std::size_t kRecordBytesMax = 64 << 20;
+/// Patience for acknowledgements of what was read; a full stream may take its time.
+constexpr std::chrono::hours kFlushMax{24};
+
+struct Arguments {
+  std::string stream;
+  std::string file;
+  std::string data_dir;
+  std::string name;
+  bool end = false;
+};
+
+/// Publishes standard input line by line. With a name a record's number is that of its line, so that a second run of
+/// the same input is recognised, and one with more lines goes on where the first had ended.
+class Feeder {
+ public:
+  explicit Feeder(Producer& producer) : producer_(producer) {}
+
+  void take(std::string_view line) {
+    ++lines_;
+    if (!problem_.empty()) return;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) {
+      problem_ = fmt::format("line {} is empty; one JSON record a line is expected", lines_);
+      return;
+    }
+    const Result<JsonRecord> record = parse_record(line);
+    if (!record) {
+      problem_ = fmt::format("line {}: {}", lines_, record.error().message);
+      return;
+    }
+    if (lines_ <= producer_.last()) return;  // taken in an earlier run
+    const ProducerStatus published =
+        producer_.publish_packed(record->key, record->value, record->timestamp, record->headers);
+    if (!published)
+      problem_ = fmt::format("line {}: {}", lines_, published.message());
+    else
+      ++published_;
+  }
+  void flush() {
+    const ProducerStatus flushed = producer_.flush(kFlushMax);
+    if (!flushed && problem_.empty()) problem_ = flushed.message();
+  }
+  [[nodiscard]] const std::string& problem() const { return problem_; }
+  [[nodiscard]] std::uint64_t published() const { return published_; }
+  [[nodiscard]] std::uint64_t lines() const { return lines_; }
+
+ private:
+  Producer& producer_;
+  std::uint64_t lines_ = 0;
+  std::uint64_t published_ = 0;
+  std::string problem_;
+};
+
+int produce(const Arguments& arguments) {
+  const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
+  if (!data_dir) return refuse(data_dir.error());
+  Producer producer(*data_dir, arguments.stream, {.name = arguments.name});
+  if (ProducerStatus opened = producer.open(); !opened) return refuse(opened.message(), kExitFailed);
+  Feeder feeder(producer);
+  const auto take = [&feeder](std::string_view line) { feeder.take(line); };
+  LineReader input(Fd(::dup(STDIN_FILENO)), kRecordBytesMax);
+  while (input.open() && feeder.problem().empty()) {
+    pollfd ready{input.fd(), POLLIN, 0};
+    // Nothing there at the moment: what was read goes out before we wait.
+    if (::poll(&ready, 1, 0) == 0) {
+      feeder.flush();
+      ::poll(&ready, 1, -1);
+    }
+    input.read(take, /*bytes_max=*/1);
+  }
+  feeder.flush();
+  const std::uint64_t published = feeder.published() - std::min(feeder.published(), producer.unacknowledged());
+  if (!feeder.problem().empty()) {
+    return refuse(fmt::format("{} ({} records before it were acknowledged)", feeder.problem(), published), kExitFailed);
+  }
+  if (arguments.end) {
+    if (ProducerStatus ended = producer.end(std::chrono::seconds(10)); !ended)
+      return refuse(ended.message(), kExitFailed);
+  }
+  const std::uint64_t before = std::min(feeder.lines(), producer.last());
+  fmt::print(stderr, "{} records acknowledged{}{}{}\n", published,
+             before != 0 ? fmt::format(", {} were there already", before) : "",
+             arguments.name.empty() ? " (at least once; --name makes it exactly once)" : "",
+             arguments.end ? fmt::format("; stream {} has ended", arguments.stream) : "");
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_produce(CLI::App& app, CommandLine& line) {
+  auto arguments = std::make_shared<Arguments>();  // shared by the parser's callback and what it chooses
+  CLI::App* command = app.add_subcommand(
+      "produce", "Publishes JSON records from standard input, one a line, to a stream with \"external\": \"in\"");
+  command->add_option("STREAM", arguments->stream, "the stream")->required();
+  command->add_option("FILE", arguments->file, "the topology (default: the only one that runs under ./.weir)");
+  command->add_option("--data", arguments->data_dir, "its data directory");
+  command->add_option("--name", arguments->name,
+                      "number the lines under this name: what was taken before is recognised, and taken exactly once");
+  command->add_flag("--end", arguments->end, "end the stream behind the last record");
+  command->callback([arguments, &line] { line.run = [arguments] { return produce(*arguments); }; });
+}
+
+}  // namespace weir::launcher

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "sdk/client/endpoint_file.h"
+#include "topologies/launcher/broker_questions.h"
+#include "topologies/launcher/commands/command_line.h"
+#include "topologies/launcher/data_dir.h"
+
+namespace weir::launcher {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Arguments {
+  std::string file;
+  std::string data_dir;
+  bool json = false;
+};
+
+/// A field as a cell of a table: "-" where it is missing or null.
+std::string cell(const Json& object, const char* name) {
+  const auto at = object.find(name);
+  if (at == object.end() || at->is_null()) return "-";
+  return at->is_string() ? at->get<std::string>() : at->dump();
+}
+
+/// The list `name` of the status as a table of `fields`; nothing where it is empty.
+void print_table(const Json& status, const char* name, const std::vector<const char*>& fields) {
+  const auto list = status.find(name);
+  if (list == status.end() || !list->is_array() || list->empty()) return;
+  std::vector<std::size_t> widths;
+  for (const char* field : fields) {
+    std::size_t width = std::string_view(field).size();
+    for (const Json& row : *list) width = std::max(width, cell(row, field).size());
+    widths.push_back(width);
+  }
+  fmt::print("\n");
+  for (std::size_t i = 0; i < fields.size(); ++i) fmt::print("{:<{}}  ", fields[i], widths[i]);
+  fmt::print("\n");
+  for (const Json& row : *list) {
+    for (std::size_t i = 0; i < fields.size(); ++i) fmt::print("{:<{}}  ", cell(row, fields[i]), widths[i]);
+    fmt::print("\n");
+  }
+}
+
+int status(const Arguments& arguments) {
+  const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
+  if (!data_dir) return refuse(data_dir.error());
+  const Result<std::string> text = ask_broker(*data_dir, "status", Programs::beside_self());
+  if (!text) return refuse(text.error().message, kExitFailed);
+  const Json status = Json::parse(*text, nullptr, false);
+  if (!status.is_object()) return refuse("the broker's status is no JSON; is it of another version?", kExitFailed);
+  if (arguments.json) {
+    fmt::print("{}\n", status.dump(2));
+    return kExitDone;
+  }
+  const Result<client::EndpointFile> endpoint = client::read_endpoint(*data_dir);
+  fmt::print("{}: {}{}, data in {}\n", cell(status, "topology"), endpoint ? "" : "not running; was ",
+             cell(status, "state"), *data_dir);
+  if (endpoint && !endpoint->http.empty()) fmt::print("metrics and status at {}/metrics\n", endpoint->http);
+  print_table(status, "stages",
+              {"name", "plugin", "state", "workers", "records_in", "records_out", "errors", "dead_letters", "restarts",
+               "backlog_records", "watermark"});
+  print_table(status, "streams",
+              {"name", "transport", "partition", "shards", "records", "bytes", "backlog_records", "watermark"});
+  if (endpoint) print_table(status, "workers", {"stage", "worker", "pid", "incarnation", "state"});
+  return kExitDone;
+}
+
+int dead_letters(const Arguments& arguments, bool show) {
+  const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
+  if (!data_dir) return refuse(data_dir.error());
+  const Result<std::string> text = ask_broker(*data_dir, "dead_letters", Programs::beside_self());
+  if (!text) return refuse(text.error().message, kExitFailed);
+  const Json letters = Json::parse(*text, nullptr, false);
+  if (!letters.is_array())
+    return refuse("the broker's dead letters are no JSON; is it of another version?", kExitFailed);
+  if (arguments.json) {
+    fmt::print("{}\n", letters.dump(2));
+    return kExitDone;
+  }
+  for (const Json& letter : letters) {
+    fmt::print("{}  attempts {}  {}\n", cell(letter, "id"), cell(letter, "attempts"), cell(letter, "reason"));
+    if (!show) continue;
+    const auto part = [&letter](const char* name) {
+      const auto at = letter.find(name);
+      return at == letter.end() ? std::string("null") : at->dump();
+    };
+    fmt::print("  {{\"key\":{},\"value\":{},\"timestamp\":{}}}\n", part("key"), part("value"), part("timestamp"));
+  }
+  if (letters.empty()) fmt::print(stderr, "no dead letters\n");
+  return kExitDone;
+}
+
+void add_place(CLI::App& command, Arguments& arguments) {
+  command.add_option("FILE", arguments.file, "the topology (default: the only one that runs under ./.weir)");
+  command.add_option("--data", arguments.data_dir, "its data directory");
+}
+
+}  // namespace
+
+void add_status(CLI::App& app, CommandLine& line) {
+  auto arguments = std::make_shared<Arguments>();  // shared by the parser's callback and what it chooses
+  CLI::App* command = app.add_subcommand("status", "Shows how far a topology has come, running or stopped");
+  add_place(*command, *arguments);
+  command->add_flag("--json", arguments->json, "print the object of /api/status");
+  command->callback([arguments, &line] { line.run = [arguments] { return status(*arguments); }; });
+}
+
+void add_dead_letters(CLI::App& app, CommandLine& line) {
+  auto arguments = std::make_shared<Arguments>();  // as above
+  CLI::App* command = app.add_subcommand("dead-letters", "Shows the records that stages could not process");
+  command->require_subcommand(1);
+  for (const bool show : {false, true}) {
+    CLI::App* part = command->add_subcommand(show ? "show" : "list", show ? "The same with the records themselves"
+                                                                          : "One line each: place, attempts, reason");
+    add_place(*part, *arguments);
+    part->add_flag("--json", arguments->json,
+                   "print [{id, stage, stream, shard, offset, attempts, reason, key, value, timestamp}]");
+    part->callback(
+        [arguments, show, &line] { line.run = [arguments, show] { return dead_letters(*arguments, show); }; });
+  }
+}
+
+}  // namespace weir::launcher
