@@ -148,7 +148,7 @@ void BrokerEngine::run_pulse() {
 void BrokerEngine::start(const Topology& topology, std::uint32_t stage) {
   const StageSpec& spec = topology.stages[stage];
   commit_after_ = spec.commit_after;
-  window_bytes_ = 4 * topology.broker.transaction_bytes_max;
+  window_bytes_ = std::min(4 * topology.broker.transaction_bytes_max, spec.memory_bytes / 4);
   capacity_bytes_ = std::clamp<std::uint64_t>(spec.memory_bytes / 4, 64 << 10, kCapacityBytesMax);
   send(MessageType::kReady, {});
   send_credit();
@@ -202,25 +202,57 @@ Event BrokerEngine::lost(std::string sentence) const {
   return event;
 }
 
+void BrokerEngine::pump() {
+  zmq::message_t message;
+  while (!urgent_ && inbox_.recv(message, zmq::recv_flags::dontwait)) {
+    heard_ = monotonic_now();
+    auto event = take(std::move(message));
+    if (!event) continue;
+    switch (event->kind) {
+      case Event::Kind::kDrain:
+      case Event::Kind::kStop:
+      case Event::Kind::kFenced:
+      case Event::Kind::kLost:
+        urgent_ = std::move(event);
+        break;
+      default:
+        events_.push_back(std::move(*event));
+    }
+  }
+  if (!urgent_ && monotonic_now() - heard_ > welcome_.silence) urgent_ = lost("the broker was silent for too long");
+}
+
+bool BrokerEngine::urgent() {
+  pump();
+  return urgent_.has_value();
+}
+
 Event BrokerEngine::next(std::chrono::milliseconds wait) {
   const Monotonic deadline = monotonic_now() + wait;
-  while (true) {
-    zmq::message_t message;
-    if (inbox_.recv(message, zmq::recv_flags::dontwait)) {
-      heard_ = monotonic_now();
-      if (auto event = take(std::move(message))) return std::move(*event);
-      if (wait != 0ms) return {};  // credit or a commit's answer came: what waited for it may go on
-      continue;
+  pump();
+  for (bool waited = false;; waited = true) {
+    if (urgent_) {
+      // What came before is not begun any more: its records stay with the broker.
+      events_.clear();
+      Event event = std::move(*urgent_);
+      urgent_.reset();
+      return event;
     }
+    const bool held = !events_.empty() && events_.front().kind == Event::Kind::kDeliver && !has_window();
+    if (!events_.empty() && !held) {
+      Event event = std::move(events_.front());
+      events_.pop_front();
+      return event;
+    }
+    // Credit or a commit's answer may have come: what waited for it goes on.
     const Monotonic now = monotonic_now();
-    if (now - heard_ > welcome_.silence) return lost("the broker was silent for too long");
-    if (now >= deadline) return {};
+    if (waited || now >= deadline) return {};
     zmq::pollitem_t item{inbox_.handle(), 0, ZMQ_POLLIN, 0};
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - now) + 1ms;
     zmq::poll(&item, 1,
               std::min<std::chrono::milliseconds>(
                   left, std::chrono::duration_cast<std::chrono::milliseconds>(welcome_.beat)));
-    if (beat_due() && monotonic_now() < deadline) return {};
+    pump();
   }
 }
 

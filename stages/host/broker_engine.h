@@ -37,6 +37,7 @@ class BrokerEngine final : public Engine {
   void start(const Topology& topology, std::uint32_t stage);
 
   Event next(std::chrono::milliseconds wait) override;
+  bool urgent() override;
   void commit(const Bytes& body, std::uint64_t published) override;
   [[nodiscard]] std::uint64_t committed() const override { return committed_; }
   [[nodiscard]] std::uint64_t settled() const override { return settled_; }
@@ -57,6 +58,7 @@ class BrokerEngine final : public Engine {
   Status bind_inbox(const Options& options);
   Status say_hello(const Options& options);
   Event lost(std::string sentence) const;
+  void pump();
   std::optional<Event> take(zmq::message_t message);
   void send(wire::MessageType type, BytesView body);
   void send_credit();
@@ -70,7 +72,8 @@ class BrokerEngine final : public Engine {
   wire::WorkerWelcome welcome_;
   std::uint64_t sent_ = 0;
   std::uint64_t received_ = 0;
-  std::uint64_t beat_ahead_ = 0;
+  std::deque<Event> events_;     ///< taken from the inbox; credit bounds them
+  std::optional<Event> urgent_;  ///< what makes them meaningless
   Monotonic heard_{0};
   Monotonic beat_sent_{0};
   std::uint64_t committed_ = 0;

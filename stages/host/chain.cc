@@ -67,6 +67,7 @@ Status Chain::create(const std::function<Result<const weir_descriptor*>(const st
     const auto text = config(spec, **plugin);
     if (!text.ok()) return text.error();
     if (Status status = instance->create(*text); !status.ok()) return status;
+    typed_state_ |= instance->typed_state();
     instances_.push_back(std::move(instance));
   }
   return {};
@@ -120,13 +121,21 @@ Status Chain::process(const wire::DeliveryHeader& header, BytesView records, std
                 {reinterpret_cast<const std::uint8_t*>(records.data()), records.size()},
                 topology_.streams[header.stream].name.c_str()};
   transaction_.take_origin(header.origin_us);
-  return work(item, first, done);
+  const std::uint32_t start = first;
+  Status status = work(item, first, done);
+  // What the stages make of it may only show when their state is flushed.
+  if (typed_state_) head().add_bytes(std::uint64_t{header.bytes} * (done - start) / std::max(header.count, 1U));
+  return status;
 }
 
 Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
   Instance& instance = *item.instance;
   weir_context* context = instance.context();
   context->shard = item.lane;
+  if (instance.plugin().kind == WEIR_KIND_SINK) {
+    context->shard = target_of(instance, item.lane);
+    written_.emplace(context->shard, item.lane);
+  }
   transaction_.touch(item.lane);
   std::uint32_t attempts = 0;
   const std::uint32_t start = first;
@@ -134,6 +143,8 @@ Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
   while (first < item.batch.count) {
     context->record = first;
     instance.mark();
+    instance.take_refused();
+    instance.set_origins(item.batch.offset, item.origins);
     std::uint32_t reached = first;
     const int answer = call_process(instance, item.batch, first, &reached);
     if (answer == WEIR_FATAL) return fatal(instance, "a record");
@@ -143,6 +154,11 @@ Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
     }
     if (reached > first) attempts = 0;
     first = reached;
+    if (instance.take_refused() && answer != WEIR_ERROR) {
+      return {Code::kRefused,
+              fmt::format("stage \"{}\": the plugin goes on after a record that it emitted was refused: {}",
+                          instance.spec().name, instance.take_failure())};
+    }
     if (answer == WEIR_ERROR) {
       instance.undo();
       if (Status status = judge_failure(item, reached, attempts, first); !status.ok()) return status;
@@ -154,7 +170,7 @@ Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
               fmt::format("stage \"{}\": the plugin returned before the end of its batch", instance.spec().name)};
     }
     done = first;
-    if (Status status = run_fused(instance, item.lane, item.batch.offset); !status.ok()) return status;
+    if (Status status = run_fused(instance, item.lane); !status.ok()) return status;
     if (&instance == instances_.front().get() && full()) break;
     context->stop = 0;
   }
@@ -188,24 +204,34 @@ Status Chain::judge_failure(const Work& item, std::uint32_t record, std::uint32_
   wire::DeadLetter letter;
   letter.stream = item.batch.stream;
   letter.shard = Shard(item.batch.shard);
-  letter.offset = Offset(item.batch.offset + record);
+  letter.offset = Offset(item.origins != nullptr ? (*item.origins)[record] : item.batch.offset + record);
   letter.attempts = tried;
   letter.reason = reason;
   letter.timestamp = found->timestamp;
   letter.key_bytes = found->key;
   letter.value_bytes = found->value;
   letter.headers = found->headers;
-  const Bytes key = wire::dead_letter_key(letter);
+  add_dead_letter(item, letter);
+  return {};
+}
+
+void Chain::add_dead_letter(const Work& item, const wire::DeadLetter& letter) {
+  Instance& instance = *item.instance;
+  Bytes key = wire::dead_letter_key(letter);
+  // Several fused records may come from one record of the input: all of them in one transaction, always.
+  if (item.origins != nullptr) {
+    const std::uint32_t before = letters_[key]++;
+    if (before != 0) ByteWriter(key).put(__builtin_bswap32(before));
+  }
   const Bytes value = wire::encode(letter);
   wire::append_change(transaction_.changes(instance.stage(), item.lane),
                       {wire::Space::kDeadLetter, {}, key, BytesView(value)});
   ++transaction_.counted(instance.stage()).dead_letters;
-  log::warning("dead letter: {} of \"{}\", shard {}, offset {}: {}", spec.name, item.batch.stream, item.batch.shard,
-               item.batch.offset + record, reason);
-  return {};
+  log::warning("dead letter: {} of \"{}\", shard {}, offset {}: {}", instance.spec().name, letter.stream,
+               letter.shard.value(), letter.offset.value(), letter.reason);
 }
 
-Status Chain::run_fused(Instance& instance, std::uint32_t lane, std::uint64_t offset) {
+Status Chain::run_fused(Instance& instance, std::uint32_t lane) {
   for (const auto& output : instance.outputs()) {
     if (!output->fused() || output->fused_batch().count == 0) continue;
     const Joint next = joint(output->stream());
@@ -216,23 +242,23 @@ Status Chain::run_fused(Instance& instance, std::uint32_t lane, std::uint64_t of
     Work item;
     item.instance = next.consumer;
     item.lane = lane;
+    item.origins = &batch.origins;
     item.batch = {sizeof(weir_batch),
                   batch.count,
                   next.port,
                   lane,
-                  offset,
+                  batch.origins.front(),
                   {reinterpret_cast<const std::uint8_t*>(batch.bytes.data()), batch.bytes.size()},
                   topology_.streams[output->stream()].name.c_str()};
     std::uint32_t done = 0;
     if (Status status = work(item, 0, done); !status.ok()) return status;
     batch.bytes.clear();
+    batch.origins.clear();
     batch.count = 0;
-    if (output->fused_batch().bytes.capacity() == 0) std::swap(batch.bytes, output->fused_batch().bytes);
+    if (output->fused_batch().bytes.capacity() == 0) std::swap(batch, output->fused_batch());
   }
   return {};
 }
-
-Status Chain::flush_fused(std::uint32_t lane) { return run_fused(head(), lane, 0); }
 
 Status Chain::portion(std::uint32_t lane, bool& more, int (*weir_descriptor::*call)(void*, weir_context*),
                       const char* name) {
@@ -246,15 +272,17 @@ Status Chain::portion(std::uint32_t lane, bool& more, int (*weir_descriptor::*ca
       instance.context()->shard = lane;
       instance.context()->record = 0;
       instance.mark();
+      instance.set_origins(static_cast<std::uint64_t>(transaction_.origin_us()), nullptr);
       const int answer = function(instance.self(), instance.context());
       if (answer != WEIR_OK && answer != WEIR_MORE) return fatal(instance, name);
-      if (Status status = run_fused(instance, lane, 0); !status.ok()) return status;
+      if (Status status = run_fused(instance, lane); !status.ok()) return status;
       if (answer == WEIR_OK) break;
-      if (full()) {
-        more = true;
-        return {};
-      }
+      // Stopped only so that the next stage gets its records: the same transaction goes on.
+      const bool goes_on = instance.context()->stop != 0 && !full();
       instance.context()->stop = 0;
+      if (goes_on) continue;
+      more = true;
+      return {};
     }
   }
   portion_next_ = 0;
@@ -267,6 +295,12 @@ Status Chain::on_watermark(std::uint32_t lane, Timestamp watermark, bool& more) 
 }
 
 Status Chain::finish(std::uint32_t lane, bool& more) { return portion(lane, more, &weir_descriptor::finish, "finish"); }
+
+bool Chain::wants_watermarks() const {
+  return std::any_of(instances_.begin(), instances_.end(), [](const auto& instance) {
+    return !instance->outputs().empty() || instance->plugin().on_watermark != nullptr;
+  });
+}
 
 bool Chain::full() const {
   std::uint64_t bytes = 0;
@@ -295,17 +329,8 @@ Result<Bytes> Chain::close(std::uint64_t number, std::uint64_t& published) {
         }
       }
     }
-    if (instance->plugin().kind == WEIR_KIND_SINK && !transaction_.touched().empty()) {
-      std::set<std::uint32_t> targets = transaction_.touched();
-      if (instance->spec().sharing != Sharing::kShard) targets = {0};
-      for (const std::uint32_t target : targets) {
-        context->shard = target;
-        weir_bytes position{};
-        if (instance->plugin().flush(instance->self(), context, &position) != WEIR_OK)
-          return fatal(*instance, "flush").error();
-        const BytesView bytes(reinterpret_cast<const std::byte*>(position.data), position.size);
-        wire::append_change(transaction_.changes(instance->stage(), target), {wire::Space::kPosition, {}, {}, bytes});
-      }
+    if (instance->plugin().kind == WEIR_KIND_SINK) {
+      if (Status status = flush_sink(*instance); !status.ok()) return status.error();
     }
     instance->close_transaction();
   }
@@ -320,7 +345,25 @@ Result<Bytes> Chain::close(std::uint64_t number, std::uint64_t& published) {
   Bytes body;
   if (!transaction_.empty() || !frames.empty()) body = transaction_.encode(number, frames);
   transaction_.clear();
+  letters_.clear();
   return body;
+}
+
+Status Chain::flush_sink(Instance& sink) {
+  for (const auto& [target, lane] : written_) {
+    sink.context()->shard = target;
+    weir_bytes position{};
+    if (sink.plugin().flush(sink.self(), sink.context(), &position) != WEIR_OK) return fatal(sink, "flush");
+    if (position.size == 0 && !positions_said_.contains(target)) continue;
+    positions_said_.insert(target);
+    const BytesView bytes(reinterpret_cast<const std::byte*>(position.data), position.size);
+    // A target that many workers share has no lane of its own: what is said of it is kept with one that it was written
+    // for.
+    const std::uint32_t kept = sink.spec().sharing == Sharing::kAny ? lane : target;
+    wire::append_change(transaction_.changes(sink.stage(), kept), {wire::Space::kPosition, {}, {}, bytes});
+  }
+  written_.clear();
+  return {};
 }
 
 std::uint64_t Chain::state_bytes() const {

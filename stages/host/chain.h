@@ -2,12 +2,15 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "sdk/base/result.h"
 #include "sdk/topology/topology.h"
+#include "sdk/wire/changes.h"
 #include "sdk/wire/messages.h"
 #include "stages/host/instance.h"
 #include "stages/host/library.h"
@@ -37,13 +40,19 @@ class Chain {
   Status process(const wire::DeliveryHeader& batch, BytesView records, std::uint32_t lane, std::uint32_t first,
                  std::uint32_t& done);
   /// Works off what the head has emitted to fused streams (a source's read, finish).
-  Status flush_fused(std::uint32_t lane);
+  Status flush_fused(std::uint32_t lane) { return run_fused(head(), lane); }
   /// One portion of `on_watermark` or `finish` of every stage in turn; `more` asks for another call.
   Status on_watermark(std::uint32_t lane, Timestamp watermark, bool& more);
   Status finish(std::uint32_t lane, bool& more);
 
+  /// Event time matters to this unit: it emits, or a stage asks to be told.
+  [[nodiscard]] bool wants_watermarks() const;
   /// The transaction wants to be closed.
   [[nodiscard]] bool full() const;
+  /// The target that the sink writes `lane` to: one for each lane, or one for all.
+  static std::uint32_t target_of(const Instance& sink, std::uint32_t lane) {
+    return sink.spec().sharing == Sharing::kShard ? lane : 0;
+  }
   /// Closes it: flushes state and sinks, and gives the commit's body; empty where there is nothing to commit.
   Result<Bytes> close(std::uint64_t number, std::uint64_t& published);
   [[nodiscard]] std::uint64_t state_bytes() const;
@@ -57,11 +66,14 @@ class Chain {
     Instance* instance = nullptr;
     weir_batch batch{};
     std::uint32_t lane = 0;
+    const std::vector<std::uint64_t>* origins = nullptr;  ///< of fused records, see Instance::set_origins
   };
   Status work(const Work& work, std::uint32_t first, std::uint32_t& done);
   Status judge_failure(const Work& work, std::uint32_t record, std::uint32_t& attempts, std::uint32_t& next);
-  Status run_fused(Instance& instance, std::uint32_t lane, std::uint64_t offset);
+  Status run_fused(Instance& instance, std::uint32_t lane);
+  void add_dead_letter(const Work& work, const wire::DeadLetter& letter);
   Status portion(std::uint32_t lane, bool& more, int (*weir_descriptor::*call)(void*, weir_context*), const char* name);
+  Status flush_sink(Instance& sink);
   Joint joint(std::uint32_t stream);
   Status fatal(Instance& instance, const char* what);
 
@@ -71,7 +83,11 @@ class Chain {
   Transaction transaction_;
   std::vector<std::unique_ptr<FrameBuilder>> builders_;  ///< by stream; null where nothing is emitted to it
   std::vector<std::unique_ptr<Instance>> instances_;
-  std::size_t portion_next_ = 0;  ///< which instance a finish or watermark in portions has come to
+  bool typed_state_ = false;
+  std::map<std::uint32_t, std::uint32_t> written_;  ///< targets that the open transaction has written to, and a lane
+  std::set<std::uint32_t> positions_said_;          ///< targets whose sink has ever given a position
+  std::map<Bytes, std::uint32_t> letters_;          ///< dead letters of the open transaction from one place, by key
+  std::size_t portion_next_ = 0;                    ///< which instance a finish or watermark in portions has come to
 };
 
 }  // namespace weir::host

@@ -41,8 +41,11 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  /// The next event, in order; waits at most `wait`.
+  /// The next event, in order, but what cannot wait comes first, and records wait while there is no window. Waits at
+  /// most `wait`.
   virtual Event next(std::chrono::milliseconds wait) = 0;
+  /// Something has come that cannot wait for the records at hand: the drain, the end.
+  virtual bool urgent() = 0;
   /// Commits a transaction's body; `published` are its bytes of frames. Its number is the count of commits so far.
   virtual void commit(const Bytes& body, std::uint64_t published) = 0;
   /// Commits so far, and how many of them are accepted and settled.

@@ -3,10 +3,15 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "sdk/base/log.h"
 
 namespace weir::host {
 namespace {
+
+/// The next stage of a chain gets its records in batches of about this size: they are still in the cache then.
+constexpr std::size_t kFusedBytes = 64 << 10;
 
 BytesView view(weir_bytes bytes) { return {reinterpret_cast<const std::byte*>(bytes.data), bytes.size}; }
 weir_bytes lend(BytesView bytes) { return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}; }
@@ -35,7 +40,9 @@ int host_state_erase(weir_context* context, weir_bytes name, weir_bytes key) {
 }
 void host_watermark(weir_context* context, std::int64_t time) { instance_of(context).say_watermark(time); }
 int host_split_add(weir_split_list* list, weir_bytes id) {
-  reinterpret_cast<SplitList*>(list)->transaction->find_split(std::string(as_text(view(id))));
+  auto* splits = reinterpret_cast<SplitList*>(list);
+  std::string text(as_text(view(id)));
+  if (splits->known->insert(text).second) splits->transaction->find_split(std::move(text));
   return WEIR_OK;
 }
 weir_bytes host_split_id(const weir_split* split) { return lend(as_bytes(reinterpret_cast<const Split*>(split)->id)); }
@@ -138,30 +145,41 @@ Timestamp Instance::take_watermark() {
 int Instance::emit(std::uint32_t port, const weir_record& record) {
   if (descriptor_.kind == WEIR_KIND_STAGE) follow_record();
   if (port >= outputs_.size()) {
-    fail(fmt::format("the stage emits to port {}, and has {}", port, outputs_.size()));
-    return WEIR_ERROR;
+    return refuse(fmt::format("the stage emits to port {}, and has {}", port, outputs_.size()), "process");
   }
   wire::RecordRef ref{record.timestamp, view(record.key), view(record.value), view(record.headers)};
   if (ref.key.empty()) ref.key = wire::nil_bytes();
   if (ref.value.empty()) ref.value = wire::nil_bytes();
   const std::size_t size = wire::record_bytes(ref);
   if (record_bytes_ + size > record_bytes_max_) {
-    fail(fmt::format("what one record causes is more than transaction_bytes_max ({} bytes)", record_bytes_max_),
-         "size");
-    return WEIR_ERROR;
+    return refuse(
+        fmt::format("what one record causes is more than half of transaction_bytes_max ({} bytes)", record_bytes_max_),
+        "size");
   }
-  if (const Status status = outputs_[port]->add(ref); !status.ok()) {
-    fail(status.error().message, "key");
-    return WEIR_ERROR;
+  Output& output = *outputs_[port];
+  if (const Status status = output.add(ref, output.fused() ? origin() : 0); !status.ok()) {
+    return refuse(status.error().message, "key");
   }
   record_bytes_ += size;
   bytes_ += size;
   ++records_out_;
-  if (bytes_ >= stop_bytes_) context_.abi.stop = 1;
+  if (bytes_ >= stop_bytes_ || (output.fused() && output.fused_batch().bytes.size() >= kFusedBytes)) {
+    context_.abi.stop = 1;
+  }
   return WEIR_OK;
 }
 
+int Instance::refuse(std::string sentence, const char* cause) {
+  refused_ = true;
+  fail(std::move(sentence), cause);
+  return WEIR_ERROR;
+}
+
 int Instance::put(BytesView name, BytesView key, std::optional<BytesView> value) {
+  if ((descriptor_.flags & WEIR_FLAG_KEYED) == 0) {
+    fail("the stage changes state, but its description does not say that it is keyed");
+    return WEIR_ERROR;
+  }
   if (flushing_) {
     wire::append_change(transaction_.changes(stage_, context_.abi.shard), {wire::Space::kState, name, key, value});
     return WEIR_OK;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,10 @@ struct HostContext {
   Instance* instance = nullptr;
 };
 
-/// A list of splits being named.
+/// A list of splits being named: those that are not in `known` yet go into the transaction.
 struct SplitList {
   Transaction* transaction = nullptr;
+  std::set<std::string>* known = nullptr;
 };
 
 /// A split while a source reads it.
@@ -63,12 +65,22 @@ class Instance {
   /// Whose fault the last failure was: a cause of weir_stage_errors_total.
   [[nodiscard]] const char* failure_cause() const { return failure_cause_; }
 
+  /// From which records of the unit's input the records come that the plugin is about to work on: `origins` one by one,
+  /// or, null, from `first` on.
+  void set_origins(std::uint64_t first, const std::vector<std::uint64_t>* origins) {
+    origin_first_ = first;
+    origins_ = origins;
+  }
+  /// An emitted record was refused since the last call; the plugin must fail what it works on.
+  bool take_refused() { return std::exchange(refused_, false); }
+  /// Input that the plugin may turn into as much state counts towards the size of the transaction.
+  void add_bytes(std::uint64_t bytes) { bytes_ += bytes; }
+
   /// Everything since the last mark stays, or is undone.
   void mark();
   void undo();
   /// Bytes that the transaction has taken through this instance.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
-  void set_bytes(std::uint64_t bytes) { bytes_ = bytes; }
   void set_bounds(std::uint64_t record_bytes_max, std::uint64_t stop_bytes) {
     record_bytes_max_ = record_bytes_max;
     stop_bytes_ = stop_bytes;
@@ -89,6 +101,10 @@ class Instance {
 
  private:
   void follow_record();
+  int refuse(std::string sentence, const char* cause);
+  [[nodiscard]] std::uint64_t origin() const {
+    return origins_ != nullptr ? (*origins_)[context_.abi.record] : origin_first_ + context_.abi.record;
+  }
 
   const weir_descriptor& descriptor_;
   const Topology& topology_;
@@ -108,6 +124,9 @@ class Instance {
   std::uint64_t record_bytes_max_ = UINT64_MAX;
   std::uint64_t stop_bytes_ = UINT64_MAX;
   Timestamp watermark_ = WEIR_TIME_MIN;
+  std::uint64_t origin_first_ = 0;
+  const std::vector<std::uint64_t>* origins_ = nullptr;
+  bool refused_ = false;
   bool flushing_ = false;
 };
 

@@ -104,19 +104,18 @@ Result<const weir_descriptor*> Libraries::find(const std::string& plugin) {
   for (const auto& library : loaded_) {
     if (const weir_descriptor* stage = library->find(plugin)) return stage;
   }
-  std::string failures;
   while (loaded_.size() < paths_.size()) {
     const std::string path = paths_[loaded_.size()];
     auto library = Library::load(path);
     loaded_.push_back(std::make_unique<Library>(library.ok() ? std::move(*library) : Library()));
     if (!library.ok()) {
-      failures += "; " + library.error().message;
+      failures_ += "; " + library.error().message;
       continue;
     }
     if (const weir_descriptor* stage = loaded_.back()->find(plugin)) return stage;
   }
   return {Code::kNotFound,
-          fmt::format("no library has the plugin \"{}\" (searched: {}){}", plugin, fmt::join(paths_, ", "), failures)};
+          fmt::format("no library has the plugin \"{}\" (searched: {}){}", plugin, fmt::join(paths_, ", "), failures_)};
 }
 
 std::vector<std::string> library_paths(const std::vector<std::string>& named) {

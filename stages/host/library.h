@@ -38,6 +38,7 @@ class Libraries {
  private:
   std::vector<std::string> paths_;
   std::vector<std::unique_ptr<Library>> loaded_;
+  std::string failures_;  ///< of those that could not be loaded
 };
 
 /// All places where libraries lie: `named` first.

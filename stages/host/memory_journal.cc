@@ -13,11 +13,23 @@ Bytes copy(BytesView bytes) { return {bytes.begin(), bytes.end()}; }
 }  // namespace
 
 MemoryJournal::MemoryJournal(const Topology& topology, std::uint32_t head) : topology_(topology), head_(head) {
+  by_ranges_ = topology.stages[head].kind == PluginKind::kStage;
+  for (const StageSpec& stage : topology.stages) {
+    if (stage.host == head) by_ranges_ &= !stage.keyed && stage.kind != PluginKind::kSink;
+  }
+  for (const PortBinding& input : topology.stages[head].inputs) {
+    by_ranges_ &= topology.streams[input.stream].partition == PartitionBy::kNone;
+  }
   for (const PortBinding& input : topology.stages[head].inputs) {
     const std::uint32_t shards = topology.streams[input.stream].shards;
-    lanes_ = std::max(lanes_, shards);
+    if (!first_lanes_.emplace(input.stream, by_ranges_ ? lanes_ : 0).second) continue;
+    lanes_ = by_ranges_ ? lanes_ + shards : std::max(lanes_, shards);
     for (std::uint32_t shard = 0; shard < shards; ++shard) inputs_[{input.stream, shard}];
   }
+}
+
+std::uint32_t MemoryJournal::lane_of(std::uint32_t stream, std::uint32_t shard) const {
+  return first_lanes_.at(stream) + shard;
 }
 
 void MemoryJournal::feed(std::uint32_t stream, std::uint32_t shard, const wire::RecordRef& record) {
@@ -40,7 +52,7 @@ void MemoryJournal::skip(Input& input, std::uint64_t records) {
 Status MemoryJournal::commit(BytesView body) {
   const auto commit = wire::decode_commit(body, 0);
   if (!commit.ok()) return commit.error();
-  if (commit->transaction != transactions_ + 1) return {Code::kRefused, "it skipped a transaction"};
+  if (commit->transaction != transaction_ + 1) return {Code::kRefused, "it skipped a transaction"};
   return enter(*commit, body);
 }
 
@@ -113,7 +125,8 @@ Status MemoryJournal::enter(const wire::Commit& commit, BytesView body) {
   for (const wire::CountedCause& counted : commit.causes) {
     causes_[{counted.stage, counted.dropped, counted.cause}] += counted.by;
   }
-  transactions_ = commit.transaction;
+  transaction_ = commit.transaction;
+  ++transactions_;
   bodies_.push_back(copy(body));
   return {};
 }

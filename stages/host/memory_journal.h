@@ -51,15 +51,21 @@ class MemoryJournal {
   using EntryKey = std::tuple<std::string, std::string>;  ///< name, key
   using Entries = std::map<EntryKey, Bytes>;
 
+  /// A record more in a shard of an input.
   void feed(std::uint32_t stream, std::uint32_t shard, const wire::RecordRef& record);
   void advance(Timestamp watermark);
   void end() { ended_ = true; }
 
+  /// Another worker begins: its transactions count from 1.
+  void begin_incarnation() { transaction_ = 0; }
   /// Enters a transaction. Errors: kRefused: a broker would have fenced the worker.
   Status commit(BytesView body);
 
   [[nodiscard]] const std::map<std::pair<std::uint32_t, std::uint32_t>, Input>& inputs() const { return inputs_; }
   [[nodiscard]] std::uint32_t lanes() const { return lanes_; }
+  /// Unkeyed input, which a broker leases by ranges of offsets; then each shard of each input is a lane of its own.
+  [[nodiscard]] bool by_ranges() const { return by_ranges_; }
+  [[nodiscard]] std::uint32_t lane_of(std::uint32_t stream, std::uint32_t shard) const;
   [[nodiscard]] bool ended() const { return ended_; }
   [[nodiscard]] const std::set<std::uint32_t>& finished_lanes() const { return finished_; }
   [[nodiscard]] bool finished() const;
@@ -85,6 +91,8 @@ class MemoryJournal {
   const Topology& topology_;
   std::uint32_t head_;
   std::uint32_t lanes_ = 0;
+  bool by_ranges_ = false;
+  std::map<std::uint32_t, std::uint32_t> first_lanes_;  ///< by stream
   bool ended_ = false;
   bool enumeration_ended_ = false;
   std::map<std::pair<std::uint32_t, std::uint32_t>, Input> inputs_;  ///< by stream and shard
@@ -95,6 +103,7 @@ class MemoryJournal {
   std::map<std::tuple<std::uint32_t, std::uint32_t, wire::Space>, Entries> entries_;
   std::map<std::tuple<std::uint32_t, bool, std::string>, std::uint64_t> causes_;
   std::map<std::uint32_t, wire::Counted> counted_;
+  std::uint64_t transaction_ = 0;  ///< of this incarnation
   std::uint64_t transactions_ = 0;
   std::vector<Bytes> bodies_;
 };

@@ -6,7 +6,7 @@ namespace weir::host {
 Output::Output(const Stream& stream, std::uint32_t stream_index, FrameBuilder* builder)
     : spec_(stream), stream_index_(stream_index), builder_(builder), key_fields_(stream) {}
 
-Status Output::add(wire::RecordRef record) {
+Status Output::add(wire::RecordRef record, std::uint64_t origin) {
   if (!key_fields_.empty()) {
     key_.clear();
     if (Status status = key_fields_.extract(record.value, key_); !status.ok()) return status;
@@ -36,6 +36,7 @@ Status Output::add(wire::RecordRef record) {
   log_.push_back({batch, batch->bytes.size()});
   wire::append_record(batch->bytes, record);
   ++batch->count;
+  if (builder_ == nullptr) fused_.origins.push_back(origin);
   return {};
 }
 
@@ -44,6 +45,7 @@ std::uint64_t Output::undo() {
   for (; !log_.empty(); log_.pop_back()) {
     log_.back().batch->bytes.resize(log_.back().bytes);
     --log_.back().batch->count;
+    if (builder_ == nullptr) fused_.origins.pop_back();
   }
   return records;
 }

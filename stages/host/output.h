@@ -20,8 +20,9 @@ class Output {
   /// `builder`: of the stream, null for a fused one.
   Output(const Stream& stream, std::uint32_t stream_index, FrameBuilder* builder);
 
-  /// Adds a record. Errors: kInvalid: its key does not suit the stream.
-  Status add(wire::RecordRef record);
+  /// Adds a record that comes from the record at `origin` of the unit's input. Errors: kInvalid: its key does not suit
+  /// the stream.
+  Status add(wire::RecordRef record, std::uint64_t origin);
 
   /// What was added since the last mark() is taken back; says how many records that was.
   std::uint64_t undo();

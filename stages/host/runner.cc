@@ -14,6 +14,7 @@ namespace {
 
 constexpr auto kIdleWait = 200ms;
 constexpr auto kBlockedWait = 20ms;
+constexpr Monotonic kEnumerateAgain = 200ms;  ///< a source that has more splits to come is asked so often
 
 void add_to_bucket(std::vector<std::uint64_t>& buckets, std::int64_t us, std::uint64_t count) {
   buckets.resize(wire::kBucketCount);
@@ -22,6 +23,8 @@ void add_to_bucket(std::vector<std::uint64_t>& buckets, std::int64_t us, std::ui
       std::lower_bound(std::begin(wire::kBucketsUs), end, static_cast<std::uint64_t>(std::max<std::int64_t>(us, 0)));
   buckets[static_cast<std::size_t>(bucket - std::begin(wire::kBucketsUs))] += count;
 }
+
+weir_bytes lend(BytesView bytes) { return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}; }
 
 }  // namespace
 
@@ -60,7 +63,8 @@ std::optional<Exit> Runner::turn() {
   if (open_) wait = 0ms;
   const Monotonic before = clock_.monotonic();
   Event event = engine_.next(wait);
-  if (reads && !may_read && wait != 0ms) blocked_ += clock_.monotonic() - before;
+  const bool blocked = !engine_.has_window() || (reads && !may_read);
+  if (blocked && wait != 0ms) blocked_ += clock_.monotonic() - before;
   if (event.kind != Event::Kind::kNone) {
     const Monotonic start = clock_.monotonic();
     auto exit = handle(std::move(event));
@@ -90,7 +94,7 @@ std::optional<Exit> Runner::handle(Event event) {
       status = grant(event.leases);
       break;
     case Event::Kind::kState:
-      status = load_state(event.state);
+      status = restore(event.state);
       break;
     case Event::Kind::kDeliver:
       if (!draining_) status = deliver(event);
@@ -107,6 +111,7 @@ std::optional<Exit> Runner::handle(Event event) {
       if (status.ok()) engine_.drained();
       break;
     case Event::Kind::kStop:
+      while (!targets_.empty()) close_target(*targets_.begin());
       return Exit::kStopped;
     case Event::Kind::kFenced:
       log::warning("fenced: {}", event.sentence);
@@ -125,40 +130,64 @@ Status Runner::deliver(const Event& event) {
   for (std::size_t i = 0; i < event.delivery.batches.size(); ++i) {
     const wire::DeliveryHeader& batch = event.delivery.batches[i];
     if (sharded_) {
+      if (restored_.contains(batch.shard)) return {Code::kInvalid, "the broker delivers a shard before its state"};
       if (Status status = raise_watermark(batch.shard, batch.stream, batch.watermark); !status.ok()) return status;
     }
-    std::uint32_t done = 0;
-    while (done < batch.count) {
-      if (!open_) {
-        open_ = true;
-        opened_ = clock_.monotonic();
-      }
-      const std::uint32_t from = done;
-      const Monotonic start = clock_.monotonic();
-      if (Status status = chain_.process(batch, event.delivery.records[i], batch.shard, from, done); !status.ok())
-        return status;
-      const Monotonic now = clock_.monotonic();
-      chain_.transaction().consume(batch.stream, batch.shard, batch.offset + from, batch.offset + done);
-      if (done > from) {
-        const std::int64_t each = (now - start).count() / (done - from);
-        add_to_bucket(measured_.process_buckets, each, 1);
-        measured_.process_seconds += static_cast<double>((now - start).count()) / 1e6 / (done - from);
-      }
-      if (chain_.full() || engine_.closes(opened_, now) || done < batch.count) {
-        if (Status status = close(); !status.ok()) return status;
-      }
+    wire::BatchReader late(event.delivery.records[i]);
+    const bool may_be_late = sharded_ && lanes_[batch.shard].watermark != INT64_MIN;
+    for (BatchSlices slices(batch, event.delivery.records[i]); !slices.empty();) {
+      const BatchSlices::Slice slice = slices.next(slice_size_.records());
+      if (Status status = work_off(slice, may_be_late ? &late : nullptr); !status.ok()) return status;
       if (engine_.beat_due()) beat();
+      // What is left is not begun any more: it stays with the broker.
+      if (!slices.empty() && engine_.urgent()) return {};
     }
     if (chain_.sink() != nullptr && batch.count != 0 && batch.origin_us != 0) {
-      const std::int64_t late = clock_.wall_us() - batch.origin_us;
-      add_to_bucket(measured_.end_to_end_buckets, late, batch.count);
-      measured_.end_to_end_seconds += static_cast<double>(late) / 1e6 * batch.count;
+      const std::int64_t took = clock_.wall_us() - batch.origin_us;
+      add_to_bucket(measured_.end_to_end_buckets, took, batch.count);
+      measured_.end_to_end_seconds += static_cast<double>(took) / 1e6 * batch.count;
     }
     bytes += batch.bytes;
     records += batch.count;
   }
   engine_.worked_off(bytes, records);
   return {};
+}
+
+Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late) {
+  const wire::DeliveryHeader& batch = slice.header;
+  const Monotonic start = clock_.monotonic();
+  Monotonic now = start;
+  for (std::uint32_t done = 0; done < batch.count;) {
+    open_transaction();
+    const std::uint32_t from = done;
+    if (Status status = chain_.process(batch, slice.records, batch.shard, from, done); !status.ok()) return status;
+    now = clock_.monotonic();
+    chain_.transaction().consume(batch.stream, batch.shard, batch.offset + from, batch.offset + done);
+    if (late != nullptr) count_late(*late, done - from, lanes_[batch.shard].watermark);
+    if (chain_.full() || engine_.closes(opened_, now) || done < batch.count) {
+      if (Status status = close(); !status.ok()) return status;
+    }
+  }
+  slice_size_.learn(batch.count, now - start);
+  add_to_bucket(measured_.process_buckets, (now - start).count() / batch.count, 1);
+  measured_.process_seconds += static_cast<double>((now - start).count()) / 1e6 / batch.count;
+  return {};
+}
+
+void Runner::count_late(wire::BatchReader& reader, std::uint32_t records, Timestamp watermark) {
+  std::uint64_t late = 0;
+  for (std::uint32_t i = 0; i < records; ++i) {
+    const auto record = reader.next();
+    if (record && record->timestamp <= watermark) ++late;
+  }
+  if (late != 0) chain_.transaction().counted(chain_.head().stage()).late += late;
+}
+
+void Runner::open_transaction() {
+  if (open_) return;
+  open_ = true;
+  opened_ = clock_.monotonic();
 }
 
 Status Runner::raise_watermark(std::uint32_t lane_index, std::uint32_t stream, Timestamp watermark) {
@@ -171,16 +200,21 @@ Status Runner::raise_watermark(std::uint32_t lane_index, std::uint32_t stream, T
   for (const auto& [input, said] : lane.watermarks) least = std::min(least, said);
   if (least <= lane.watermark || least == INT64_MAX) return {};
   lane.watermark = least;
+  return chain_.wants_watermarks() ? advance(lane_index, least) : Status();
+}
+
+Status Runner::advance(std::uint32_t lane_index, Timestamp least) {
   for (bool more = true; more;) {
-    if (!open_) {
-      open_ = true;
-      opened_ = clock_.monotonic();
-    }
+    open_transaction();
+    chain_.transaction().take_origin(clock_.wall_us());
     if (Status status = chain_.on_watermark(lane_index, least, more); !status.ok()) return status;
-    if (!more) chain_.transaction().advance(lane_index, least);
-    if (more) {
-      if (Status status = close(); !status.ok()) return status;
+    if (!more) {
+      chain_.transaction().advance(lane_index, least);
+      return {};
     }
+    if (Status status = close(); !status.ok()) return status;
+    if (engine_.beat_due()) beat();
+    if (engine_.urgent()) return {};
   }
   return {};
 }
@@ -193,6 +227,7 @@ Status Runner::grant(const std::vector<wire::Lease>& leases) {
         Lane& lane = lanes_[lease.shard];
         lane = {};
         lane.watermark = lease.watermark;
+        if (lease.state_follows) restored_[lease.shard];
         for (const PortBinding& input : chain_.head().spec().inputs) {
           if (lease.shard < topology_.streams[input.stream].shards) lane.watermarks[input.stream] = INT64_MIN;
         }
@@ -204,6 +239,7 @@ Status Runner::grant(const std::vector<wire::Lease>& leases) {
         split.split.id = lease.split;
         split.split.position.assign(lease.position.begin(), lease.position.end());
         split.watermark = lease.watermark;
+        splits_known_.insert(lease.split);
         idle_turns_ = 0;
         break;
       }
@@ -218,49 +254,72 @@ Status Runner::grant(const std::vector<wire::Lease>& leases) {
   return {};
 }
 
-Status Runner::load_state(const wire::StatePart& part) {
-  Instance* instance = chain_.find(part.stage);
-  if (instance == nullptr) return {Code::kInvalid, "state of a stage that this worker does not run"};
-  weir_context* context = instance->context();
-  context->shard = part.shard;
+Status Runner::restore(const wire::StatePart& part) {
+  const auto found = restored_.find(part.shard);
+  if (found == restored_.end() || chain_.find(part.stage) == nullptr) {
+    return {Code::kInvalid, "the broker sends state that this worker has no lease for"};
+  }
+  found->second.add(part.stage, part.changes);
+  if (!part.last) return {};
+  const RestoredLane lane = std::move(found->second);
+  restored_.erase(found);
+  Bytes position;
+  for (const auto& instance : chain_.instances()) {
+    const Status status = lane.visit(instance->stage(), [&](const wire::Change& change) -> Status {
+      if (change.space == wire::Space::kState) return load(*instance, part.shard, change);
+      if (change.space == wire::Space::kPosition) position.assign(change.value->begin(), change.value->end());
+      return {};
+    });
+    if (!status.ok()) return status;
+  }
+  return open_target(part.shard, position);
+}
+
+Status Runner::load(Instance& instance, std::uint32_t lane, const wire::Change& change) {
+  if (!instance.typed_state()) {
+    instance.store().load(lane, change);
+    return {};
+  }
+  instance.context()->shard = lane;
+  if (instance.plugin().state_load(instance.self(), instance.context(), lend(change.name), lend(change.key),
+                                   lend(*change.value)) == WEIR_OK) {
+    return {};
+  }
+  return {Code::kRefused, "stage \"" + instance.spec().name + "\" cannot read its state: " + instance.take_failure()};
+}
+
+Status Runner::open_target(std::uint32_t lane, BytesView position) {
   Instance* sink = chain_.sink();
-  wire::ChangesReader reader(part.changes);
-  const auto lend = [](BytesView bytes) {
-    return weir_bytes{reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
-  };
-  BytesView position;
-  while (const auto change = reader.next()) {
-    if (change->space == wire::Space::kPosition) {
-      position = change->value.value_or(BytesView());
-    } else if (change->space == wire::Space::kState && instance->typed_state()) {
-      const weir_bytes value = change->value ? lend(*change->value) : weir_bytes{};
-      const int answer =
-          instance->plugin().state_load(instance->self(), context, lend(change->name), lend(change->key), value);
-      if (answer != WEIR_OK)
-        return {Code::kRefused,
-                "stage \"" + instance->spec().name + "\" cannot read its state: " + instance->take_failure()};
-    } else if (change->space == wire::Space::kState) {
-      instance->store().load(part.shard, *change);
-    }
-  }
-  if (!reader.ok()) return {Code::kInvalid, "malformed state from the broker"};
-  // A sink's position comes alone; its target is opened with it, one for all shards unless it is shared by shard.
-  if (sink == instance && (sink->spec().sharing == Sharing::kShard || part.shard == 0)) {
-    const int answer = sink->plugin().open(sink->self(), context, lend(position));
-    if (answer != WEIR_OK) return {Code::kRefused, "stage \"" + sink->spec().name + "\": " + sink->take_failure()};
-  }
-  return {};
+  if (sink == nullptr) return {};
+  // One target for all lanes: what was committed of it is with the first.
+  if (sink->spec().sharing == Sharing::kSingle && lane != 0) return {};
+  const std::uint32_t target = Chain::target_of(*sink, lane);
+  if (!targets_.insert(target).second) return {};
+  sink->context()->shard = target;
+  if (sink->plugin().open(sink->self(), sink->context(), lend(position)) == WEIR_OK) return {};
+  return {Code::kRefused, "stage \"" + sink->spec().name + "\": " + sink->take_failure()};
+}
+
+void Runner::close_target(std::uint32_t target) {
+  Instance& sink = *chain_.sink();
+  targets_.erase(target);
+  sink.context()->shard = target;
+  if (sink.plugin().close != nullptr) sink.plugin().close(sink.self(), sink.context());
 }
 
 Status Runner::revoke(const std::vector<wire::Lease>& leases) {
   if (Status status = close(); !status.ok()) return status;
   for (const wire::Lease& lease : leases) {
+    if (lease.kind == wire::LeaseKind::kSplit) splits_.erase(lease.shard);
+    if (lease.kind == wire::LeaseKind::kEnumerate) enumerating_ = false;
+    if (lease.kind != wire::LeaseKind::kShard) continue;
     lanes_.erase(lease.shard);
+    restored_.erase(lease.shard);
     for (const auto& instance : chain_.instances()) {
-      instance->context()->shard = lease.shard;
       if (instance->plugin().kind == WEIR_KIND_SINK) {
-        if (instance->plugin().close != nullptr && instance->spec().sharing == Sharing::kShard)
-          instance->plugin().close(instance->self(), instance->context());
+        const std::uint32_t target = Chain::target_of(*instance, lease.shard);
+        const bool unused = instance->spec().sharing == Sharing::kShard || lanes_.empty();
+        if (unused && targets_.contains(target)) close_target(target);
       } else if (instance->plugin().state_drop != nullptr) {
         instance->plugin().state_drop(instance->self(), lease.shard);
       } else {
@@ -285,13 +344,17 @@ Status Runner::finish(const std::vector<std::uint32_t>& lanes) {
         if (Status status = close(); !status.ok()) return status;
       }
       if (engine_.beat_due()) beat();
+      // The next worker goes on with what is left of the state.
+      if (engine_.urgent()) return close();
     }
   }
   return close();
 }
 
 Status Runner::enumerate() {
-  SplitList list{&chain_.transaction()};
+  if (clock_.monotonic() < enumerate_at_) return {};
+  enumerate_at_ = clock_.monotonic() + kEnumerateAgain;
+  SplitList list{&chain_.transaction(), &splits_known_};
   Instance& source = chain_.head();
   source.mark();
   const int answer =
@@ -337,9 +400,12 @@ Status Runner::read(std::uint32_t lane, ReadSplit& split, bool& read_some) {
   source.context()->shard = lane;
   source.context()->record = 0;
   source.mark();
-  if (!open_) opened_ = clock_.monotonic();
+  if (!open_) {
+    opened_ = clock_.monotonic();
+    chain_.transaction().begin(clock_.wall_us());
+  }
   const std::uint64_t bytes_before = source.bytes();
-  chain_.transaction().take_origin(clock_.wall_us());
+  source.set_origins(static_cast<std::uint64_t>(chain_.transaction().origin_us()), nullptr);
   split.split.moved = false;
   const int answer = source.plugin().read(source.self(), source.context(), reinterpret_cast<weir_split*>(&split.split));
   if (answer != WEIR_MORE && answer != WEIR_EMPTY && answer != WEIR_END && answer != WEIR_OK) {
@@ -347,22 +413,23 @@ Status Runner::read(std::uint32_t lane, ReadSplit& split, bool& read_some) {
   }
   read_some = answer != WEIR_EMPTY || source.bytes() != bytes_before;
   const Timestamp said = source.take_watermark();
-  if (said > split.watermark) {
-    split.watermark = said;
-    chain_.transaction().advance(lane, said);
-    open_ = true;
-  }
   if (Status status = chain_.flush_fused(lane); !status.ok()) return status;
   if (answer == WEIR_END) split.ended = true;
   if (source.bytes() != bytes_before || split.split.moved || split.ended) {
     open_ = true;
     chain_.transaction().move_split(lane, split.split.position, split.ended);
     if (source.plugin().on_durable != nullptr) {
-      split.durable_at = engine_.committed() + 1;
-      split.durable_position = split.split.position;
+      const std::uint64_t number = engine_.committed() + 1;
+      if (split.settling.empty() || split.settling.back().first != number) split.settling.emplace_back(number, Bytes());
+      split.settling.back().second = split.split.position;
     }
   }
-  if (open_ && (chain_.full() || source.context()->stop != 0)) return close();
+  if (said > split.watermark) {
+    split.watermark = said;
+    if (Status status = advance(lane, said); !status.ok()) return status;
+  }
+  source.context()->stop = 0;
+  if (open_ && chain_.full()) return close();
   return {};
 }
 
@@ -378,12 +445,14 @@ Status Runner::close() {
 
 void Runner::tell_durable() {
   for (auto& [lane, split] : splits_) {
-    if (split.durable_at == 0 || engine_.settled() < split.durable_at) continue;
-    split.durable_at = 0;
-    Split durable{split.split.id, split.durable_position, false};
+    std::optional<Split> durable;
+    for (; !split.settling.empty() && split.settling.front().first <= engine_.settled(); split.settling.pop_front()) {
+      durable = Split{split.split.id, std::move(split.settling.front().second), false};
+    }
+    if (!durable) continue;
     Instance& source = chain_.head();
     source.context()->shard = lane;
-    source.plugin().on_durable(source.self(), source.context(), reinterpret_cast<weir_split*>(&durable));
+    source.plugin().on_durable(source.self(), source.context(), reinterpret_cast<weir_split*>(&*durable));
   }
 }
 

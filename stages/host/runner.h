@@ -4,15 +4,19 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "sdk/base/clock.h"
 #include "sdk/topology/topology.h"
 #include "sdk/wire/messages.h"
+#include "stages/host/batch_slices.h"
 #include "stages/host/chain.h"
 #include "stages/host/engine.h"
 #include "stages/host/exit_codes.h"
+#include "stages/host/restored_lane.h"
 
 namespace weir::host {
 
@@ -42,15 +46,22 @@ class Runner {
     Split split;
     Timestamp watermark = INT64_MIN;
     bool ended = false;
-    std::uint64_t durable_at = 0;  ///< commit whose settlement makes the position durable; 0: none waits
-    Bytes durable_position;
+    /// Positions that are committed and not yet durable: by the number of the commit, for a source that asks.
+    std::deque<std::pair<std::uint64_t, Bytes>> settling;
   };
 
   std::optional<Exit> handle(Event event);
   Status deliver(const Event& event);
+  Status work_off(const BatchSlices::Slice& slice, wire::BatchReader* late);
+  void count_late(wire::BatchReader& reader, std::uint32_t records, Timestamp watermark);
+  void open_transaction();
   Status raise_watermark(std::uint32_t lane, std::uint32_t stream, Timestamp watermark);
+  Status advance(std::uint32_t lane, Timestamp watermark);
   Status grant(const std::vector<wire::Lease>& leases);
-  Status load_state(const wire::StatePart& part);
+  Status restore(const wire::StatePart& part);
+  Status load(Instance& instance, std::uint32_t lane, const wire::Change& change);
+  Status open_target(std::uint32_t lane, BytesView position);
+  void close_target(std::uint32_t lane);
   Status revoke(const std::vector<wire::Lease>& leases);
   Status finish(const std::vector<std::uint32_t>& lanes);
   Status read_splits(bool& read);
@@ -66,7 +77,12 @@ class Runner {
   Engine& engine_;
   RunnerClock clock_;
   std::map<std::uint32_t, Lane> lanes_;
+  std::map<std::uint32_t, RestoredLane> restored_;  ///< lanes whose state is still arriving
   std::map<std::uint32_t, ReadSplit> splits_;
+  std::set<std::string> splits_known_;
+  std::set<std::uint32_t> targets_;  ///< of the sink, open
+  SliceSize slice_size_;
+  Monotonic enumerate_at_{0};
   bool enumerating_ = false;
   bool draining_ = false;
   bool sharded_ = false;

@@ -21,6 +21,8 @@ class FrameBuilder {
   struct ShardBatch {
     Bytes bytes;
     std::uint32_t count = 0;
+    /// Of a fused stream: for each record the offset of the record of the unit's input that it comes from.
+    std::vector<std::uint64_t> origins;
   };
   ShardBatch& shard(std::uint32_t index) { return shards_[index]; }
   [[nodiscard]] std::uint32_t shards() const { return static_cast<std::uint32_t>(shards_.size()); }
@@ -54,6 +56,8 @@ class Transaction {
   void take_origin(std::int64_t origin_us) {
     if (origin_us != 0 && (origin_us_ == 0 || origin_us < origin_us_)) origin_us_ = origin_us;
   }
+  /// Nothing is in it yet: its oldest record will be of now.
+  void begin(std::int64_t now_us) { origin_us_ = now_us; }
   [[nodiscard]] std::int64_t origin_us() const { return origin_us_; }
   [[nodiscard]] const std::map<std::uint32_t, std::pair<Bytes, bool>>& splits() const { return splits_; }
 

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/host/restored_lane.h"
+
+#include <string>
+#include <unordered_map>
+
+namespace weir::host {
+namespace {
+
+/// Calls `each` for every change of every part. Errors: kInvalid; what `each` says.
+template <typename Each>
+Status walk(const std::vector<Bytes>& parts, Each each) {
+  for (const Bytes& part : parts) {
+    wire::ChangesReader reader(part);
+    while (const auto change = reader.next()) {
+      if (Status status = each(*change); !status.ok()) return status;
+    }
+    if (!reader.ok()) return {Code::kInvalid, "malformed state from the broker"};
+  }
+  return {};
+}
+
+std::string place_of(const wire::Change& change) {
+  std::string place(1, static_cast<char>(change.space));
+  place += as_text(change.name);
+  place += '\0';
+  place += as_text(change.key);
+  return place;
+}
+
+}  // namespace
+
+void RestoredLane::add(std::uint32_t stage, BytesView changes) {
+  if (!changes.empty()) parts_[stage].emplace_back(changes.begin(), changes.end());
+}
+
+Status RestoredLane::visit(std::uint32_t stage, const std::function<Status(const wire::Change&)>& visit) const {
+  const auto found = parts_.find(stage);
+  if (found == parts_.end()) return {};
+  bool erases = false;
+  const Status looked = walk(found->second, [&](const wire::Change& change) -> Status {
+    erases |= !change.value;
+    return {};
+  });
+  if (!looked.ok()) return looked;
+  if (!erases) return walk(found->second, visit);
+  std::unordered_map<std::string, wire::Change> left;
+  const Status gathered = walk(found->second, [&](const wire::Change& change) -> Status {
+    if (change.value) {
+      left.insert_or_assign(place_of(change), change);
+    } else {
+      left.erase(place_of(change));
+    }
+    return {};
+  });
+  if (!gathered.ok()) return gathered;
+  for (const auto& [place, change] : left) {
+    if (Status status = visit(change); !status.ok()) return status;
+  }
+  return {};
+}
+
+}  // namespace weir::host
