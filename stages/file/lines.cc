@@ -67,7 +67,7 @@ Lines::Lines(const Config& config)
     : follow_(config.get<bool>("/follow", false)),
       line_bytes_max_(static_cast<std::size_t>(config.get_size("/line_bytes_max", "1MiB"))) {
   if (line_bytes_max_ == 0) throw ConfigError("/line_bytes_max: must be above zero");
-  if (config.find("/path")->token().kind == Token::Kind::kText) {
+  if (config.get<ValueView>("/path").token().kind == Token::Kind::kText) {
     globs_.push_back(config.get<std::string>("/path"));
   } else {
     globs_ = config.get<std::vector<std::string>>("/path");

@@ -2,6 +2,7 @@
 #include "stages/keyed/reduce.h"
 
 #include <algorithm>
+#include <compare>
 #include <stdexcept>
 #include <string>
 
@@ -77,7 +78,7 @@ void Reduce::select(const RecordView& in, Context& out) {
   bool better = true;
   if (op_ != Op::kLast) {
     const Token token = found.token();
-    if (!(token.is_number() || token.kind == Token::Kind::kText) || compare(token, token) != 0) {
+    if (!(token.is_number() || token.kind == Token::Kind::kText) || std::is_neq(compare(token, token))) {
       throw DecodeError("expected a number or a string, found " + found.describe());
     }
     if (!selected.value.empty()) {
@@ -85,7 +86,7 @@ void Reduce::select(const RecordView& in, Context& out) {
       if (order == std::partial_ordering::unordered) {
         throw DecodeError(found.describe() + " cannot be compared with " + selected.result().describe());
       }
-      better = op_ == Op::kMin ? order < 0 : order > 0;
+      better = op_ == Op::kMin ? std::is_lt(order) : std::is_gt(order);
     }
   }
   if (better) {

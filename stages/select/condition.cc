@@ -3,6 +3,7 @@
 
 #include <re2/re2.h>
 
+#include <compare>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,7 +92,7 @@ bool equal(TokenReader& left, TokenReader& right, int depth) {
     }
     return true;
   }
-  if (a.kind != Token::Kind::kMap || b.kind != a.kind) return compare(a, b) == 0;
+  if (a.kind != Token::Kind::kMap || b.kind != a.kind) return std::is_eq(compare(a, b));
   if (a.count != b.count) return false;
   const TokenReader start = right;
   for (std::uint32_t i = 0; i < a.count; ++i) {
@@ -137,9 +138,9 @@ class Compares final : public Condition {
     if (op_ == "!=") return !found || !equal(*found, wanted);
     if (!found) return false;
     const auto order = compare(found->token(), wanted.token());
-    if (op_ == "<") return order < 0;
-    if (op_ == "<=") return order <= 0;
-    return op_ == ">" ? order > 0 : order >= 0;
+    if (op_ == "<") return std::is_lt(order);
+    if (op_ == "<=") return std::is_lteq(order);
+    return op_ == ">" ? std::is_gt(order) : std::is_gteq(order);
   }
 
  private:
@@ -150,7 +151,7 @@ class Compares final : public Condition {
 
 std::vector<std::unique_ptr<Condition>> read_list(const Config& config, const std::string& pointer) {
   std::vector<std::unique_ptr<Condition>> parts;
-  const std::uint32_t count = config.find(pointer)->token().count;
+  const std::uint32_t count = config.get<ValueView>(pointer).token().count;
   for (std::uint32_t i = 0; i < count; ++i) parts.push_back(Condition::read(config, pointer + "/" + std::to_string(i)));
   return parts;
 }

@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -150,7 +151,7 @@ struct [[gnu::visibility("hidden")]] Instance {
   static void* create(weir_context* raw, const char* config, std::size_t config_size) noexcept {
     void* made = nullptr;
     Call::guard(raw, WEIR_ERROR, [&] {
-      made = new Instance(Config(std::string_view(config, config_size)));
+      made = std::make_unique<Instance>(Config(std::string_view(config, config_size))).release();
       return WEIR_OK;
     });
     return made;

@@ -24,7 +24,7 @@ inline std::partial_ordering compare_with_real(const Token& integer, double real
     if (integer.kind == Token::Kind::kNegative) return std::partial_ordering::less;
     order = integer.natural <=> static_cast<std::uint64_t>(whole);
   }
-  if (order == 0 && whole < real) return std::partial_ordering::less;
+  if (std::is_eq(order) && whole < real) return std::partial_ordering::less;
   return order;
 }
 
@@ -35,7 +35,11 @@ inline std::partial_ordering compare(const Token& left, const Token& right) {
   if (left.is_number() && right.is_number()) {
     if (left.kind == Kind::kReal && right.kind == Kind::kReal) return left.real <=> right.real;
     if (right.kind == Kind::kReal) return compare_with_real(left, right.real);
-    if (left.kind == Kind::kReal) return 0 <=> compare_with_real(right, left.real);
+    if (left.kind == Kind::kReal) {
+      const auto reversed = compare_with_real(right, left.real);
+      if (std::is_lt(reversed)) return std::partial_ordering::greater;
+      return std::is_gt(reversed) ? std::partial_ordering::less : reversed;
+    }
     if (left.kind != right.kind) return right.kind <=> left.kind;  // kNatural stands before kNegative
     return left.kind == Kind::kNatural ? left.natural <=> right.natural : left.negative <=> right.negative;
   }

@@ -105,7 +105,7 @@ class StateStore {
     std::uint64_t sum = 0;
     for (const auto& place : places_) {
       if (place->table != nullptr) sum += place->table->bytes();
-      for (const auto& [key, value] : place->waiting) sum += key.size() + value.size() + sizeof(key) + sizeof(value);
+      for (const auto& [key, value] : place->waiting) sum += key.size() + value.size() + 2 * sizeof(std::string);
     }
     return sum;
   }
