@@ -209,7 +209,7 @@ bool Core::redeliver(std::uint32_t index, std::uint32_t lane) {
       Delivery delivery;
       delivery.add(stream, batch, view->header().watermark, part);
       again.to_worker = worker->incarnation;
-      flow.ranges.emplace(again.from, again);
+      WEIR_CHECK(cursor.offset <= again.from && flow.ranges.emplace(again.from, again).second, "a range is under way once, and not yet committed");
       flush(*worker, delivery);
       break;
     }
@@ -252,7 +252,8 @@ void Core::deliver_ranges(std::uint32_t index) {
           // Walk to what was not dispatched yet and is not committed ahead.
           const auto ahead = cursor.ahead.upper_bound(offset);
           const bool inside = ahead != cursor.ahead.begin() && std::prev(ahead)->second > offset;
-          const std::uint64_t skip_to = std::max(flow.delivered_to, inside ? std::prev(ahead)->second : 0);
+          // The cursor may have run past ranges that a former life committed ahead.
+          const std::uint64_t skip_to = std::max({flow.delivered_to, cursor.offset, inside ? std::prev(ahead)->second : 0});
           if (offset < skip_to) {
             for (; offset < std::min(skip_to, end); ++offset) reader.next();
             continue;
@@ -280,7 +281,8 @@ void Core::deliver_ranges(std::uint32_t index) {
           piece.count = static_cast<std::uint32_t>(to - offset);
           Delivery delivery;
           delivery.add(stream, piece, view->header().watermark, part);
-          flow.ranges.emplace(offset, LaneLease::Sent{offset, to, scan, worker->incarnation});
+          const bool fresh = flow.ranges.emplace(offset, LaneLease::Sent{offset, to, scan, worker->incarnation}).second;
+          WEIR_CHECK(fresh && cursor.offset <= offset, "a range is under way once, and not yet committed");
           flow.delivered_to = to;
           flush(*worker, delivery);
           offset = to;
