@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The examples, from a JSON file to results, against the shell and plain Python."""
+import collections
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+from weir_run import Launcher, check, get, metrics, read_records, run, status, wait_for
+
+SOURCE = os.environ["WEIR_SOURCE"]
+
+
+def example(name, *args):
+    path = os.path.join("examples", name + ".json")
+    result = run("run", path, "--set", '/http={"listen": "127.0.0.1:0"}', *args)
+    check(result.returncode == 0, "%s ended with %d: %s" % (name, result.returncode, result.stderr))
+    return result
+
+
+def wordcount():
+    result = example("wordcount")
+    # The line of the documentation, counted by the shell.
+    shell = "cat /usr/share/common-licenses/* | tr -cs 'A-Za-z' '\\n' | tr 'A-Z' 'a-z' | grep . | sort | uniq -c"
+    wanted = {}
+    for line in subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True).stdout.splitlines():
+        count, word = line.split()
+        wanted[word] = int(count)
+    records = read_records("examples/out/counts.jsonl")
+    check(len(records) == len(wanted), "a word came twice")
+    check({r["key"]: r["value"] for r in records} == wanted, "the counts differ from the shell's")
+    lines = int(subprocess.run(["bash", "-c", "cat /usr/share/common-licenses/* | wc -l"], capture_output=True, text=True).stdout)
+    check("finished wordcount in" in result.stderr and "%d records in, %d out, 0 dead letters" % (lines, len(wanted)) in result.stderr,
+          "the last line is " + result.stderr.strip().splitlines()[-1])
+
+
+def a_finished_topology_does_not_run_again():
+    before = os.stat("examples/out/counts.jsonl").st_mtime_ns
+    result = example("wordcount")
+    check("finished already" in result.stderr, "it does not say that it has finished: " + result.stderr)
+    check(os.stat("examples/out/counts.jsonl").st_mtime_ns == before, "the output was touched")
+
+
+def sums():
+    example("sum")
+    wanted = collections.defaultdict(int)
+    for number in range(1, 11):
+        wanted[number % 10] += number
+    last = {}
+    for record in read_records("examples/out/sum.jsonl"):
+        last[record["key"]] = record["value"]
+    check(last == dict(wanted), "the sums are %s" % last)
+
+
+def weblog():
+    result = example("weblog")
+    pattern = re.compile(r'^(\S+) (\S+) (\S+) \[([^\]]+)\] "(\S+) (\S+) ([^"]*)" (\d{3}) (\S+) "([^"]*)" "([^"]*)"$')
+    with open("examples/data/access.log") as log:
+        lines = log.read().splitlines()
+    bad = [line for line in lines if not pattern.match(line)]
+    check(len(lines) == 2000 and len(bad) == 13, "the log has %d lines, %d of them malformed" % (len(lines), len(bad)))
+    check("2000 records in" in result.stderr and "13 dead letters" in result.stderr, result.stderr.strip().splitlines()[-1])
+    letters = json.loads(run("dead-letters", "list", "--json", "--data", ".weir/weblog").stdout)
+    check(sorted(letter["value"] for letter in letters) == sorted(bad), "the dead letters are not the malformed lines")
+
+
+def stays_up_with_hold():
+    launcher = Launcher("examples/wordcount.json", "--fresh", "--hold", "--set", '/http={"listen": "127.0.0.1:0"}')
+    wait_for("the end", lambda: (status(".weir/wordcount") or {}).get("state") == "finished")
+    found = metrics(".weir/wordcount")
+    records = sum(value for (name, labels), value in found.items() if name == "weir_stage_records_in_total" and ("stage", "split") in labels)
+    lines = int(subprocess.run(["bash", "-c", "cat /usr/share/common-licenses/* | wc -l"], capture_output=True, text=True).stdout)
+    check(records == lines, "weir_stage_records_in_total of split is %s, the text has %s lines" % (records, lines))
+    check(get(".weir/wordcount", "/healthz") == "ok\n", "not healthy")
+    launcher.interrupt()
+    check(launcher.wait(30) == 0, "Ctrl-C after the end is a failure")
+
+
+folder = tempfile.mkdtemp(prefix="weir-examples-")
+shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
+os.chdir(folder)
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, stays_up_with_hold):
+    test()
+    print("ok:", test.__name__, flush=True)
+shutil.rmtree(folder)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the end-to-end tests share: running topologies, finding their processes, and independent computations."""
+import collections
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+BIN = os.environ.get("WEIR_BIN") or sys.exit("set WEIR_BIN to the folder of the programs")
+WEIR = os.path.join(BIN, "weir")
+
+
+def fail(sentence):
+    print("FAILED:", sentence, flush=True)
+    sys.exit(1)
+
+
+def check(condition, sentence):
+    if not condition:
+        fail(sentence)
+
+
+def wait_for(what, condition, seconds=60):
+    """Waits until condition() is true, at most so long; says what was missing."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.01)
+    fail("waited %s s in vain for %s" % (seconds, what))
+
+
+def run(*args, timeout=300, **more):
+    return subprocess.run([WEIR, *args], timeout=timeout, capture_output=True, text=True, **more)
+
+
+def parent_of(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            return int(stat.read().rsplit(")", 1)[1].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def children_of(pid):
+    """Processes whose parent is pid: {pid: arguments}."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or parent_of(int(entry)) != pid:
+            continue
+        try:
+            with open("/proc/%s/cmdline" % entry, "rb") as command:
+                found[int(entry)] = [part.decode() for part in command.read().split(b"\0") if part]
+        except OSError:
+            continue
+    return found
+
+
+def role_of(arguments):
+    """"broker", or the stage that a worker runs, or nothing."""
+    if not arguments:
+        return None
+    name = os.path.basename(arguments[0])
+    if name == "weir-broker":
+        return "broker"
+    if name == "weir-stage" and "--stage" in arguments:
+        return arguments[arguments.index("--stage") + 1]
+    return None
+
+
+def make_text(path, megabytes, seed, words=20000):
+    """Lines of words in lower case, and how often each word is in them, counted while they are made."""
+    chooser = random.Random(seed)
+    vocabulary = sorted({"".join(chooser.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(chooser.randint(2, 9)))
+                         for _ in range(words)})
+    counts = collections.Counter()
+    lines = 0
+    size = 0
+    with open(path, "w") as text:
+        while size < megabytes * 1_000_000:
+            chosen = chooser.choices(vocabulary, k=12_000)
+            counts.update(chosen)
+            block = "".join(" ".join(chosen[i:i + 12]) + "\n" for i in range(0, len(chosen), 12))
+            lines += len(chosen) // 12
+            text.write(block)
+            size += len(block)
+    return counts, lines
+
+
+def read_records(path):
+    with open(path) as lines:
+        return [json.loads(line) for line in lines]
+
+
+def get(data, path):
+    """What the running topology answers on its HTTP port; nothing while it cannot."""
+    try:
+        with open(os.path.join(data, "endpoint.json")) as endpoint:
+            address = json.load(endpoint)["http"]
+        return urllib.request.urlopen(address + path, timeout=10).read().decode()
+    except (OSError, ValueError):
+        return None
+
+
+def status(data):
+    text = get(data, "/api/status")
+    return json.loads(text) if text else None
+
+
+def metrics(data):
+    """{(name, labels): value} from the running topology's /metrics."""
+    text = get(data, "/metrics") or ""
+    found = {}
+    for line in text.splitlines():
+        match = re.match(r"([a-z_]+)(?:\{(.*)\})? (\S+)$", line)
+        if match:
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', match.group(2) or ""))
+            found[(match.group(1), tuple(sorted(labels.items())))] = float(match.group(3))
+    return found
+
+
+class Launcher:
+    """A `weir run` in the background."""
+
+    def __init__(self, topology, *args, log=None):
+        self.log = open(log, "a") if log else subprocess.DEVNULL
+        self.process = subprocess.Popen([WEIR, "run", topology, *args], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+
+    def find(self, role):
+        """A process of the role, or nothing."""
+        found = [pid for pid, arguments in children_of(self.process.pid).items() if role_of(arguments) == role]
+        return found[0] if found else None
+
+    def interrupt(self):
+        self.process.send_signal(signal.SIGINT)
+
+    def kill(self):
+        self.process.kill()
+
+    def wait(self, timeout=300):
+        return self.process.wait(timeout=timeout)
