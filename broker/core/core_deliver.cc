@@ -209,7 +209,8 @@ bool Core::redeliver(std::uint32_t index, std::uint32_t lane) {
       Delivery delivery;
       delivery.add(stream, batch, view->header().watermark, part);
       again.to_worker = worker->incarnation;
-      WEIR_CHECK(cursor.offset <= again.from && flow.ranges.emplace(again.from, again).second, "a range is under way once, and not yet committed");
+      WEIR_CHECK(cursor.offset <= again.from && flow.ranges.emplace(again.from, again).second,
+                 "a range is under way once, and not yet committed");
       flush(*worker, delivery);
       break;
     }
@@ -253,7 +254,8 @@ void Core::deliver_ranges(std::uint32_t index) {
           const auto ahead = cursor.ahead.upper_bound(offset);
           const bool inside = ahead != cursor.ahead.begin() && std::prev(ahead)->second > offset;
           // The cursor may have run past ranges that a former life committed ahead.
-          const std::uint64_t skip_to = std::max({flow.delivered_to, cursor.offset, inside ? std::prev(ahead)->second : 0});
+          const std::uint64_t skip_to =
+              std::max({flow.delivered_to, cursor.offset, inside ? std::prev(ahead)->second : 0});
           if (offset < skip_to) {
             for (; offset < std::min(skip_to, end); ++offset) reader.next();
             continue;

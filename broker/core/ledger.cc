@@ -74,13 +74,15 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
   for (const wire::Consumed& range : commit->consumed) {
     const auto at = unit.find(range.stream, range.shard);
     if (!at || range.to > streams_[range.stream].next_offset(range.shard) || !unit.consume(*at, range.from, range.to)) {
-      return corrupt(sequence, fmt::format("consumes [{}, {}) of \"{}\" shard {}, which its group cannot (cursor {}, {} ranges ahead{})",
-                                           range.from, range.to, topology_.streams[range.stream].name, range.shard,
-                                           at ? unit.cursor(*at).offset : 0, at ? unit.cursor(*at).ahead.size() : 0,
-                                           at && !unit.cursor(*at).ahead.empty()
-                                               ? fmt::format(", the first [{}, {})", unit.cursor(*at).ahead.begin()->first,
-                                                             unit.cursor(*at).ahead.begin()->second)
-                                               : std::string()));
+      return corrupt(
+          sequence,
+          fmt::format("consumes [{}, {}) of \"{}\" shard {}, which its group cannot (cursor {}, {} ranges ahead{})",
+                      range.from, range.to, topology_.streams[range.stream].name, range.shard,
+                      at ? unit.cursor(*at).offset : 0, at ? unit.cursor(*at).ahead.size() : 0,
+                      at && !unit.cursor(*at).ahead.empty()
+                          ? fmt::format(", the first [{}, {})", unit.cursor(*at).ahead.begin()->first,
+                                        unit.cursor(*at).ahead.begin()->second)
+                          : std::string()));
     }
     unit.records_backlog -= range.to - range.from;
   }
