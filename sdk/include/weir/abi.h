@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * The boundary between Weir and a stage library, in C, so that libraries outlive compilers and other languages can write
- * them. C++ programs include <weir/stage.h>, which is built on this file.
+ * The boundary between Weir and a stage library, in C, so that libraries outlive compilers and other languages can
+ * write them. C++ programs include <weir/stage.h>, which is built on this file.
  *
- * A library exports one function, weir_library_v1 (the ABI's major version is in the name), which returns the description
- * of its stages. Structures grow only at their end and begin with their size as their writer knew it: a reader looks at
- * no field behind that size. Numbers are never reused. Unless said otherwise pointers are borrowed for the call, strings
- * end with a zero byte, and no function may be null.
+ * A library exports one function, weir_library_v1 (the ABI's major version is in the name), which returns the
+ * description of its stages. Structures grow only at their end and begin with their size as their writer knew it: a
+ * reader looks at no field behind that size. Numbers are never reused. Unless said otherwise pointers are borrowed for
+ * the call, strings end with a zero byte, and no function may be null.
  *
  * Threads: all calls to one instance come from one thread, one at a time. A process hosts several instances only if
  * their stages are joined by fused streams. Functions of the host may be called only within a call from the host that
@@ -68,10 +68,10 @@ enum { WEIR_LOG_DEBUG = 0, WEIR_LOG_INFO = 1, WEIR_LOG_WARNING = 2, WEIR_LOG_ERR
 
 /** Properties of a stage, in weir_descriptor.flags. */
 enum {
-  WEIR_FLAG_KEYED = 1u,             /* keeps state per key: needs a keyed input */
-  WEIR_FLAG_KEY_PRESERVING = 2u,    /* emits each record under the key that it came with */
-  WEIR_FLAG_MERGEABLE = 4u,         /* has merge(); reserved */
-  WEIR_FLAG_NONDETERMINISTIC = 8u   /* the same input need not give the same output */
+  WEIR_FLAG_KEYED = 1u,           /* keeps state per key: needs a keyed input */
+  WEIR_FLAG_KEY_PRESERVING = 2u,  /* emits each record under the key that it came with */
+  WEIR_FLAG_MERGEABLE = 4u,       /* has merge(); reserved */
+  WEIR_FLAG_NONDETERMINISTIC = 8u /* the same input need not give the same output */
 };
 
 /** A record to emit. Null data of key: nil. Null data of headers: none. */
@@ -87,12 +87,12 @@ typedef struct weir_record {
 /** Records of one shard, in order. */
 typedef struct weir_batch {
   uint32_t struct_size;
-  uint32_t count;        /* records in `records` */
-  uint32_t port;         /* index into the descriptor's inputs */
-  uint32_t shard;        /* the shard of the input stream */
-  uint64_t offset;       /* of the first record; later ones count up */
+  uint32_t count;  /* records in `records` */
+  uint32_t port;   /* index into the descriptor's inputs */
+  uint32_t shard;  /* the shard of the input stream */
+  uint64_t offset; /* of the first record; later ones count up */
   weir_bytes records;
-  const char* stream;    /* name of the input stream */
+  const char* stream; /* name of the input stream */
 } weir_batch;
 
 typedef struct weir_context weir_context;
@@ -105,10 +105,10 @@ typedef struct weir_host {
   uint32_t abi_minor;
 
   /**
-   * Emits a record at an output port (index into the descriptor's outputs); the bytes are copied. WEIR_OK, or WEIR_ERROR:
-   * the record cannot be taken (its key does not suit the stream, or one record's outputs exceed a transaction) and the
-   * stage must fail the record that it works on; the sentence is already with the host.
-   * Sources, stages: in read, process, on_watermark, on_timer and finish.
+   * Emits a record at an output port (index into the descriptor's outputs); the bytes are copied. WEIR_OK, or
+   * WEIR_ERROR: the record cannot be taken (its key does not suit the stream, or one record's outputs exceed a
+   * transaction) and the stage must fail the record that it works on; the sentence is already with the host. Sources,
+   * stages: in read, process, on_watermark, on_timer and finish.
    */
   int (*emit)(weir_context* context, uint32_t port, const weir_record* record);
 
@@ -139,7 +139,8 @@ typedef struct weir_host {
   /** Sources, in read: where to go on; committed together with what read emitted. */
   void (*split_set_position)(weir_split* split, weir_bytes position);
 
-  /** Stages, sources: adds to the counter of dropped records or errors, cause `name` ([a-z_]+), without failing anything. */
+  /** Stages, sources: adds to the counter of dropped records or errors, cause `name` ([a-z_]+), without failing
+   * anything. */
   void (*count)(weir_context* context, const char* name, uint64_t by);
 } weir_host;
 
@@ -164,18 +165,18 @@ struct weir_context {
 };
 
 /**
- * One stage. Which calls matter depends on the kind; those of other kinds are null. Where a call may be null, null means
- * that there is nothing to do.
+ * One stage. Which calls matter depends on the kind; those of other kinds are null. Where a call may be null, null
+ * means that there is nothing to do.
  */
 typedef struct weir_descriptor {
   uint32_t struct_size;
-  uint32_t kind;               /* WEIR_KIND_... */
-  const char* name;            /* "keyed.sum": what a topology calls it; [a-z][a-z0-9_.-]* */
-  const char* schema;          /* JSON Schema draft-07 of the configuration, or null: takes none */
-  const char* const* inputs;   /* port names, ending with null; null: "in", or none for a source */
-  const char* const* outputs;  /* port names, ending with null; null: "out", or none for a sink */
-  uint32_t flags;              /* WEIR_FLAG_... */
-  uint32_t sharing;            /* sinks: WEIR_SHARING_... */
+  uint32_t kind;              /* WEIR_KIND_... */
+  const char* name;           /* "keyed.sum": what a topology calls it; [a-z][a-z0-9_.-]* */
+  const char* schema;         /* JSON Schema draft-07 of the configuration, or null: takes none */
+  const char* const* inputs;  /* port names, ending with null; null: "in", or none for a source */
+  const char* const* outputs; /* port names, ending with null; null: "out", or none for a sink */
+  uint32_t flags;             /* WEIR_FLAG_... */
+  uint32_t sharing;           /* sinks: WEIR_SHARING_... */
 
   /** A new instance; `config` is JSON that fits the schema. Null: failed, the sentence given to host->fail. */
   void* (*create)(weir_context* context, const char* config, size_t config_size);
@@ -219,9 +220,9 @@ typedef struct weir_descriptor {
   void (*on_durable)(void* self, weir_context* context, const weir_split* split);
 
   /**
-   * Sinks. open: this worker now owns the target of context->shard (0 where sharing is not by shard); `position` is what
-   * flush gave with the last commit, empty at first. write: as process, but only durable records, each shard in order.
-   * flush: returns when the target holds durably all that was written; *position (valid until the next call) is
+   * Sinks. open: this worker now owns the target of context->shard (0 where sharing is not by shard); `position` is
+   * what flush gave with the last commit, empty at first. write: as process, but only durable records, each shard in
+   * order. flush: returns when the target holds durably all that was written; *position (valid until the next call) is
    * committed with it. close, may be null: the target leaves this worker; nothing uncommitted is pending.
    */
   int (*open)(void* self, weir_context* context, weir_bytes position);
@@ -234,7 +235,7 @@ typedef struct weir_descriptor {
 typedef struct weir_library {
   uint32_t struct_size;
   uint32_t abi_minor;
-  const char* built_with;                   /* compiler and version, for people */
+  const char* built_with; /* compiler and version, for people */
   uint32_t stage_count;
   const weir_descriptor* const* stages;
 } weir_library;
