@@ -68,6 +68,35 @@ TEST_F(CommandsTest, PluginsListsThemAndExplainsOne) {
   EXPECT_THAT(wrong->err(), HasSubstr("did you mean \"work\"?"));
 }
 
+TEST_F(CommandsTest, NewStageWritesAFolderOnceAndOnlyUnderAProperName) {
+  const auto first = at_.weir({"new-stage", "top-words"});
+  EXPECT_EQ(first->wait(), 0) << first->err();
+  for (const char* name : {"CMakeLists.txt", "top-words.cc", "top-words_test.cc", "top-words.json", "README.md"})
+    EXPECT_TRUE(at_.exists(std::string("top-words/") + name)) << name;
+  const std::string source = at_.read("top-words/top-words.cc");
+  EXPECT_THAT(source, HasSubstr("class TopWords final : public weir::Stage"));
+  EXPECT_THAT(source, HasSubstr("WEIR_STAGE(TopWords, \"top-words\");"));
+  EXPECT_THAT(source, ::testing::Not(HasSubstr("@")));
+  EXPECT_THAT(at_.read("top-words/CMakeLists.txt"), HasSubstr(at_.folder().string()));
+  const auto second = at_.weir({"new-stage", "top-words"});
+  EXPECT_EQ(second->wait(), 1);
+  EXPECT_THAT(second->err(), HasSubstr("./top-words exists already"));
+  EXPECT_EQ(at_.weir({"new-stage", "Top"})->wait(), 2);
+}
+
+TEST_F(CommandsTest, DoctorMeasuresTheDiskAndSaysWhatIsMissing) {
+  const auto well = at_.weir({"doctor", "--json"});
+  EXPECT_EQ(well->wait(), 0) << well->out();
+  const auto report = nlohmann::json::parse(well->out());
+  EXPECT_TRUE(report["ok"].get<bool>());
+  EXPECT_GE(report["sync_overwriting_ms"].get<double>(), 0);
+  EXPECT_FALSE(at_.exists(".weir")) << "it only looks";
+  at_.describe_does("exit 1");
+  const auto ill = at_.weir({"doctor"});
+  EXPECT_EQ(ill->wait(), 1);
+  EXPECT_THAT(ill->out(), HasSubstr("BAD      libraries: 0 plugins"));
+}
+
 TEST_F(CommandsTest, ABadCommandLineIsExitTwoAndHelpAndVersionAreExitZero) {
   EXPECT_EQ(at_.weir({})->wait(), 2);
   EXPECT_EQ(at_.weir({"fly"})->wait(), 2);

@@ -42,6 +42,13 @@ bool wait_until(std::chrono::seconds patience, const std::function<bool()>& hold
   return true;
 }
 
+/// `program` at `path` too: /proc/self/exe must lead there, so a symbolic link will not do.
+void place(const char* program, const fs::path& path) {
+  std::error_code across_disks;
+  fs::create_hard_link(program, path, across_disks);
+  if (across_disks) fs::copy_file(program, path);
+}
+
 }  // namespace
 
 Command::Command(const fs::path& folder, std::vector<std::string> argv, std::string_view input) {
@@ -97,9 +104,7 @@ FakeInstallation::FakeInstallation() {
   folder_ = ::mkdtemp(path.data());
   fs::create_directories(folder_ / "bin");
   fs::create_directories(folder_ / "lib" / "weir");
-  std::error_code across_disks;
-  fs::create_hard_link(WEIR_PROGRAM, folder_ / "bin" / "weir", across_disks);
-  if (across_disks) fs::copy_file(WEIR_PROGRAM, folder_ / "bin" / "weir");
+  place(WEIR_PROGRAM, folder_ / "bin" / "weir");
   write("lib/weir/fake.so", "");
 }
 
@@ -168,12 +173,24 @@ count "worker.$stage.$worker.starts"
 )" + worker_script_ + "\n");
   for (const char* program : {"bin/weir-broker", "bin/weir-stage"})
     fs::permissions(folder_ / program, fs::perms::owner_all);
+  if (real_broker_) {
+    fs::remove(folder_ / "bin" / "weir-broker");
+    place(WEIR_BROKER_PROGRAM, folder_ / "bin" / "weir-broker");
+  }
 }
 
 std::unique_ptr<Command> FakeInstallation::weir(std::vector<std::string> arguments, std::string_view input) const {
-  write_programs();
+  if (!real_broker_ || !exists("bin/weir-broker")) write_programs();
   arguments.insert(arguments.begin(), folder_ / "bin" / "weir");
   return std::make_unique<Command>(folder_, std::move(arguments), input);
+}
+
+std::unique_ptr<Command> FakeInstallation::program(std::vector<std::string> argv, std::string_view input) const {
+  return std::make_unique<Command>(folder_, std::move(argv), input);
+}
+
+bool FakeInstallation::comes(std::string_view name) const {
+  return wait_until(std::chrono::seconds(20), [&] { return exists(name); });
 }
 
 std::string FakeInstallation::read(std::string_view name) const { return read_all(folder_ / name); }

@@ -52,12 +52,18 @@ class FakeInstallation {
   void worker_does(std::string_view script);
   /// What `weir-stage --describe LIBRARY` does, instead of naming the three plugins; it finds $library.
   void describe_does(std::string_view script);
+  /// The broker is weir-broker itself.
+  void use_real_broker() { real_broker_ = true; }
   void write(std::string_view name, std::string_view text) const;
   /// A topology "t" of the stages a (in), b (work, two workers) and c (out).
   void write_topology(std::string_view name) const;
 
   /// Starts `weir` in folder().
   [[nodiscard]] std::unique_ptr<Command> weir(std::vector<std::string> arguments, std::string_view input = "") const;
+  /// Starts another program there.
+  [[nodiscard]] std::unique_ptr<Command> program(std::vector<std::string> argv, std::string_view input) const;
+  /// Waits for a file; false after 20 s.
+  [[nodiscard]] bool comes(std::string_view name) const;
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   [[nodiscard]] std::string read(std::string_view name) const;
   [[nodiscard]] bool exists(std::string_view name) const { return std::filesystem::exists(folder_ / name); }
@@ -66,6 +72,7 @@ class FakeInstallation {
   void write_programs() const;
 
   std::filesystem::path folder_;
+  bool real_broker_ = false;
   std::string broker_script_ = "exit 1";
   std::string worker_script_ = "exec sleep 1000";
   std::string describe_script_;

@@ -45,14 +45,6 @@ class RunTest : public ::testing::Test {
     const pid_t pid = std::stoi(at_.read(name));
     for (int i = 0; i < 1000; ++i) {
       if (::kill(pid, 0) != 0) return true;
-      std::string state = std::string("/proc/") + std::to_string(pid) + "/stat";
-      ::usleep(5000);
-    }
-    return false;
-  }
-  bool comes(std::string_view name) const {
-    for (int i = 0; i < 4000; ++i) {
-      if (at_.exists(name)) return true;
       ::usleep(5000);
     }
     return false;
@@ -105,7 +97,7 @@ say '{"event":"finished"}'
 TEST_F(RunTest, DrainsOnTheFirstSignalAndSaysHowMuchWaits) {
   broker_does({kDrained, kReady, kCounts, kUntilStop});
   const auto run = at_.weir({"run", "t.json"});
-  ASSERT_TRUE(comes("worker.c.0.pid"));
+  ASSERT_TRUE(at_.comes("worker.c.0.pid"));
   run->signal(SIGTERM);
   EXPECT_EQ(run->wait(), 0);
   EXPECT_EQ(run->last_line(), "stopped t, run again to go on: 3 records wait");
@@ -116,9 +108,9 @@ TEST_F(RunTest, DrainsOnTheFirstSignalAndSaysHowMuchWaits) {
 TEST_F(RunTest, StopsAtOnceOnTheSecondSignal) {
   broker_does({"drained() { :; }\n", kReady, kUntilStop});
   const auto run = at_.weir({"run", "t.json"});
-  ASSERT_TRUE(comes("worker.c.0.pid"));
+  ASSERT_TRUE(at_.comes("worker.c.0.pid"));
   run->signal(SIGINT);
-  ASSERT_TRUE(comes("broker.heard"));
+  ASSERT_TRUE(at_.comes("broker.heard"));
   run->signal(SIGINT);
   EXPECT_EQ(run->wait(), 130);
   EXPECT_TRUE(gone("broker.pid"));
@@ -214,7 +206,7 @@ TEST_F(RunTest, FailsWithTheReasonOfAStageThatFailed) {
 TEST_F(RunTest, LeavesNoProcessBehindWhenItIsKilled) {
   broker_does({kReady, "exec sleep 1000\n"});
   const auto run = at_.weir({"run", "t.json"});
-  ASSERT_TRUE(comes("worker.c.0.pid"));
+  ASSERT_TRUE(at_.comes("worker.c.0.pid"));
   run->signal(SIGKILL);
   run->wait();
   EXPECT_TRUE(gone("broker.pid"));

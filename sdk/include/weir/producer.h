@@ -52,7 +52,7 @@ class [[nodiscard]] ProducerStatus {
 class Producer {
  public:
   struct Options {
-    std::string name;                    ///< "" publishes at least once
+    std::string name = {};               ///< "" publishes at least once
     std::size_t window_bytes = 1 << 20;  ///< unacknowledged records that are held; the broker may permit less
     /// How long the broker may be gone or silent before a call gives up. A stream that is full is not silence: publish
     /// then waits as long as it takes.
