@@ -16,7 +16,8 @@
 #include "weir/stage.h"
 
 // What turns the C calls of abi.h into calls of the C++ classes, and their exceptions into answers: nothing thrown
-// leaves this file. Stages do not use it directly; library.h does.
+// leaves this file. What depends on a stage's type is hidden, so that two libraries with classes of one name share
+// nothing in one process. Included by library.h only, which stage.h, source.h and sink.h include.
 
 namespace weir {
 
