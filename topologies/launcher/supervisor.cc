@@ -16,8 +16,10 @@ namespace {
 
 constexpr Monotonic kDrainMax = std::chrono::seconds(10);
 constexpr Monotonic kStopMax = std::chrono::seconds(5);
-/// How long workers may take to end once the broker has.
-constexpr Monotonic kFarewellMax = std::chrono::seconds(1);
+/// How long workers may take to end once the broker has: they cannot commit any more.
+constexpr Monotonic kFarewellMax = std::chrono::milliseconds(300);
+/// How long to wait for the word whether there is anything left to do.
+constexpr Monotonic kFirstStatusMax = std::chrono::milliseconds(200);
 
 bool hosts_console(const Topology& topology, const StageSpec& head) {
   const auto index = static_cast<std::uint32_t>(&head - topology.stages.data());
@@ -137,9 +139,7 @@ void Supervisor::on_event(const BrokerEvent& event) {
   if (event.event == "ready") {
     on_ready(event);
   } else if (event.event == "status") {
-    progress_.on_status(event);
-    if (event.state == "finished") on_finished();
-    first_status_ = false;
+    on_status(event);
   } else if (event.event == "finished") {
     on_finished();
   } else if (event.event == "drained") {
@@ -176,8 +176,17 @@ void Supervisor::on_ready(const BrokerEvent& event) {
   for (Worker& worker : workers_) {
     worker.finished = finished_at_.has_value();
     worker.wanted = !worker.finished;
-    worker.start_at = now;
+    worker.start_at = now + kFirstStatusMax;
   }
+  status_awaited_ = true;
+}
+
+void Supervisor::on_status(const BrokerEvent& event) {
+  progress_.on_status(event);
+  if (event.state == "finished") on_finished();
+  first_status_ = false;
+  if (!std::exchange(status_awaited_, false)) return;
+  for (Worker& worker : workers_) worker.start_at = monotonic_now();
 }
 
 void Supervisor::on_finished() {

@@ -65,6 +65,7 @@ class Supervisor {
   void on_signal(int number);
   void on_event(const BrokerEvent& event);
   void on_ready(const BrokerEvent& event);
+  void on_status(const BrokerEvent& event);
   void on_finished();
   void on_drained();
   void on_worker_death(Worker& worker, pid_t pid, const Ending& ending);
@@ -101,6 +102,7 @@ class Supervisor {
   bool fresh_done_ = false;               ///< a broker has served: --fresh must not delete again
   std::optional<Monotonic> finished_at_;  ///< when the topology had ended
   bool first_status_ = true;              ///< nothing told yet: a topology that is finished now was so before
+  bool status_awaited_ = false;           ///< workers wait for the first status of this broker
   int stopped_at_once_by_ = 0;
   int signals_seen_ = 0;
 };
