@@ -255,23 +255,20 @@ void Core::grant(Worker& worker, const std::vector<std::uint32_t>& lanes) {
     list.push_back(lease);
   }
   send(worker, MessageType::kGrant, wire::encode_leases(list));
-  if (!unit.is_sink() && !unit.keeps_state()) return;
-  if (!unit.keeps_state()) {
+  if (unit.is_sink()) {
     // A sink's position is small and at hand.
-    std::uint32_t sink = unit.stage();
-    for (const std::uint32_t stage : unit.stages()) {
-      if (topology_.stages[stage].kind == PluginKind::kSink) sink = stage;
-    }
+    const auto sink = std::find_if(unit.stages().begin(), unit.stages().end(), [&](std::uint32_t stage) {
+      return topology_.stages[stage].kind == PluginKind::kSink;
+    });
     for (const std::uint32_t lane : lanes) {
       Bytes changes;
       if (!unit.lanes[lane].position.empty()) {
         wire::append_change(changes, {wire::Space::kPosition, {}, {}, BytesView(unit.lanes[lane].position)});
       }
-      send(worker, MessageType::kState, wire::encode_state({sink, lane, true, changes}));
+      send(worker, MessageType::kState, wire::encode_state({*sink, lane, !unit.keeps_state(), changes}));
     }
-    return;
   }
-  restore(worker, lanes);
+  if (unit.keeps_state()) restore(worker, lanes);
 }
 
 void Core::restore(Worker& worker, const std::vector<std::uint32_t>& lanes) {

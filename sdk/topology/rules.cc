@@ -184,6 +184,11 @@ class Rules {
       std::uint32_t head = i;
       while (const std::uint32_t* previous = before(head)) head = *previous;
       stages_[i].host = head;
+      if (head != i && stages_[i].kind == PluginKind::kSink && stages_[head].kind == PluginKind::kSource) {
+        report_.error(draft_.stages[i].pointer,
+                      "a \"fused\" chain from a source to a sink is not built in this version of Weir; "
+                      "put one \"queue\" stream between them");
+      }
     }
   }
 
