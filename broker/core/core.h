@@ -148,6 +148,8 @@ class Core {
   // core_commit.cc
   void on_commit(Worker& worker, const Buffer& message, Monotonic now);
   std::optional<std::string> judge(const Worker& worker, const wire::Commit& commit, BytesView bytes) const;
+  /// The stage whose dead letters would take more than it may keep, or nothing.
+  std::optional<std::uint32_t> overfull(const wire::Commit& commit) const;
   std::optional<std::string> judge_consumed(const Worker& worker, const wire::Consumed& range) const;
   void enter_consumed(const Worker& worker, const wire::Consumed& range);
   void patch_frame(std::span<std::byte> frame);

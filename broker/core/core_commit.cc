@@ -18,6 +18,18 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   }
   if (const auto wrong = judge(worker, *commit, message.bytes)) return fence(worker.incarnation, *wrong);
 
+  if (const auto stage = overfull(*commit)) {
+    const StageSpec& spec = topology_.stages[*stage];
+    stage_failed_[*stage] = true;
+    failed_ = true;
+    outside_.notify(
+        {Notice::Kind::kStageFailed, *stage, worker.index, worker.pid,
+         fmt::format("its dead letters take more than kept_bytes_max ({} bytes); look at them with `weir dead-letters "
+                     "list`, mend the cause or raise on_error.kept_bytes_max, and run again",
+                     spec.dead_letter_bytes_max)});
+    return fence(worker.incarnation, "its dead letters are full");
+  }
+
   for (const wire::Consumed& range : commit->consumed) enter_consumed(worker, range);
   Durability durability = Durability::kNone;
   std::uint64_t published = 0;
@@ -58,6 +70,23 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
     worker.committed_told = now;
     outside_.notify({Notice::Kind::kCommitted, ledger_.units()[worker.unit].stage(), worker.index, worker.pid, ""});
   }
+}
+
+std::optional<std::uint32_t> Core::overfull(const wire::Commit& commit) const {
+  for (const wire::Counted& counted : commit.counters) {
+    if (counted.dead_letters == 0) continue;
+    std::uint64_t bytes = ledger_.dead_letter_bytes(counted.stage);
+    for (const wire::ChangesOf& changes : commit.changes) {
+      if (changes.stage != counted.stage) continue;
+      wire::ChangesReader reader(changes.bytes);
+      while (const auto change = reader.next()) {
+        if (change->space == wire::Space::kDeadLetter && change->value)
+          bytes += change->key.size() + change->value->size();
+      }
+    }
+    if (bytes > topology_.stages[counted.stage].dead_letter_bytes_max) return counted.stage;
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit& commit, BytesView bytes) const {

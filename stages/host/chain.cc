@@ -46,7 +46,7 @@ Status Chain::create(const std::function<Result<const weir_descriptor*>(const st
     const auto plugin = find_plugin(spec.plugin);
     if (!plugin.ok()) return plugin.error();
     auto instance = std::make_unique<Instance>(**plugin, topology_, stage, worker_, transaction_);
-    instance->set_bounds(bytes_max / 2, std::min(bytes_max / 2, kTransactionBytes));
+    instance->set_bounds(bytes_max / 2, std::min(bytes_max / 4, kTransactionBytes));
     static const char* const kOut[] = {"out", nullptr};
     static const char* const kNone[] = {nullptr};
     const char* const* ports = (*plugin)->outputs != nullptr       ? (*plugin)->outputs
@@ -305,7 +305,7 @@ bool Chain::wants_watermarks() const {
 bool Chain::full() const {
   std::uint64_t bytes = 0;
   for (const auto& instance : instances_) bytes += instance->bytes();
-  return bytes >= std::min(topology_.broker.transaction_bytes_max / 2, kTransactionBytes);
+  return bytes >= std::min(topology_.broker.transaction_bytes_max / 4, kTransactionBytes);
 }
 
 Result<Bytes> Chain::close(std::uint64_t number, std::uint64_t& published) {

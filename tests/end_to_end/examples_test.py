@@ -66,6 +66,12 @@ def weblog():
     check(sorted(letter["value"] for letter in letters) == sorted(bad), "the dead letters are not the malformed lines")
 
 
+def full_dead_letters_fail_the_stage():
+    result = run("run", "examples/weblog.json", "--fresh", "--set", '/http={"listen": "127.0.0.1:0"}',
+                 "--set", '/stages/parse/on_error={"kept_bytes_max": "1KiB"}')
+    check(result.returncode == 1 and "kept_bytes_max" in result.stderr, "%d: %s" % (result.returncode, result.stderr))
+
+
 def stays_up_with_hold():
     launcher = Launcher("examples/wordcount.json", "--fresh", "--hold", "--set", '/http={"listen": "127.0.0.1:0"}')
     wait_for("the end", lambda: (status(".weir/wordcount") or {}).get("state") == "finished")
@@ -81,7 +87,7 @@ def stays_up_with_hold():
 folder = tempfile.mkdtemp(prefix="weir-examples-")
 shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
 os.chdir(folder)
-for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, stays_up_with_hold):
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, full_dead_letters_fail_the_stage, stays_up_with_hold):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)
