@@ -31,6 +31,7 @@ class Rules {
       check_agreement(i);
       check_sharing(i);
     }
+    check_fused_sinks();
   }
 
  private:
@@ -184,11 +185,18 @@ class Rules {
       std::uint32_t head = i;
       while (const std::uint32_t* previous = before(head)) head = *previous;
       stages_[i].host = head;
-      if (head != i && stages_[i].kind == PluginKind::kSink && stages_[head].kind == PluginKind::kSource) {
-        report_.error(draft_.stages[i].pointer,
-                      "a \"fused\" chain from a source to a sink is not built in this version of Weir; "
-                      "put one \"queue\" stream between them");
-      }
+    }
+  }
+
+  /// A sink that reads a source's records as they come would commit a position in splits that are not its own.
+  void check_fused_sinks() {
+    if (report_.errors() != 0) return;
+    for (std::uint32_t i = 0; i < stages_.size(); ++i) {
+      const StageSpec& head = stages_[stages_[i].host];
+      if (stages_[i].kind != PluginKind::kSink || stages_[i].host == i || head.kind != PluginKind::kSource) continue;
+      report_.error(draft_.stages[i].pointer,
+                    "a \"fused\" chain from a source to a sink is not built in this version of Weir; put one \"queue\" "
+                    "stream between them");
     }
   }
 

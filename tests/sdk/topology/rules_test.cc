@@ -45,6 +45,14 @@ TEST(Rules, RefuseFusedStagesThatCannotBeOneWorker) {
             "t.json:5: /stages/p/input/1: a stage behind a fused stream takes no other input\n");
 }
 
+TEST(Rules, RefuseASinkFusedToASource) {
+  EXPECT_EQ(
+      findings(load(file(R"("a": {"transport": "fused"})", kNumbers + R"(,
+    "p": {"plugin": "console.print", "input": "a"})"))),
+      "t.json:5: /stages/p: a \"fused\" chain from a source to a sink is not built in this version of Weir; put one "
+      "\"queue\" stream between them\n");
+}
+
 TEST(Rules, RefuseWhatMakesAQueueOnAFusedStream) {
   EXPECT_EQ(
       findings(
