@@ -16,9 +16,7 @@ double seconds(Monotonic span) { return static_cast<double>(span.count()) / 1e6;
 }  // namespace
 
 Progress::Progress(std::string name, Screen& screen, Monotonic start, bool quiet)
-    : name_(std::move(name)), screen_(screen), start_(start), next_(start + kLineEvery), quiet_(quiet) {
-  if (screen_.live()) next_ = start;
-}
+    : name_(std::move(name)), screen_(screen), start_(start), next_(start), quiet_(quiet) {}
 
 void Progress::on_status(const BrokerEvent& status) { status_ = status; }
 
