@@ -130,6 +130,8 @@ class Core {
     std::deque<std::pair<std::uint64_t, Sequence>> unsettled;
     Monotonic heard{0};
     std::uint64_t bytes_unsettled = 0;
+    Bytes open_answer;  ///< waits until what `last` names is settled
+    Sequence open_sequence;
     bool end_pending = false;
     Sequence end_sequence;
   };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "broker/core/core.h"
 #include "sdk/wire/batch.h"
@@ -58,7 +59,10 @@ void Core::open_session(const Client& client, const wire::MapReader& map, Monoto
       }
     }
     const auto known = ledger_.producers().find(session.name);
-    if (known != ledger_.producers().end()) session.last = known->second.last;
+    if (known != ledger_.producers().end()) {
+      session.last = known->second.last;
+      session.open_sequence = known->second.sequence.plus(1);
+    }
   }
   wire::MapWriter answer("opened");
   answer.put("last", session.last);
@@ -67,8 +71,10 @@ void Core::open_session(const Client& client, const wire::MapReader& map, Monoto
   answer.put("session", session.id);
   answer.put("exactly_once", !session.name.empty());
   session.acknowledged = session.last;
-  sessions_[client] = std::move(session);
-  outside_.reply(client, std::move(answer).finish());
+  session.open_answer = std::move(answer).finish();
+  Session& opened = sessions_[client] = std::move(session);
+  // The producer takes "last" for acknowledged: it must be as durable as an acknowledgement.
+  settle(client, opened);
 }
 
 void Core::publish(const Client& client, const wire::MapReader& map, Monotonic now) {
@@ -204,6 +210,9 @@ void Core::end_stream(const Client& client, const wire::MapReader& map) {
 }
 
 void Core::settle(const Client& client, Session& session) {
+  if (!session.open_answer.empty() && session.open_sequence <= settled_) {
+    outside_.reply(client, std::exchange(session.open_answer, {}));
+  }
   const std::uint64_t before = session.acknowledged;
   while (!session.unsettled.empty() && session.unsettled.front().second < settled_) {
     session.acknowledged = session.unsettled.front().first;
