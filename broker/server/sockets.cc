@@ -2,10 +2,12 @@
 #include "broker/server/sockets.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <filesystem>
 
 #include "sdk/base/log.h"
 
@@ -22,6 +24,19 @@ zmq::message_t outgoing(Bytes bytes) {
   auto* held = new Bytes(std::move(bytes));
   return zmq::message_t(
       held->data(), held->size(), [](void*, void* hint) { delete static_cast<Bytes*>(hint); }, held);
+}
+
+/// Inboxes of workers that were killed ("w-STAGE-PID.ipc"); one that lives may just be waiting for this broker.
+void remove_inboxes(const std::string& folder) {
+  std::error_code error;
+  std::vector<std::filesystem::path> left;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("w-") || !name.ends_with(".ipc")) continue;
+    const int pid = std::atoi(name.c_str() + name.rfind('-') + 1);
+    if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) left.push_back(entry.path());
+  }
+  for (const auto& path : left) (void)unlink(path.c_str());
 }
 
 Status bind_to(zmq::socket_t& socket, const std::string& endpoint) {
@@ -65,6 +80,7 @@ Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const 
     commits = "ipc://" + folder + "/commits.ipc";
     sockets->socket_files_ = {folder + "/broker.ipc", folder + "/commits.ipc"};
     for (const std::string& file : sockets->socket_files_) (void)unlink(file.c_str());
+    remove_inboxes(folder);
   }
   if (Status status = bind_to(sockets->router_, router); !status.ok()) return status.error();
   sockets->endpoint_ = sockets->router_.get(zmq::sockopt::last_endpoint);
