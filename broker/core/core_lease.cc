@@ -159,7 +159,9 @@ void Core::lease_splits(std::uint32_t index) {
     lease.kind = wire::LeaseKind::kEnumerate;
     send(*workers.front(), MessageType::kGrant, wire::encode_leases({lease}));
   }
-  std::map<Worker*, std::vector<wire::Lease>> granted;
+  std::map<Worker*, std::vector<wire::Lease>,
+           decltype([](const Worker* a, const Worker* b) { return a->incarnation < b->incarnation; })>
+      granted;
   leases.lanes.resize(unit.lanes.size());
   for (std::uint32_t lane = 0; lane < leases.lanes.size(); ++lane) {
     if (leases.lanes[lane].state != LaneLease::State::kFree || unit.lanes[lane].finished) continue;
@@ -198,7 +200,9 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
         std::find_if(workers.begin(), workers.end(), [](const Worker* worker) { return worker->lanes != 0; });
     workers = {held != workers.end() ? *held : workers.front()};
   }
-  std::map<Worker*, std::vector<std::uint32_t>> granted;
+  std::map<Worker*, std::vector<std::uint32_t>,
+           decltype([](const Worker* a, const Worker* b) { return a->incarnation < b->incarnation; })>
+      granted;
   bool any_free = false;
   for (std::uint32_t lane = 0; lane < total; ++lane) {
     LaneLease& lease = leases.lanes[lane];
