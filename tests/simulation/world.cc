@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/simulation/world.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "tests/simulation/model_worker.h"
+
+namespace weir::simulation {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Monotonic kTick = 10ms;
+constexpr Monotonic kDeadline = 300s;
+
+Topology topology_of(const Plan& plan, std::mt19937_64& random) {
+  Topology topology;
+  topology.name = "simulated";
+  topology.broker.segment_bytes = random() % 2 == 0 ? 32 << 10 : 64 << 10;
+  topology.broker.memory_bytes = 1 << 20;
+  topology.broker.transaction_bytes_max = 8 << 10;
+  topology.broker.interval = 50ms;
+  const Durability durability =
+      plan.power_cuts ? Durability::kFsync : random() % 2 == 0 ? Durability::kNone : Durability::kInterval;
+  topology.broker.durability = durability;
+  const auto stream = [&](std::string name, PartitionBy partition, std::uint32_t shards) {
+    Stream added;
+    added.name = std::move(name);
+    added.partition = partition;
+    added.shards = shards;
+    added.durability = durability;
+    added.backlog_bytes_max = random() % 2 == 0 ? 4 << 10 : 1 << 20;
+    topology.streams.push_back(std::move(added));
+  };
+  const auto stage = [&](std::string name, PluginKind kind, std::uint32_t workers, int in, int out) {
+    StageSpec added;
+    added.name = added.plugin = std::move(name);
+    added.kind = kind;
+    added.workers = workers;
+    if (in >= 0) added.inputs.push_back({"in", static_cast<std::uint32_t>(in)});
+    if (out >= 0) added.outputs.push_back({"out", static_cast<std::uint32_t>(out)});
+    added.host = static_cast<std::uint32_t>(topology.stages.size());
+    added.dead_letter_bytes_max = 1 << 20;
+    topology.stages.push_back(std::move(added));
+  };
+  const auto workers = [&] { return static_cast<std::uint32_t>(1 + random() % 3); };
+  stream("numbers", PartitionBy::kHash, static_cast<std::uint32_t>(1 + random() % 6));
+  stream("sums", PartitionBy::kHash, static_cast<std::uint32_t>(1 + random() % 3));
+  if (plan.unkeyed_stage) stream("raw", PartitionBy::kNone, static_cast<std::uint32_t>(1 + random() % 3));
+  stage("numbers", PluginKind::kSource, workers(), -1, plan.unkeyed_stage ? 2 : 0);
+  if (plan.unkeyed_stage) stage("pass", PluginKind::kStage, workers(), 2, 0);
+  stage("sum", PluginKind::kStage, workers(), 0, 1);
+  topology.stages.back().keyed = true;
+  stage("out", PluginKind::kSink, workers(), 1, -1);
+  topology.stages.back().sharing = random() % 2 == 0 ? Sharing::kSingle : Sharing::kShard;
+  return topology;
+}
+
+}  // namespace
+
+Plan Plan::of(std::uint64_t seed) {
+  std::mt19937_64 random(seed ^ 0x9e3779b97f4a7c15);
+  Plan plan;
+  plan.seed = seed;
+  plan.numbers = 200 + random() % 6000;
+  plan.keys = static_cast<std::uint32_t>(1 + random() % 300);
+  plan.splits = static_cast<std::uint32_t>(1 + random() % 4);
+  plan.unkeyed_stage = random() % 2 == 0;
+  plan.power_cuts = random() % 2 == 0;
+  plan.drops_per_million = random() % 3 == 0 ? 0 : 500;
+  plan.doubles_per_million = random() % 3 == 0 ? 0 : 20'000;
+  plan.calm_from = std::chrono::milliseconds(random() % 8000);
+  return plan;
+}
+
+World::World(const Plan& plan)
+    : plan_(plan), random_(plan.seed), disk_(plan.seed + 1) {
+  topology_ = topology_of(plan, random_);
+}
+
+World::~World() = default;
+
+Outcome World::run() {
+  start_broker();
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    for (std::uint32_t index = 0; index < topology_.stages[stage].workers; ++index) {
+      later(micros(300'000), [this, stage, index] { start_worker(stage, index); });
+    }
+  }
+  later(kTick, [this] { tick(); });
+  if (plan_.calm_from > 0ms) later(micros(500'000), [this] { plan_faults(); });
+  while (!events_.empty() && outcome_.problem.empty() && !finished_) {
+    Event event = events_.top();
+    events_.pop();
+    now_ = event.at;
+    ++outcome_.events;
+    event.action();
+    if (crash_due_ && !finished_) crash_broker();
+    if (now_ > kDeadline) {
+      problem("it did not finish: " + (broker_ && broker_->core ? broker_->core->status_text() : "no broker"));
+    }
+  }
+  if (outcome_.problem.empty()) check_end();
+  outcome_.took = now_;
+  return outcome_;
+}
+
+void World::in_lane(Lane& lane, Monotonic delay, Action action) {
+  lane = std::max(lane, now_ + delay);
+  later(lane - now_, std::move(action));
+}
+
+void World::in_broker(Lane& lane, Monotonic delay, Action action) {
+  in_lane(lane, delay, [this, life = life_, action = std::move(action)] {
+    if (broker_ && life == life_) action();
+  });
+}
+
+void World::trace(std::string_view what, std::uint64_t number, BytesView bytes) {
+  const auto mix = [&](const void* data, std::size_t size) {
+    const auto* at = static_cast<const unsigned char*>(data);
+    for (std::size_t i = 0; i < size; ++i) outcome_.trace = (outcome_.trace ^ at[i]) * 1099511628211ULL;
+  };
+  const auto time = now_.count();
+  mix(&time, sizeof(time));
+  mix(what.data(), what.size());
+  mix(&number, sizeof(number));
+  mix(bytes.data(), bytes.size());
+  if (static const bool shown = std::getenv("WEIR_TRACE") != nullptr; shown) {
+    std::printf("%lld %.*s %llu %zu bytes, %016llx\n", static_cast<long long>(time), static_cast<int>(what.size()),
+                what.data(), static_cast<unsigned long long>(number), bytes.size(),
+                static_cast<unsigned long long>(outcome_.trace));
+  }
+}
+
+void World::problem(const std::string& what) {
+  if (outcome_.problem.empty()) outcome_.problem = what + " (at " + std::to_string(now_.count()) + " us)";
+}
+
+void World::with_core(const Action& action) {
+  if (!broker_ || !broker_->core) return;
+  action();
+  broker_->core->pump(now_);
+}
+
+// The broker's life.
+
+void World::start_broker() {
+  ++life_;
+  broker_ = std::make_unique<Broker>();
+  trace("broker", life_);
+  if (life_ > 1 && !finished_ && chance(200'000)) disk_.crash_after(1 + below(10));
+  journal::JournalOptions options;
+  options.segment_bytes = topology_.broker.segment_bytes;
+  options.seed = random_();
+  journal::Recovery found;
+  auto journal = journal::Journal::open(disk_, options, found);
+  if (!journal.ok()) return failed(journal.error(), "open");
+  broker_->journal = std::move(*journal);
+  core::CoreOptions core_options;
+  core_options.beat = 200ms;
+  core_options.silence = 2s;
+  core_options.settle_in = 200ms;
+  core_options.commits_endpoint = "commits";
+  broker_->core = std::make_unique<core::Core>(topology_, core_options, *this);
+  core::Ledger& ledger = broker_->core->ledger();
+  if (found.checkpoint) {
+    if (const Status status = ledger.decode_checkpoint(found.checkpoint_bytes); !status.ok())
+      return failed(status.error(), "checkpoint");
+  }
+  const Status replayed = broker_->journal->replay(
+      [&](Sequence sequence, journal::Position position, journal::EntryKind kind, BytesView payload) -> Status {
+        if (kind == journal::EntryKind::kCheckpoint) {
+          ledger.apply_checkpoint();
+          return {};
+        }
+        const core::Place place{position.segment, position.offset, 0, static_cast<std::uint32_t>(payload.size())};
+        return ledger.apply(sequence, core::Buffer::of(Bytes(payload.begin(), payload.end())), place, false);
+      });
+  if (!replayed.ok()) return failed(replayed.error(), "replay");
+  broker_->reader = std::make_unique<server::JournalReader>(*broker_->journal, disk_);
+  broker_->keeper = std::make_unique<server::Keeper>(*broker_->journal, disk_);
+  broker_->core->start(found.reign, now_);
+  broker_->core->pump(now_);
+}
+
+void World::crash_broker() {
+  crash_due_ = false;
+  ++outcome_.broker_crashes;
+  const bool power = plan_.power_cuts && below(2) == 0;
+  trace(power ? "power cut" : "broker killed", life_);
+  broker_.reset();
+  if (power) {
+    disk_.power_cut();
+  } else {
+    disk_.kill();
+  }
+  later(micros(200'000), [this] { start_broker(); });
+  // Whoever started the workers starts them over.
+  for (const auto& [pid, worker] : workers_) {
+    later(micros(400'000), [this, pid = pid] {
+      const auto found = workers_.find(pid);
+      if (found == workers_.end() || !found->second->alive()) return;
+      found->second->die();
+      exited(*found->second);
+    });
+  }
+}
+
+void World::failed(const Error& error, std::string_view where) {
+  if (!disk_.crashed()) return problem(std::string(where) + ": " + error.message);
+  crash_due_ = true;
+}
+
+void World::plan_faults() {
+  if (now_ >= plan_.calm_from) return;
+  const std::uint64_t kind = below(10);
+  if (kind < 2) {
+    if (broker_) crash_due_ = true;
+  } else if (kind < 4) {
+    if (broker_) disk_.crash_after(1 + below(30));
+  } else if (!workers_.empty()) {
+    auto chosen = workers_.begin();
+    std::advance(chosen, below(workers_.size()));
+    ModelWorker& worker = *chosen->second;
+    if (kind < 8 && worker.alive()) {
+      worker.die();
+      exited(worker);
+    } else {
+      worker.freeze(now_ + micros(4'000'000));
+    }
+  }
+  later(micros(500'000), [this] { plan_faults(); });
+}
+
+void World::tick() {
+  later(kTick, [this] { tick(); });
+  if (!broker_ || !broker_->core) return;
+  broker_->core->set_low_on_space(broker_->journal->low_on_space());
+  broker_->core->tick(now_);
+  in_broker(broker_->keeper_lane, micros(5000), [this] {
+    if (const Status status = broker_->keeper->prepare_spare(); !status.ok()) failed(status.error(), "spare");
+  });
+}
+
+void World::append(Sequence sequence, bool checkpoint, Durability durability, core::Buffer payload) {
+  trace("append", sequence.value(), payload.bytes);
+  broker_->queue.push_back({sequence, checkpoint, durability, std::move(payload)});
+  if (broker_->writing) return;
+  broker_->writing = true;
+  Lane lane{0};
+  in_broker(lane, micros(500), [this] { write_group(); });
+}
+
+void World::write_group() {
+  Broker& broker = *broker_;
+  broker.writing = false;
+  std::vector<Entry> group;
+  group.swap(broker.queue);
+  if (!group.empty()) {
+    std::vector<BytesView> payloads;
+    for (const Entry& entry : group) payloads.emplace_back(entry.payload.bytes);
+    std::vector<journal::EntryView> views;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      views.push_back(
+          {group[i].checkpoint ? journal::EntryKind::kCheckpoint : journal::EntryKind::kRecord, {&payloads[i], 1}});
+    }
+    std::vector<journal::Position> positions;
+    if (const Status status = broker.journal->append(views, positions); !status.ok())
+      return failed(status.error(), "append");
+    broker.unsynced = true;
+    std::vector<std::pair<Sequence, journal::Position>> written;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      broker.needs_sync |= group[i].durability == Durability::kFsync;
+      if (group[i].checkpoint) ++outcome_.checkpoints;
+      written.emplace_back(group[i].sequence, positions[i]);
+    }
+    const Sequence end = group.back().sequence.plus(1);
+    post([this, written, end, settled = !broker.needs_sync] {
+      with_core([&] {
+        for (const auto& [sequence, position] : written)
+          broker_->core->on_written(sequence, position.segment, position.offset);
+        if (settled) broker_->core->on_settled(end, now_);
+      });
+    });
+  }
+  if (broker.unsynced) {
+    broker.writing = true;
+    Lane lane{0};
+    const bool waits = !broker.needs_sync && now_ - broker.synced < topology_.broker.interval;
+    in_broker(lane, waits ? micros(2000) : micros(3000), [this, waits] { waits ? write_group() : sync_group(); });
+  }
+}
+
+void World::sync_group() {
+  Broker& broker = *broker_;
+  if (const Status status = broker.journal->sync(); !status.ok()) return failed(status.error(), "sync");
+  broker.synced = now_;
+  broker.needs_sync = broker.unsynced = false;
+  post([this, end = broker.journal->durable()] {
+    with_core([&] { broker_->core->on_settled(end, now_); });
+  });
+  if (!broker.queue.empty()) return write_group();
+  broker.writing = false;
+  if (const Status status = broker.journal->mark_if_needed(); !status.ok()) failed(status.error(), "mark");
+}
+
+void World::read_frame(std::uint32_t stream, std::uint64_t frame, core::Place place) {
+  trace("read", frame);
+  ++outcome_.frames_read;
+  in_broker(broker_->reader_lane, micros(2000), [this, stream, frame, place] {
+    auto bytes = broker_->reader->read(place);
+    if (!bytes.ok()) return failed(bytes.error(), "read");
+    post([this, stream, frame, bytes = *bytes] {
+      with_core([&] { broker_->core->on_frame(stream, frame, bytes); });
+    });
+  });
+}
+
+void World::restore(core::RestoreJob job) {
+  trace("restore", job.incarnation.value());
+  in_broker(broker_->reader_lane, micros(5000), [this, job = std::move(job)] {
+    const Status status = broker_->reader->restore(job, [&](const wire::StatePart& part) -> Status {
+      post([this, incarnation = job.incarnation, part, held = Bytes(part.changes.begin(), part.changes.end())] {
+        wire::StatePart posted = part;
+        posted.changes = held;
+        with_core([&] { broker_->core->on_state(incarnation, posted); });
+      });
+      return {};
+    });
+    if (!status.ok()) failed(status.error(), "restore");
+  });
+}
+
+void World::compact(core::CompactJob job) {
+  trace("compact", job.result.file);
+  ++outcome_.compactions;
+  in_broker(broker_->keeper_lane, micros(20'000), [this, job = std::move(job)]() mutable {
+    const Status status = broker_->keeper->compact(job);
+    if (!status.ok()) return failed(status.error(), "compact");
+    post([this, job] { with_core([&] { broker_->core->on_compacted(job); }); });
+  });
+}
+
+void World::write_checkpoint(core::CheckpointJob job) {
+  trace("checkpoint", job.through.value(), job.bytes);
+  in_broker(broker_->keeper_lane, micros(20'000), [this, job = std::move(job)]() mutable {
+    // Without fsync the core calls settled what is not durable yet; the next sync is not far.
+    if (broker_->journal->durable() < job.through) return write_checkpoint(std::move(job));
+    const auto payload = broker_->keeper->checkpoint(job);
+    if (!payload.ok()) return failed(payload.error(), "checkpoint");
+    post([this, payload = *payload] { with_core([&] { broker_->core->on_checkpoint(payload); }); });
+  });
+}
+
+void World::notify(core::Notice notice) {
+  using Kind = core::Notice::Kind;
+  trace(notice.reason, static_cast<std::uint64_t>(notice.kind));
+  if (notice.kind == Kind::kFenced) {
+    ++outcome_.fences;
+    const bool expected = notice.reason == "a message from it was lost" ||
+                          notice.reason == "it was silent for too long" ||
+                          notice.reason == "another process took its place";
+    if (!expected) {
+      problem("an honest worker of " + topology_.stages[notice.stage].name + " was fenced: " + notice.reason);
+    }
+  }
+  if (notice.kind == Kind::kStageFailed) problem("a stage failed: " + notice.reason);
+  if (notice.kind == Kind::kFinished) finished_ = true;
+}
+
+// Workers and the wire.
+
+void World::start_worker(std::uint32_t stage, std::uint32_t index) {
+  const std::int64_t pid = ++pids_;
+  trace("worker", static_cast<std::uint64_t>(pid));
+  auto& worker = workers_[pid];
+  worker = std::make_unique<ModelWorker>(*this, stage, index, pid);
+  worker->start();
+  later(micros(1000), [this, pid] { work(pid); });
+}
+
+void World::work(std::int64_t pid) {
+  const auto found = workers_.find(pid);
+  if (found == workers_.end()) return;
+  if (!found->second->alive()) {
+    workers_.erase(found);
+    return;
+  }
+  found->second->work();
+  later(micros(20'000), [this, pid] { work(pid); });
+}
+
+void World::exited(ModelWorker& worker) {
+  ++outcome_.worker_deaths;
+  trace("died", static_cast<std::uint64_t>(worker.pid()));
+  const std::uint32_t stage = worker.stage();
+  const std::uint32_t index = worker.index();
+  later(micros(100'000), [this, stage, index, pid = worker.pid()] {
+    with_core([&] { broker_->core->on_died(stage, index, pid, now_); });
+  });
+  if (!worker.stopped()) later(micros(300'000), [this, stage, index] { start_worker(stage, index); });
+}
+
+void World::say_hello(const ModelWorker& worker, Bytes message) {
+  later(micros(2000), [this, client = std::to_string(worker.pid()), message = std::move(message)] {
+    trace("hello", 0, message);
+    with_core([&] { broker_->core->on_client(client, message, now_); });
+  });
+}
+
+void World::to_broker(std::int64_t pid, Bytes message) {
+  if (chance(plan_.drops_per_million)) return trace("dropped", static_cast<std::uint64_t>(pid));
+  const int times = chance(plan_.doubles_per_million) ? 2 : 1;
+  for (int i = 0; i < times; ++i) {
+    in_lane(to_broker_[pid], micros(3000), [this, message] {
+      trace("to broker", 0, message);
+      with_core([&] { broker_->core->on_message(core::Buffer::of(message), now_); });
+    });
+  }
+}
+
+void World::reply(const core::Client& client, Bytes message) {
+  later(micros(2000), [this, pid = std::stoll(client), message = std::move(message)] {
+    trace("reply", static_cast<std::uint64_t>(pid), message);
+    const auto found = workers_.find(pid);
+    if (found != workers_.end() && found->second->alive()) found->second->on_reply(message);
+  });
+}
+
+void World::connect(Incarnation incarnation, const std::string& inbox) {
+  broker_->inboxes[incarnation] = {std::stoll(inbox), Lane{0}};
+}
+
+void World::disconnect(Incarnation incarnation) { broker_->inboxes.erase(incarnation); }
+
+void World::send(Incarnation incarnation, Bytes message) {
+  const auto inbox = broker_->inboxes.find(incarnation);
+  if (inbox == broker_->inboxes.end()) return problem("the core sent to an inbox that is not connected");
+  if (chance(plan_.drops_per_million)) return trace("dropped", incarnation.value());
+  auto& [pid, lane] = inbox->second;
+  in_lane(lane, micros(3000), [this, pid = pid, message = std::move(message)] {
+    trace("to worker", static_cast<std::uint64_t>(pid), message);
+    const auto found = workers_.find(pid);
+    if (found != workers_.end() && found->second->alive()) found->second->on_message(message);
+  });
+}
+
+// The oracle.
+
+void World::settled(const std::string& of, std::uint64_t value) {
+  std::uint64_t& known = settled_[of];
+  known = std::max(known, value);
+}
+
+void World::restored(Incarnation incarnation, const std::string& of, std::uint64_t value) {
+  // Who slept through its own fencing may hear old words late.
+  if (!broker_ || broker_->inboxes.count(incarnation) == 0) return;
+  if (value < settled_[of]) {
+    problem("what was settled of " + of + " is lost (I2): " + std::to_string(settled_[of]) + " became " +
+            std::to_string(value));
+  }
+}
+
+void World::delivered_to_sink(std::uint32_t shard, std::uint64_t offset, BytesView record) {
+  const auto [known, fresh] = left_.try_emplace({shard, offset}, record.begin(), record.end());
+  if (!fresh && !std::equal(record.begin(), record.end(), known->second.begin(), known->second.end()))
+    problem("a record that had left the broker changed");
+}
+
+void World::check_end() {
+  std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> truth;
+  for (std::uint64_t number = 0; number < plan_.numbers; ++number) {
+    auto& [count, sum] = truth[number % plan_.keys];
+    ++count;
+    sum += number;
+  }
+  std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> found;
+  std::map<std::uint64_t, int> finals;
+  for (const auto& [lane, target] : targets_) {
+    for (const auto& [key, count, sum, last] : target.records) {
+      const std::string at = " (key " + std::to_string(key) + ", count " + std::to_string(count) + ")";
+      auto& [counted, summed] = found[key];
+      if (last != 0) {
+        if (++finals[key] > 1) return problem("a shard was finished twice" + at);
+        if (count != truth[key].first || sum != truth[key].second) return problem("a total is wrong" + at);
+        continue;
+      }
+      if (count != counted + 1) return problem("the target has a record twice or lacks one (I1)" + at);
+      counted = count;
+      summed = sum;
+    }
+  }
+  if (found != truth) return problem("the target differs from the truth (I1)");
+  if (finals.size() != truth.size()) return problem("a key's total is missing (I1)");
+  if (broker_->core->records_in() != plan_.numbers) return problem("the broker counted other records in");
+  if (broker_->core->records_out() != plan_.numbers + truth.size())
+    return problem("the broker counted other records out");
+  // What is over stays over.
+  broker_.reset();
+  if (plan_.power_cuts) {
+    disk_.power_cut();
+  } else {
+    disk_.kill();
+  }
+  start_broker();
+  if (outcome_.problem.empty() && !broker_->core->ledger().finished()) problem("the end was lost");
+}
+
+}  // namespace weir::simulation

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "broker/core/core.h"
+#include "broker/journal/journal.h"
+#include "broker/server/journal_reader.h"
+#include "broker/server/keeper.h"
+#include "tests/support/sim_disk.h"
+
+namespace weir::simulation {
+
+class ModelWorker;
+
+/// What a seed makes of a run.
+struct Plan {
+  std::uint64_t seed = 0;
+  std::uint64_t numbers = 0;  ///< emitted by the source, in all
+  std::uint32_t keys = 0;
+  std::uint32_t splits = 0;
+  bool unkeyed_stage = false;  ///< a stage with unkeyed input between source and sum
+  bool power_cuts = false;     ///< only where streams ask for fsync
+  std::uint32_t drops_per_million = 0;
+  std::uint32_t doubles_per_million = 0;
+  Monotonic calm_from{0};  ///< no faults from here on
+
+  static Plan of(std::uint64_t seed);
+};
+
+struct Outcome {
+  std::uint64_t trace = 0;  ///< hash of everything that happened, in order
+  std::string problem;      ///< empty: all invariants held
+  std::uint64_t events = 0;
+  std::uint64_t broker_crashes = 0;
+  std::uint64_t worker_deaths = 0;
+  std::uint64_t fences = 0;
+  std::uint64_t checkpoints = 0;
+  std::uint64_t compactions = 0;
+  std::uint64_t frames_read = 0;
+  Monotonic took{0};  ///< virtual
+};
+
+/// One run: the real core, journal, reader and keeper on a simulated disk and clock, workers that speak the real
+/// messages, and chance that delays, drops, doubles and kills. One thread; the same plan gives the same trace.
+///
+/// The oracle knows the numbers and nothing of the broker: every number counts once, in the state and in the target.
+class World final : public core::Outside {
+ public:
+  explicit World(const Plan& plan);
+  ~World() override;
+  Outcome run();
+
+  // For workers.
+  [[nodiscard]] const Plan& plan() const { return plan_; }
+  [[nodiscard]] const Topology& topology() const { return topology_; }
+  [[nodiscard]] Monotonic now() const { return now_; }
+  std::uint64_t below(std::uint64_t bound) { return bound == 0 ? 0 : random_() % bound; }
+  void say_hello(const ModelWorker& worker, Bytes message);
+  void to_broker(std::int64_t pid, Bytes message);
+  /// The process is gone; its parent notices, and starts another one.
+  void exited(ModelWorker& worker);
+  void problem(const std::string& what);
+
+  /// The target of the sink, which outlives all processes.
+  struct Target {
+    std::uint64_t owner = 0;  ///< the newest tenure that opened it
+    std::vector<std::array<std::uint64_t, 4>> records;  ///< key, count, sum, last
+  };
+  Target& target(std::uint32_t lane) { return targets_[lane]; }
+  /// A fact that was said to be settled never goes back: `of` names it.
+  void settled(const std::string& of, std::uint64_t value);
+  void restored(Incarnation incarnation, const std::string& of, std::uint64_t value);
+  /// Records in the order of their offsets are the same for ever once they have left the broker for a sink.
+  void delivered_to_sink(std::uint32_t shard, std::uint64_t offset, BytesView record);
+
+  // core::Outside
+  void append(Sequence sequence, bool checkpoint, Durability durability, core::Buffer payload) override;
+  void connect(Incarnation incarnation, const std::string& inbox) override;
+  void disconnect(Incarnation incarnation) override;
+  void send(Incarnation incarnation, Bytes message) override;
+  void reply(const core::Client& client, Bytes message) override;
+  void read_frame(std::uint32_t stream, std::uint64_t frame, core::Place place) override;
+  void restore(core::RestoreJob job) override;
+  void compact(core::CompactJob job) override;
+  void write_checkpoint(core::CheckpointJob job) override;
+  void notify(core::Notice notice) override;
+
+ private:
+  using Action = std::function<void()>;
+  struct Event {
+    Monotonic at{0};
+    std::uint64_t order = 0;
+    Action action;
+    friend bool operator<(const Event& a, const Event& b) {  // the earliest is the largest
+      return a.at != b.at ? a.at > b.at : a.order > b.order;
+    }
+  };
+  /// What comes one behind the other.
+  using Lane = Monotonic;
+  struct Entry {
+    Sequence sequence;
+    bool checkpoint = false;
+    Durability durability{};
+    core::Buffer payload;
+  };
+  struct Broker {
+    std::unique_ptr<journal::Journal> journal;
+    std::unique_ptr<server::JournalReader> reader;
+    std::unique_ptr<server::Keeper> keeper;
+    std::unique_ptr<core::Core> core;
+    std::vector<Entry> queue;
+    bool writing = false;
+    bool unsynced = false;
+    bool needs_sync = false;
+    Monotonic synced{0};
+    Lane mailbox{0};
+    Lane reader_lane{0};
+    Lane keeper_lane{0};
+    std::map<Incarnation, std::pair<std::int64_t, Lane>> inboxes;
+  };
+
+  void later(Monotonic delay, Action action) { events_.push({now_ + delay, order_++, std::move(action)}); }
+  void in_lane(Lane& lane, Monotonic delay, Action action);
+  /// Happens unless the broker has died before.
+  void in_broker(Lane& lane, Monotonic delay, Action action);
+  void post(Action action) { in_broker(broker_->mailbox, micros(200), std::move(action)); }
+  [[nodiscard]] Monotonic micros(std::uint64_t most) { return Monotonic(below(most) + 1); }
+  [[nodiscard]] bool chance(std::uint32_t per_million) {
+    return now_ < plan_.calm_from && below(1'000'000) < per_million;
+  }
+  void trace(std::string_view what, std::uint64_t number, BytesView bytes = {});
+  void with_core(const Action& action);
+
+  void start_broker();
+  void crash_broker();
+  void plan_faults();
+  void tick();
+  void work(std::int64_t pid);
+  void start_worker(std::uint32_t stage, std::uint32_t index);
+  void write_group();
+  void sync_group();
+  /// A failure that the disk's crash explains ends the broker; any other is a problem.
+  void failed(const Error& error, std::string_view where);
+  void check_end();
+
+  const Plan plan_;
+  Topology topology_;
+  std::mt19937_64 random_;
+  test::SimDisk disk_;
+  Monotonic now_{0};
+  std::uint64_t order_ = 0;
+  std::priority_queue<Event> events_;
+  std::unique_ptr<Broker> broker_;
+  std::uint64_t life_ = 0;
+  bool crash_due_ = false;
+  bool finished_ = false;
+  std::int64_t pids_ = 0;
+  std::map<std::int64_t, std::unique_ptr<ModelWorker>> workers_;
+  std::map<std::int64_t, Lane> to_broker_;
+  std::map<std::uint32_t, Target> targets_;
+  std::map<std::string, std::uint64_t> settled_;
+  std::map<std::pair<std::uint32_t, std::uint64_t>, Bytes> left_;
+  Outcome outcome_;
+};
+
+}  // namespace weir::simulation
