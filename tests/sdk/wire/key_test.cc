@@ -124,8 +124,8 @@ TEST(CanonicalKey, RefusesWhatIsNoKey) {
 }
 
 TEST(CanonicalKey, RefusesEveryTruncation) {
-  for (const Bytes& key : {bytes({0xcd, 1, 0}), bytes({0xcf, 1, 2, 3, 4, 5, 6, 7, 8}), bytes({0xcb, 1, 2, 3, 4, 5, 6, 7, 8}),
-                           bytes({0xd3, 0x80, 0, 0, 0, 0, 0, 0, 0}), bytes({0xda, 0, 2, 'a', 'b'}),
+  for (const Bytes& key : {bytes({0xcd, 1, 0}), bytes({0xcf, 1, 2, 3, 4, 5, 6, 7, 8}),
+                           bytes({0xcb, 1, 2, 3, 4, 5, 6, 7, 8}), bytes({0xd3, 0x80, 0, 0, 0, 0, 0, 0, 0}), bytes({0xda, 0, 2, 'a', 'b'}),
                            bytes({0x93, 1, 0xa2, 'a', 'b', 0xc4, 1, 7}), bytes({0xdd, 0, 0, 0, 2, 1, 2})}) {
     EXPECT_FALSE(refused(key));
     for (std::size_t size = 0; size < key.size(); ++size) {
@@ -201,7 +201,8 @@ TEST(KeyFields, TakesFieldsOfTheValue) {
     return status.ok() ? out : Bytes();
   };
   // {"a": 5, "b": {"c/d": "x", "~": [1, 2]}}
-  const Bytes value = bytes({0x82, 0xa1, 'a', 5, 0xa1, 'b', 0x82, 0xa3, 'c', '/', 'd', 0xa1, 'x', 0xa1, '~', 0x92, 1, 2});
+  const Bytes value =
+      bytes({0x82, 0xa1, 'a', 5, 0xa1, 'b', 0x82, 0xa3, 'c', '/', 'd', 0xa1, 'x', 0xa1, '~', 0x92, 1, 2});
   EXPECT_TRUE(KeyFields(Stream()).empty());
   EXPECT_EQ(extract({"/a"}, false, value), bytes({5}));
   EXPECT_EQ(extract({"/a"}, true, value), bytes({0x91, 5}));
