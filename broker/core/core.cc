@@ -21,7 +21,7 @@ void Core::start(Reign reign, Monotonic now) {
   reign_ = reign;
   now_ = now;
   serving_since_ = now;
-  settled_ = written_ = ledger_.next_sequence();
+  settled_ = written_ = durable_ = ledger_.next_sequence();
   for (const UnitState& unit : ledger_.units()) {
     UnitLeases leases;
     leases.lanes.resize(unit.lanes.size());
@@ -151,6 +151,14 @@ void Core::on_message(Buffer message, Monotonic now) {
     case wire::MessageType::kReady:
       worker->state = Worker::State::kReady;
       leases_[worker->unit].dirty = true;
+      // Its stage may have finished, or everything have been told to stop, while it was connecting.
+      if (leases_[worker->unit].stopped || stopping_) {
+        worker->state = Worker::State::kStopping;
+        send(*worker, wire::MessageType::kStop, {});
+      } else if (draining_) {
+        worker->state = Worker::State::kDraining;
+        send(*worker, wire::MessageType::kDrain, {});
+      }
       return;
     case wire::MessageType::kCommit:
       return on_commit(*worker, message, now);
@@ -320,7 +328,8 @@ void Core::checkpoint() {
 }
 
 void Core::finish_checkpoint() {
-  if (!pending_checkpoint_ || settled_ < pending_checkpoint_->job.through) return;
+  // Settled is not enough: without fsync it means written, and a checkpoint holds only what a power cut cannot take.
+  if (!pending_checkpoint_ || durable_ < pending_checkpoint_->job.through) return;
   PendingCheckpoint& pending = *pending_checkpoint_;
   if (pending.fixed < pending.fixups.size()) return;
   // The segment that is being written holds what comes behind the checkpoint.

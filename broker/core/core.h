@@ -69,6 +69,8 @@ class Core {
   void on_written(Sequence sequence, std::uint64_t segment, std::uint32_t offset);
   /// Everything before `sequence` is as durable as its entry asked for.
   void on_settled(Sequence sequence, Monotonic now);
+  /// Everything before `sequence` is on disk, whatever its entry asked for: what a checkpoint may hold.
+  void on_durable(Sequence sequence) { durable_ = sequence; }
   /// Bytes of a frame that was read back, whole.
   void on_frame(std::uint32_t stream, std::uint64_t frame, Bytes bytes);
   void on_state(Incarnation incarnation, const wire::StatePart& part);
@@ -218,6 +220,7 @@ class Core {
   std::uint32_t incarnations_ = 0;
   Sequence settled_;
   Sequence written_;
+  Sequence durable_;
   Monotonic now_{0};
   Monotonic serving_since_{0};
   std::map<Incarnation, Worker> workers_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "broker/core/core.h"
 #include "sdk/wire/changes.h"
@@ -94,6 +95,16 @@ std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit&
   if (commit.transaction != worker.transactions + 1) return "it skipped a transaction";
   for (const wire::Consumed& range : commit.consumed) {
     if (auto wrong = judge_consumed(worker, range)) return wrong;
+  }
+  std::vector<wire::Consumed> ranges_by_place = commit.consumed;
+  const auto place = [](const wire::Consumed& range) { return std::tuple(range.stream, range.shard, range.from); };
+  std::sort(ranges_by_place.begin(), ranges_by_place.end(),
+            [&](const auto& a, const auto& b) { return place(a) < place(b); });
+  for (std::size_t i = 1; i < ranges_by_place.size(); ++i) {
+    const wire::Consumed& before = ranges_by_place[i - 1];
+    const wire::Consumed& range = ranges_by_place[i];
+    if (before.stream == range.stream && before.shard == range.shard && range.from < before.to)
+      return "it consumes a record twice";
   }
   const auto holds = [&](std::uint32_t lane) {
     const auto& lanes = leases_[worker.unit].lanes;

@@ -120,7 +120,7 @@ bool JournalWriter::sync() {
   needs_sync_ = unsynced_ = false;
   const double seconds = std::chrono::duration<double>(synced_ - start).count();
   mailbox_.post([this, end = journal_.durable(), seconds] {
-    listener_.on_synced(seconds);
+    listener_.on_synced(seconds, end);
     listener_.on_settled(end);
   });
   return true;

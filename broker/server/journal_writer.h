@@ -35,7 +35,8 @@ class WriterListener {
   virtual void on_written(const std::vector<Written>& written) = 0;
   /// Everything before `sequence` is as durable as it asked to be.
   virtual void on_settled(Sequence sequence) = 0;
-  virtual void on_synced(double seconds) = 0;
+  /// A sync took so long, and everything before `durable` is on disk.
+  virtual void on_synced(double seconds, Sequence durable) = 0;
   virtual void on_journal_full(bool full) = 0;
   /// The journal cannot be written any more.
   virtual void on_journal_failed(const Error& error) = 0;

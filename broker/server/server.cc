@@ -263,6 +263,11 @@ void Server::on_settled(Sequence sequence) {
   core_->on_settled(sequence, now);
 }
 
+void Server::on_synced(double seconds, Sequence durable) {
+  probe_.fsync_seconds.add(seconds);
+  core_->on_durable(durable);
+}
+
 void Server::on_journal_failed(const Error& error) {
   log::error("the journal cannot be written: {}; the broker ends, and a new one recovers what is on disk",
              error.message);

@@ -84,7 +84,7 @@ class Server final : public core::Outside, public WriterListener {
   // WriterListener
   void on_written(const std::vector<Written>& written) override;
   void on_settled(Sequence sequence) override;
-  void on_synced(double seconds) override { probe_.fsync_seconds.add(seconds); }
+  void on_synced(double seconds, Sequence durable) override;
   void on_journal_full(bool full) override { journal_full_ = full; }
   void on_journal_failed(const Error& error) override;
 

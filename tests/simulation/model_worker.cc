@@ -44,7 +44,7 @@ std::vector<std::uint64_t> unpacked(BytesView bytes) {
 
 struct ModelWorker::Transaction {
   wire::Commit commit;
-  std::map<std::uint32_t, Batch> batches;            ///< by shard of the output
+  std::map<std::uint32_t, Batch> batches;                    ///< by shard of the output
   std::map<std::uint32_t, std::set<std::uint64_t>> changed;  ///< lane -> keys
   std::set<std::uint32_t> touched;
   std::uint64_t in = 0;

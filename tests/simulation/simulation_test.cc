@@ -30,16 +30,15 @@ Outcome run(std::uint64_t seed) {
   const Outcome outcome = World(Plan::of(seed)).run();
   EXPECT_EQ(outcome.problem, "") << "replay with WEIR_SEED=" << seed;
   if (std::getenv("WEIR_SEED") != nullptr) {
-    std::printf("seed %llu: %s%llu events, %lld virtual ms, trace %016llx, broker crashes %llu, worker deaths %llu, "
-                "fences %llu, checkpoints %llu, compactions %llu, frames read back %llu\n",
-                static_cast<unsigned long long>(seed), outcome.problem.empty() ? "" : "FAILED, ",
-                static_cast<unsigned long long>(outcome.events), static_cast<long long>(outcome.took.count() / 1000),
-                static_cast<unsigned long long>(outcome.trace),
-                static_cast<unsigned long long>(outcome.broker_crashes),
-                static_cast<unsigned long long>(outcome.worker_deaths),
-                static_cast<unsigned long long>(outcome.fences), static_cast<unsigned long long>(outcome.checkpoints),
-                static_cast<unsigned long long>(outcome.compactions),
-                static_cast<unsigned long long>(outcome.frames_read));
+    std::printf(
+        "seed %llu: %s%llu events, %lld virtual ms, trace %016llx, broker crashes %llu, worker deaths %llu, "
+        "fences %llu, checkpoints %llu, compactions %llu, frames read back %llu\n",
+        static_cast<unsigned long long>(seed), outcome.problem.empty() ? "" : "FAILED, ",
+        static_cast<unsigned long long>(outcome.events), static_cast<long long>(outcome.took.count() / 1000),
+        static_cast<unsigned long long>(outcome.trace), static_cast<unsigned long long>(outcome.broker_crashes),
+        static_cast<unsigned long long>(outcome.worker_deaths), static_cast<unsigned long long>(outcome.fences),
+        static_cast<unsigned long long>(outcome.checkpoints), static_cast<unsigned long long>(outcome.compactions),
+        static_cast<unsigned long long>(outcome.frames_read));
   }
   return outcome;
 }

@@ -23,8 +23,9 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   topology.broker.memory_bytes = 1 << 20;
   topology.broker.transaction_bytes_max = 8 << 10;
   topology.broker.interval = 50ms;
-  const Durability durability =
-      plan.power_cuts ? Durability::kFsync : random() % 2 == 0 ? Durability::kNone : Durability::kInterval;
+  const Durability durability = plan.power_cuts     ? Durability::kFsync
+                                : random() % 2 == 0 ? Durability::kNone
+                                                    : Durability::kInterval;
   topology.broker.durability = durability;
   const auto stream = [&](std::string name, PartitionBy partition, std::uint32_t shards) {
     Stream added;
@@ -76,8 +77,7 @@ Plan Plan::of(std::uint64_t seed) {
   return plan;
 }
 
-World::World(const Plan& plan)
-    : plan_(plan), random_(plan.seed), disk_(plan.seed + 1) {
+World::World(const Plan& plan) : plan_(plan), random_(plan.seed), disk_(plan.seed + 1) {
   topology_ = topology_of(plan, random_);
 }
 
@@ -301,7 +301,10 @@ void World::sync_group() {
   broker.synced = now_;
   broker.needs_sync = broker.unsynced = false;
   post([this, end = broker.journal->durable()] {
-    with_core([&] { broker_->core->on_settled(end, now_); });
+    with_core([&] {
+      broker_->core->on_durable(end);
+      broker_->core->on_settled(end, now_);
+    });
   });
   if (!broker.queue.empty()) return write_group();
   broker.writing = false;
@@ -314,9 +317,7 @@ void World::read_frame(std::uint32_t stream, std::uint64_t frame, core::Place pl
   in_broker(broker_->reader_lane, micros(2000), [this, stream, frame, place] {
     auto bytes = broker_->reader->read(place);
     if (!bytes.ok()) return failed(bytes.error(), "read");
-    post([this, stream, frame, bytes = *bytes] {
-      with_core([&] { broker_->core->on_frame(stream, frame, bytes); });
-    });
+    post([this, stream, frame, bytes = *bytes] { with_core([&] { broker_->core->on_frame(stream, frame, bytes); }); });
   });
 }
 
@@ -348,8 +349,6 @@ void World::compact(core::CompactJob job) {
 void World::write_checkpoint(core::CheckpointJob job) {
   trace("checkpoint", job.through.value(), job.bytes);
   in_broker(broker_->keeper_lane, micros(20'000), [this, job = std::move(job)]() mutable {
-    // Without fsync the core calls settled what is not durable yet; the next sync is not far.
-    if (broker_->journal->durable() < job.through) return write_checkpoint(std::move(job));
     const auto payload = broker_->keeper->checkpoint(job);
     if (!payload.ok()) return failed(payload.error(), "checkpoint");
     post([this, payload = *payload] { with_core([&] { broker_->core->on_checkpoint(payload); }); });
