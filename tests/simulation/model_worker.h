@@ -46,11 +46,11 @@ class ModelWorker {
     std::deque<Record> records;
   };
   struct Held {
-    bool ready = false;  ///< its state is here
+    bool ready = false;        ///< its state is here
     std::uint64_t tenure = 0;  ///< reign and epoch: which lease is the newer one
     std::uint64_t expected = UINT64_MAX;
     Timestamp watermark = INT64_MIN;
-    std::uint64_t position = 0;                                ///< of a split, or of the target
+    std::uint64_t position = 0;  ///< of a split, or of the target
     std::string split;
     std::uint64_t seen = 0;                                    ///< records that the state holds
     std::map<std::uint64_t, std::vector<std::uint64_t>> sums;  ///< key -> count, sum, last by split

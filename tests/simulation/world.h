@@ -71,7 +71,7 @@ class World final : public core::Outside {
 
   /// The target of the sink, which outlives all processes.
   struct Target {
-    std::uint64_t owner = 0;  ///< the newest tenure that opened it
+    std::uint64_t owner = 0;                            ///< the newest tenure that opened it
     std::vector<std::array<std::uint64_t, 4>> records;  ///< key, count, sum, last
   };
   Target& target(std::uint32_t lane) { return targets_[lane]; }

@@ -124,9 +124,10 @@ TEST(CanonicalKey, RefusesWhatIsNoKey) {
 }
 
 TEST(CanonicalKey, RefusesEveryTruncation) {
-  for (const Bytes& key : {bytes({0xcd, 1, 0}), bytes({0xcf, 1, 2, 3, 4, 5, 6, 7, 8}),
-                           bytes({0xcb, 1, 2, 3, 4, 5, 6, 7, 8}), bytes({0xd3, 0x80, 0, 0, 0, 0, 0, 0, 0}), bytes({0xda, 0, 2, 'a', 'b'}),
-                           bytes({0x93, 1, 0xa2, 'a', 'b', 0xc4, 1, 7}), bytes({0xdd, 0, 0, 0, 2, 1, 2})}) {
+  for (const Bytes& key :
+       {bytes({0xcd, 1, 0}), bytes({0xcf, 1, 2, 3, 4, 5, 6, 7, 8}), bytes({0xcb, 1, 2, 3, 4, 5, 6, 7, 8}),
+        bytes({0xd3, 0x80, 0, 0, 0, 0, 0, 0, 0}), bytes({0xda, 0, 2, 'a', 'b'}),
+        bytes({0x93, 1, 0xa2, 'a', 'b', 0xc4, 1, 7}), bytes({0xdd, 0, 0, 0, 2, 1, 2})}) {
     EXPECT_FALSE(refused(key));
     for (std::size_t size = 0; size < key.size(); ++size) {
       EXPECT_TRUE(refused(Bytes(key.begin(), key.begin() + static_cast<std::ptrdiff_t>(size)))) << size;
