@@ -63,7 +63,6 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
     leases_[worker.unit].lanes.resize(ledger_.units()[worker.unit].lanes.size());
     if (ledger_.units()[worker.unit].enumeration_ended && leases_[worker.unit].enumerator == worker.incarnation) {
       leases_[worker.unit].enumerator = Incarnation();
-      worker.enumerates = false;
     }
     leases_[worker.unit].dirty = true;
   }

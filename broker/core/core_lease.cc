@@ -154,7 +154,6 @@ void Core::lease_splits(std::uint32_t index) {
   if (workers.empty()) return;
   if (!unit.enumeration_ended && leases.enumerator.value() == 0) {
     leases.enumerator = workers.front()->incarnation;
-    workers.front()->enumerates = true;
     wire::Lease lease;
     lease.kind = wire::LeaseKind::kEnumerate;
     send(*workers.front(), MessageType::kGrant, wire::encode_leases({lease}));

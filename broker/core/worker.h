@@ -34,7 +34,6 @@ struct Worker {
   std::uint64_t received = 0;  ///< number of the last message from it
   Monotonic heard{0};
   Monotonic beat_sent{0};
-  std::uint64_t beat_ahead = 0;  ///< a beat named this number before it had arrived; must have by the next one
 
   std::uint64_t transactions = 0;  ///< number of the last one accepted
   std::uint64_t settled = 0;
@@ -56,7 +55,6 @@ struct Worker {
   std::vector<std::uint64_t> scan;  ///< per input: the next frame to look at (whole shards)
   std::uint32_t input_next = 0;     ///< which input is looked at first
   std::uint32_t lanes = 0;          ///< leased to it
-  bool enumerates = false;
   Monotonic committed_told{-1000000};
   wire::Measured measured;
 

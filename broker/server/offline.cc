@@ -10,6 +10,7 @@
 #include "broker/server/data_dir.h"
 #include "broker/server/journal_reader.h"
 #include "broker/server/letters_json.h"
+#include "broker/server/replay.h"
 #include "sdk/wire/batch.h"
 #include "weir/json.h"
 
@@ -77,19 +78,7 @@ Status read_offline(const std::string& what, const std::string& directory, const
   if (!journal.ok()) return journal.error();
   Nowhere nowhere;
   core::Core core(*topology, {}, nowhere);
-  if (found.checkpoint) {
-    if (Status status = core.ledger().decode_checkpoint(found.checkpoint_bytes); !status.ok()) return status;
-  }
-  Status replayed = (*journal)->replay(
-      [&](Sequence sequence, journal::Position position, journal::EntryKind kind, BytesView payload) {
-        if (kind == journal::EntryKind::kCheckpoint) {
-          core.ledger().apply_checkpoint();
-          return Status();
-        }
-        const core::Place place{position.segment, position.offset, 0, static_cast<std::uint32_t>(payload.size())};
-        return core.ledger().apply(sequence, core::Buffer::of(Bytes(payload.begin(), payload.end())), place, false);
-      });
-  if (!replayed.ok()) return replayed;
+  if (Status status = replay(**journal, found, core.ledger()); !status.ok()) return status;
   JournalReader reader(**journal, **disk);
   if (what == "tail") {
     core.ledger().release();

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "broker/server/letters_json.h"
+#include "broker/server/replay.h"
 #include "sdk/base/log.h"
 #include "sdk/topology/resolved_file.h"
 #include "sdk/wire/map.h"
@@ -104,19 +105,7 @@ Status Server::recover() {
   core_options.commits_endpoint = sockets_->commits_endpoint();
   core_options.topology_text = encode_resolved(topology_);
   core_ = std::make_unique<core::Core>(topology_, core_options, *this);
-  if (found.checkpoint) {
-    if (Status status = core_->ledger().decode_checkpoint(found.checkpoint_bytes); !status.ok()) return status;
-  }
-  Status replayed =
-      journal_->replay([&](Sequence sequence, journal::Position position, journal::EntryKind kind, BytesView payload) {
-        if (kind == journal::EntryKind::kCheckpoint) {
-          core_->ledger().apply_checkpoint();
-          return Status();
-        }
-        const core::Place place{position.segment, position.offset, 0, static_cast<std::uint32_t>(payload.size())};
-        return core_->ledger().apply(sequence, core::Buffer::of(Bytes(payload.begin(), payload.end())), place, false);
-      });
-  if (!replayed.ok()) return replayed;
+  if (Status status = replay(*journal_, found, core_->ledger()); !status.ok()) return status;
 
   reader_ = std::make_unique<JournalReader>(*journal_, *disk_);
   keeper_ = std::make_unique<Keeper>(*journal_, *disk_);
@@ -285,7 +274,6 @@ void Server::read_frame(std::uint32_t stream, std::uint64_t frame, core::Place p
 }
 
 void Server::restore(core::RestoreJob job) {
-  // What is not written yet cannot be read back: come again when it is.
   const bool unwritten = std::any_of(job.parts.begin(), job.parts.end(), [](const auto& part) {
     return !part.tail.empty() && !part.tail.back().place.written();
   });

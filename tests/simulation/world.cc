@@ -166,20 +166,7 @@ void World::start_broker() {
   core_options.settle_in = 200ms;
   core_options.commits_endpoint = "commits";
   broker_->core = std::make_unique<core::Core>(topology_, core_options, *this);
-  core::Ledger& ledger = broker_->core->ledger();
-  if (found.checkpoint) {
-    if (const Status status = ledger.decode_checkpoint(found.checkpoint_bytes); !status.ok())
-      return failed(status.error(), "checkpoint");
-  }
-  const Status replayed = broker_->journal->replay(
-      [&](Sequence sequence, journal::Position position, journal::EntryKind kind, BytesView payload) -> Status {
-        if (kind == journal::EntryKind::kCheckpoint) {
-          ledger.apply_checkpoint();
-          return {};
-        }
-        const core::Place place{position.segment, position.offset, 0, static_cast<std::uint32_t>(payload.size())};
-        return ledger.apply(sequence, core::Buffer::of(Bytes(payload.begin(), payload.end())), place, false);
-      });
+  const Status replayed = server::replay(*broker_->journal, found, broker_->core->ledger());
   if (!replayed.ok()) return failed(replayed.error(), "replay");
   broker_->reader = std::make_unique<server::JournalReader>(*broker_->journal, disk_);
   broker_->keeper = std::make_unique<server::Keeper>(*broker_->journal, disk_);
