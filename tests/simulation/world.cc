@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "broker/server/replay.h"
 #include "tests/simulation/model_worker.h"
 
 namespace weir::simulation {
