@@ -148,7 +148,7 @@ done
 )" + count + R"(
 if [ $fd != 9 ]; then eval "exec 9<&$fd $fd<&-"; fi
 echo "$arguments" >>broker.arguments
-echo $$ >broker.pid
+echo $$ >broker.pid.new; mv broker.pid.new broker.pid
 say() { echo "$1" >&9; }
 count broker.starts
 )" + broker_script_ + "\n");
@@ -168,7 +168,7 @@ while [ $# -gt 0 ]; do
 done
 )" + count + R"(
 echo "$arguments" >>"worker.$stage.$worker.arguments"
-echo $$ >"worker.$stage.$worker.pid"
+echo $$ >"worker.$stage.$worker.pid.new"; mv "worker.$stage.$worker.pid.new" "worker.$stage.$worker.pid"
 count "worker.$stage.$worker.starts"
 )" + worker_script_ + "\n");
   for (const char* program : {"bin/weir-broker", "bin/weir-stage"})
