@@ -52,20 +52,15 @@ Sequence Core::append(Buffer payload, Durability durability) {
   const Sequence sequence = ledger_.next_sequence();
   const Status applied = ledger_.apply(sequence, payload, Place{}, true);
   WEIR_CHECK(applied.ok(), applied.ok() ? "" : applied.error().message);
-  bytes_since_checkpoint_ += payload.bytes.size();
+  upkeep_.bytes_since_checkpoint += payload.bytes.size();
   outside_.append(sequence, false, durability, std::move(payload));
   return sequence;
 }
 
 void Core::on_written(Sequence sequence, std::uint64_t segment, std::uint32_t offset) {
   written_ = sequence.plus(1);
-  segment_now_ = segment;
   ledger_.placed(sequence, segment, offset);
-  if (!pending_checkpoint_) return;
-  PendingCheckpoint& pending = *pending_checkpoint_;
-  while (pending.fixed < pending.fixups.size() && pending.fixups[pending.fixed].sequence == sequence) {
-    Ledger::fix(pending.job.bytes, pending.fixups[pending.fixed++].at, segment, offset);
-  }
+  upkeep_.on_written(sequence, segment, offset);
 }
 
 void Core::on_settled(Sequence sequence, Monotonic now) {
@@ -258,6 +253,7 @@ void Core::pump(Monotonic now) {
     send(worker, wire::MessageType::kCommitted, wire::encode_totals(worker.told));
   }
   drop_passed_bytes();
+  consider_checkpoint();
   finish_checkpoint();
   if (!finished_told_ && ledger_.finished() && settled_ == ledger_.next_sequence()) {
     finished_told_ = true;
@@ -302,41 +298,7 @@ void Core::tick(Monotonic now) {
   raise_cursor_frames();
   ledger_.release();
   consider_compaction();
-  if (bytes_since_checkpoint_ >= topology_.broker.segment_bytes / 2) checkpoint();
   pump(now);
-}
-
-void Core::checkpoint() {
-  if (pending_checkpoint_ || checkpoint_writing_) return;
-  drop_passed_bytes();
-  raise_cursor_frames();
-  ledger_.release();
-  bytes_since_checkpoint_ = 0;
-  PendingCheckpoint pending;
-  pending.job.through = ledger_.next_sequence();
-  pending.job.bytes = ledger_.encode_checkpoint(pending.fixups);
-  std::vector<std::uint64_t> files;
-  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
-    if (const auto& newest = ledger_.changelog(stage).newest()) files.push_back(newest->file);
-  }
-  pending.job.files_needed = files;
-  pending.job.files_needed.insert(pending.job.files_needed.end(), files_of_last_checkpoint_.begin(),
-                                  files_of_last_checkpoint_.end());
-  pending.job.files_known = ++checkpoints_taken_ > 1;
-  files_of_last_checkpoint_ = std::move(files);
-  pending_checkpoint_ = std::move(pending);
-}
-
-void Core::finish_checkpoint() {
-  // Settled is not enough: without fsync it means written, and a checkpoint holds only what a power cut cannot take.
-  if (!pending_checkpoint_ || durable_ < pending_checkpoint_->job.through) return;
-  PendingCheckpoint& pending = *pending_checkpoint_;
-  if (pending.fixed < pending.fixups.size()) return;
-  // The segment that is being written holds what comes behind the checkpoint.
-  pending.job.segment_needed_min = ledger_.segment_needed_min(segment_now_);
-  checkpoint_writing_ = true;
-  outside_.write_checkpoint(std::move(pending.job));
-  pending_checkpoint_.reset();
 }
 
 std::vector<RestoreJob::Part> Core::dead_letter_parts() const {
@@ -352,48 +314,6 @@ std::vector<RestoreJob::Part> Core::dead_letter_parts() const {
     parts.push_back(std::move(part));
   }
   return parts;
-}
-
-void Core::on_checkpoint(BytesView payload) {
-  checkpoint_writing_ = false;
-  if (payload.empty()) return;
-  const Sequence sequence = ledger_.next_sequence();
-  ledger_.apply_checkpoint();
-  outside_.append(sequence, true, Durability::kNone, Buffer::of(Bytes(payload.begin(), payload.end())));
-}
-
-void Core::consider_compaction() {
-  if (compacting_) return;
-  constexpr std::uint64_t kTailBytesMin = 4 << 20;
-  constexpr std::size_t kTailCountMax = 100'000;
-  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
-    const Changelog& changelog = ledger_.changelog(stage);
-    if (changelog.tail().empty() || changelog.tail().front().sequence >= settled_) continue;
-    const Place& oldest = changelog.tail().front().place;
-    const std::uint64_t before = changelog.newest() ? changelog.newest()->bytes : 0;
-    const bool long_tail =
-        changelog.tail_bytes() >= std::max(kTailBytesMin, before / 2) || changelog.tail().size() > kTailCountMax;
-    // A small state that changes often must not hold on to segments.
-    const bool old_tail = oldest.written() && segment_now_ > oldest.segment && before < topology_.broker.segment_bytes;
-    if (!long_tail && !old_tail) continue;
-    CompactJob job;
-    job.stage = stage;
-    job.file_before = changelog.newest() ? changelog.newest()->file : 0;
-    for (const ChangesPlace& changes : changelog.tail()) {
-      if (changes.sequence < settled_ && changes.place.written()) job.tail.push_back(changes);
-    }
-    if (job.tail.empty()) continue;
-    job.result.file = ledger_.next_file();
-    job.result.through = job.tail.back().sequence.value() + 1;
-    compacting_ = true;
-    return outside_.compact(std::move(job));
-  }
-}
-
-void Core::on_compacted(const CompactJob& job) {
-  compacting_ = false;
-  if (job.result.file == 0) return;  // it failed and says so elsewhere; the tail is kept
-  append({EntryType::kSnapshot, {}, job.stage, 0}, encode(job.result), Durability::kNone);
 }
 
 }  // namespace weir::core

@@ -11,6 +11,7 @@
 
 #include "broker/core/ledger.h"
 #include "broker/core/outside.h"
+#include "broker/core/upkeep.h"
 #include "broker/core/worker.h"
 #include "sdk/wire/key.h"
 #include "sdk/wire/map.h"
@@ -70,7 +71,7 @@ class Core {
   /// Everything before `sequence` is as durable as its entry asked for.
   void on_settled(Sequence sequence, Monotonic now);
   /// Everything before `sequence` is on disk, whatever its entry asked for: what a checkpoint may hold.
-  void on_durable(Sequence sequence) { durable_ = sequence; }
+  void on_durable(Sequence sequence);
   /// Bytes of a frame that was read back, whole.
   void on_frame(std::uint32_t stream, std::uint64_t frame, Bytes bytes);
   void on_state(Incarnation incarnation, const wire::StatePart& part);
@@ -143,11 +144,6 @@ class Core {
     std::uint64_t frame = 0;
     Monotonic asked{0};
   };
-  struct PendingCheckpoint {
-    CheckpointJob job;
-    std::vector<Ledger::Fixup> fixups;
-    std::size_t fixed = 0;
-  };
 
   // core_commit.cc
   void on_commit(Worker& worker, const Buffer& message, Monotonic now);
@@ -207,9 +203,14 @@ class Core {
   void refuse(const Client& client, std::string_view sentence, std::uint64_t number = 0);
   [[nodiscard]] std::optional<std::uint32_t> stream_named(const std::string& name) const;
 
-  void checkpoint();
+  // core_upkeep.cc
+  void consider_checkpoint();
+  void take_checkpoint();
   void finish_checkpoint();
   void consider_compaction();
+  /// The journal holds more segments than what waits in it needs, and work is under way that will free them: what adds
+  /// to it waits for that.
+  [[nodiscard]] bool upkeep_lags() const;
 
   const Topology& topology_;
   CoreOptions options_;
@@ -242,13 +243,7 @@ class Core {
   bool stopping_ = false;
   Monotonic ticked_{0};
 
-  std::optional<PendingCheckpoint> pending_checkpoint_;
-  bool checkpoint_writing_ = false;
-  bool compacting_ = false;
-  std::uint64_t bytes_since_checkpoint_ = 0;
-  std::vector<std::uint64_t> files_of_last_checkpoint_;
-  std::uint32_t checkpoints_taken_ = 0;
-  std::uint64_t segment_now_ = 0;
+  Upkeep upkeep_;
 
   std::map<std::pair<std::uint32_t, std::uint32_t>, StageProbe> stage_probes_;
   std::vector<StreamProbe> stream_probes_;

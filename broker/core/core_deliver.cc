@@ -11,10 +11,11 @@ using wire::MessageType;
 
 namespace {
 
-constexpr std::size_t kDeliveryBytes = 256 << 10;  ///< a delivery is sent when it has come to this size
-constexpr std::size_t kRangeBytes = 128 << 10;     ///< a range of unkeyed input is cut at the record behind this size
-constexpr std::size_t kRangeUnderWay = 512 << 10;  ///< so much of unkeyed input waits at one of several workers
-constexpr std::uint64_t kAheadMax = 1024;          ///< ranges committed ahead of a group's cursor
+constexpr std::size_t kDeliveryBytes = 256 << 10;   ///< a delivery is sent when it has come to this size
+constexpr std::size_t kRangeBytes = 128 << 10;      ///< a range of unkeyed input is cut at the record behind this size
+constexpr std::size_t kRangeUnderWay = 512 << 10;   ///< so much of unkeyed input waits at one of several workers
+constexpr std::uint64_t kAheadMax = 1024;           ///< ranges committed ahead of a group's cursor
+constexpr std::uint64_t kShardsUnderWay = 4 << 20;  ///< so much of keyed input waits at a worker
 constexpr std::uint32_t kLoadsMax = 16;
 
 /// The part of a batch from record `skip` on, at most `count` records: its bytes.
@@ -55,6 +56,7 @@ bool Core::blocked(const UnitState& unit) const {
 void Core::deliver(std::uint32_t index, Monotonic) {
   const UnitState& unit = ledger_.units()[index];
   if (unit.intake() == Intake::kSplits || unit.finished || blocked(unit)) return;
+  if (!unit.outputs().empty() && upkeep_lags()) return;
   if (unit.intake() == Intake::kRanges) return deliver_ranges(index);
   for (Worker* worker : workers_of(index)) deliver_shards(*worker);
 }
@@ -134,9 +136,12 @@ bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& deli
     records += batch.count;
   }
   if (!matches.empty()) {
+    // More does not make a worker faster, and what it emits from it cannot be held back any more.
+    const std::uint64_t under_way_max = std::min(kShardsUnderWay, topology_.broker.segment_bytes / 8);
     const bool alone = worker.under_way() == 0 && delivery.headers.empty();
     const bool fits = worker.used.first + delivery.bytes + total <= worker.credit.first &&
-                      worker.used.second + records <= worker.credit.second;
+                      worker.used.second + records <= worker.credit.second &&
+                      worker.under_way() + delivery.bytes + total <= under_way_max;
     if (!alone && !fits) return false;
     if (worker.capacity.first == 0) return false;
   }
@@ -335,8 +340,10 @@ void Core::send_watermarks(std::uint32_t index) {
 
 void Core::send_publish_credit(std::uint32_t index) {
   const UnitState& unit = ledger_.units()[index];
-  if (unit.intake() != Intake::kSplits || low_on_space_ || blocked(unit)) return;
-  const std::uint64_t window = std::max(topology_.broker.transaction_bytes_max, topology_.broker.memory_bytes / 16);
+  if (unit.intake() != Intake::kSplits || low_on_space_ || upkeep_lags() || blocked(unit)) return;
+  const std::uint64_t window =
+      std::max(topology_.broker.transaction_bytes_max,
+               std::min(topology_.broker.memory_bytes / 16, topology_.broker.segment_bytes / 8));
   for (Worker* worker : workers_of(index)) {
     const std::uint64_t granted = worker->publish_settled + window;
     if (granted < worker->publish_granted + window / 4) continue;

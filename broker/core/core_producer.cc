@@ -100,7 +100,7 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
   const Stream& spec = topology_.streams[session.stream];
   StreamState& stream = ledger_.stream(session.stream);
   if (stream.external_ended) return refuse(client, fmt::format("stream \"{}\" has ended", spec.name), number);
-  if (full(session.stream) || low_on_space_ || draining_ || stopping_) {
+  if (full(session.stream) || low_on_space_ || upkeep_lags() || draining_ || stopping_) {
     return refuse(
         client,
         fmt::format("stream \"{}\" takes nothing at the moment (backlog full, or stopping): try again", spec.name),

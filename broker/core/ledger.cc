@@ -253,7 +253,7 @@ void Ledger::release() {
   }
 }
 
-std::uint64_t Ledger::segment_needed_min(std::uint64_t none) const {
+std::uint64_t Ledger::segment_needed_min(std::uint64_t none, std::uint64_t snapshot_bytes_min) const {
   std::uint64_t least = none;
   for (const StreamState& state : streams_) {
     if (state.first_frame() == state.end_frame()) continue;
@@ -261,7 +261,8 @@ std::uint64_t Ledger::segment_needed_min(std::uint64_t none) const {
     if (place.written()) least = std::min(least, place.segment);
   }
   for (const Changelog& changelog : changelogs_) {
-    if (!changelog.tail().empty() && changelog.tail().front().place.written()) {
+    if (changelog.tail().empty() || !changelog.tail().front().place.written()) continue;
+    if ((changelog.newest() ? changelog.newest()->bytes : 0) >= snapshot_bytes_min) {
       least = std::min(least, changelog.tail().front().place.segment);
     }
   }

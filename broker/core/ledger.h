@@ -43,8 +43,9 @@ class Ledger {
 
   /// Frames that no group needs are forgotten. Cheap enough for every tick, not for every commit.
   void release();
-  /// The lowest segment that holds something still needed, of those that are written; `none` if nothing is.
-  [[nodiscard]] std::uint64_t segment_needed_min(std::uint64_t none) const;
+  /// The lowest segment that holds something still needed, of those that are written; `none` if nothing is. Changes of
+  /// state behind a snapshot below `snapshot_bytes_min` do not count.
+  [[nodiscard]] std::uint64_t segment_needed_min(std::uint64_t none, std::uint64_t snapshot_bytes_min = 0) const;
 
   /// A place in an encoded checkpoint that was not known yet: of entry `sequence`, at byte `at`.
   struct Fixup {

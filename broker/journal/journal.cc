@@ -104,7 +104,10 @@ Status Journal::append(std::span<const EntryView> group, std::vector<Position>& 
     if (wrote.error().code == Code::kDiskFull && piece.first == 0 && !piece.roll_over) return wrote;
     return fail(wrote.error());
   }
-  if (offset_ > options_.segment_bytes / 2) warm_.store(true, std::memory_order_relaxed);
+  if (offset_ > options_.segment_bytes / 2) {
+    warm_.store(true, std::memory_order_relaxed);
+    past_half_.store(true, std::memory_order_relaxed);
+  }
   return {};
 }
 
@@ -189,6 +192,7 @@ Status Journal::roll_over() {
   const BytesView part = block;
   if (Status wrote = write(0, std::span(&part, 1)); !wrote.ok()) return fail(wrote.error());
   offset_ = kBlockBytes;
+  past_half_.store(false, std::memory_order_relaxed);
   mark_last_ = durable();
   return {};
 }
@@ -270,7 +274,10 @@ Status Journal::prepare_spare() {
     if (!removed.ok() && removed.error().code != Code::kNotFound) return removed;
   }
   if (!warm_.load(std::memory_order_relaxed)) return {};
-  return pool_.prepare(1 + std::size_t{options_.segments_reserve});
+  const std::size_t target = 1 + std::size_t{options_.segments_reserve};
+  // What a roll-over took, a checkpoint brings back as a rule; a new file is made only when it is late.
+  if (pool_.ready() + 1 == target && pool_.ready() >= 2 && !past_half_.load(std::memory_order_relaxed)) return {};
+  return pool_.prepare(target);
 }
 
 Result<CheckpointRef> Journal::write_checkpoint_file(Sequence through, std::uint64_t segment_needed_min,

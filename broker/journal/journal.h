@@ -71,8 +71,8 @@ struct JournalProbe {
 /// it: a torn tail is cut and reported, damage elsewhere is refused (FORMAT.md, "Recovery").
 ///
 /// Threads: append(), sync(), mark_if_needed() and replay() belong to the writer; prepare_spare() and
-/// write_checkpoint_file() to one background thread; what says [any thread] to all. What they share: the segment table
-/// and the list of old checkpoint files (`shared_mutex_`, never held over input or output), the free segments
+/// write_checkpoint_file() to a background thread each; what says [any thread] to all. What they share: the segment
+/// table and the list of old checkpoint files (`shared_mutex_`, never held over input or output), the free segments
 /// (SegmentPool has its own lock) and atomic counters. One thread may do it all, as the simulation does: a roll-over
 /// that finds no spare makes one itself.
 /// Lifetime: the disk must outlive it.
@@ -120,7 +120,8 @@ class Journal {
   [[nodiscard]] std::uint64_t segment_newest() const { return segment_newest_.load(std::memory_order_acquire); }
 
   /// Removes checkpoint files that were superseded and keeps spare segments ready, once the first segment of a new
-  /// directory is half full. Slow. Errors: kDiskFull (see low_on_space()), kIo. [background]
+  /// directory is half full; one that a roll-over took is made anew only if none has been recycled when the segment
+  /// being written is half full. Slow. Errors: kDiskFull (see low_on_space()), kIo. [background]
   Status prepare_spare();
 
   /// A spare could not be made: callers stop accepting what adds records, and what is ready is a reserve for commits
@@ -198,7 +199,8 @@ class Journal {
   std::atomic<std::uint64_t> written_{0};
   std::atomic<std::uint64_t> durable_{0};
   std::atomic<std::uint64_t> segment_newest_{0};
-  std::atomic<bool> warm_{false};  // spares are worth their space
+  std::atomic<bool> warm_{false};       // spares are worth their space
+  std::atomic<bool> past_half_{false};  // of the segment being written
   std::atomic<std::uint64_t> syncs_{0};
   std::atomic<std::uint64_t> writes_{0};
   std::atomic<std::uint64_t> bytes_written_{0};

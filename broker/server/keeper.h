@@ -9,14 +9,12 @@
 
 namespace weir::server {
 
-/// The slow work beside the journal: spare segments, checkpoint files, snapshots, and taking away what nobody needs.
+/// The slow work beside the journal: checkpoint files, snapshots, and taking away what nobody needs.
 /// Thread: "keeper".
 class Keeper {
  public:
   Keeper(journal::Journal& journal, journal::Disk& disk) : journal_(journal), disk_(disk), reader_(journal, disk) {}
 
-  /// Errors: kDiskFull, kIo.
-  Status prepare_spare() { return journal_.prepare_spare(); }
   /// Writes the file; the answer is what the journal wants to find in its entry.
   Result<Bytes> checkpoint(const core::CheckpointJob& job);
   Status compact(core::CompactJob& job) { return reader_.compact(job); }

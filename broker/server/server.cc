@@ -58,6 +58,7 @@ Server::~Server() {
   writer_.reset();
   reader_thread_.reset();
   keeper_thread_.reset();
+  spares_thread_.reset();
   if (signals_ >= 0) close(signals_);
 }
 
@@ -112,6 +113,7 @@ Status Server::recover() {
   writer_ = std::make_unique<JournalWriter>(*journal_, topology_.broker.interval, mailbox_, *this);
   reader_thread_ = std::make_unique<TaskThread>("reader");
   keeper_thread_ = std::make_unique<TaskThread>("keeper");
+  spares_thread_ = std::make_unique<TaskThread>("spares");
   core_->set_started_us(wall_now_us());
   core_->start(found.reign, monotonic_now());
   probe_.recovery_seconds = std::chrono::duration<double>(monotonic_now() - start).count();
@@ -176,8 +178,8 @@ void Server::tick(Monotonic now) {
   core_->tick(now);
   if (!spare_asked_) {
     spare_asked_ = true;
-    keeper_thread_->post([this] {
-      const Status status = keeper_->prepare_spare();
+    spares_thread_->post([this] {
+      const Status status = journal_->prepare_spare();
       mailbox_.post([this, status] {
         spare_asked_ = false;
         if (!status.ok() && status.error().code != Code::kDiskFull) log::warning("{}", status.error().message);

@@ -230,7 +230,7 @@ void World::tick() {
   broker_->core->set_low_on_space(broker_->journal->low_on_space());
   broker_->core->tick(now_);
   in_broker(broker_->keeper_lane, micros(5000), [this] {
-    if (const Status status = broker_->keeper->prepare_spare(); !status.ok()) failed(status.error(), "spare");
+    if (const Status status = broker_->journal->prepare_spare(); !status.ok()) failed(status.error(), "spare");
   });
 }
 

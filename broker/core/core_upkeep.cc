@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// The journal stays short: checkpoints, snapshots of state, and a brake for what would outrun them.
+#include <algorithm>
+
+#include "broker/core/core.h"
+
+namespace weir::core {
+
+namespace {
+
+constexpr std::uint64_t kTailBytesMin = 4 << 20;  ///< so many bytes of changes are worth a snapshot
+constexpr std::size_t kTailCountMax = 100'000;    ///< and so many changes, since memory names each
+constexpr std::uint64_t kSegmentsBehind = 3;      ///< closed segments that are held before upkeep hurries
+constexpr std::uint64_t kSegmentsFreedMin = 2;    ///< what upkeep must be about to free before anything waits for it
+
+}  // namespace
+
+void Core::on_durable(Sequence sequence) {
+  durable_ = sequence;
+  upkeep_.on_durable(sequence);
+}
+
+bool Core::upkeep_lags() const {
+  if (!upkeep_.checkpoint_under_way() && !upkeep_.compacting) return false;
+  const std::uint64_t from = upkeep_.segment_from();
+  if (upkeep_.segment_now < from + kSegmentsBehind) return false;
+  // A large state is not written anew for every segment: its changes may pin some. A small one is.
+  return ledger_.segment_needed_min(upkeep_.segment_now, topology_.broker.segment_bytes) >= from + kSegmentsFreedMin;
+}
+
+void Core::consider_checkpoint() {
+  if (upkeep_.checkpoint_under_way() || upkeep_.bytes_since_checkpoint == 0) return;
+  const bool due = upkeep_.bytes_since_checkpoint >= topology_.broker.segment_bytes / 2;
+  const bool frees = upkeep_.segment_now >= upkeep_.segment_from() + kSegmentsBehind &&
+                     ledger_.segment_needed_min(upkeep_.segment_now) > upkeep_.segment_from();
+  if (due || frees) take_checkpoint();
+}
+
+void Core::take_checkpoint() {
+  drop_passed_bytes();
+  raise_cursor_frames();
+  ledger_.release();
+  upkeep_.bytes_since_checkpoint = 0;
+  Upkeep::Pending pending;
+  pending.segment_through = upkeep_.segment_now;
+  pending.job.through = ledger_.next_sequence();
+  pending.job.bytes = ledger_.encode_checkpoint(pending.fixups);
+  std::vector<std::uint64_t> files;
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    if (const auto& newest = ledger_.changelog(stage).newest()) files.push_back(newest->file);
+  }
+  pending.job.files_needed = files;
+  pending.job.files_needed.insert(pending.job.files_needed.end(), upkeep_.files_of_last_checkpoint.begin(),
+                                  upkeep_.files_of_last_checkpoint.end());
+  pending.job.files_known = ++upkeep_.checkpoints_taken > 1;
+  upkeep_.files_of_last_checkpoint = std::move(files);
+  upkeep_.pending = std::move(pending);
+}
+
+void Core::finish_checkpoint() {
+  // Settled is not enough: without fsync it means written, and a checkpoint holds only what a power cut cannot take.
+  if (!upkeep_.pending || durable_ < upkeep_.pending->job.through) return;
+  Upkeep::Pending& pending = *upkeep_.pending;
+  if (pending.fixed < pending.fixups.size()) return;
+  // The segment that is being written holds what comes behind the checkpoint.
+  pending.job.segment_needed_min = ledger_.segment_needed_min(upkeep_.segment_now);
+  upkeep_.segment_from_writing = std::min(pending.job.segment_needed_min, pending.segment_through);
+  upkeep_.writing = true;
+  outside_.write_checkpoint(std::move(pending.job));
+  upkeep_.pending.reset();
+}
+
+void Core::on_checkpoint(BytesView payload) {
+  upkeep_.writing = false;
+  if (payload.empty()) return;
+  const Sequence sequence = ledger_.next_sequence();
+  ledger_.apply_checkpoint();
+  upkeep_.entered = Upkeep::Entered{sequence, upkeep_.segment_from_writing};
+  outside_.append(sequence, true, Durability::kNone, Buffer::of(Bytes(payload.begin(), payload.end())));
+}
+
+void Core::consider_compaction() {
+  if (upkeep_.compacting) return;
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    const Changelog& changelog = ledger_.changelog(stage);
+    if (changelog.tail().empty() || changelog.tail().front().sequence >= settled_) continue;
+    const Place& oldest = changelog.tail().front().place;
+    const std::uint64_t before = changelog.newest() ? changelog.newest()->bytes : 0;
+    const bool long_tail =
+        changelog.tail_bytes() >= std::max(kTailBytesMin, before / 2) || changelog.tail().size() > kTailCountMax;
+    // A small state that changes often must not hold on to segments.
+    const bool old_tail =
+        oldest.written() && upkeep_.segment_now > oldest.segment && before < topology_.broker.segment_bytes;
+    if (!long_tail && !old_tail) continue;
+    CompactJob job;
+    job.stage = stage;
+    job.file_before = changelog.newest() ? changelog.newest()->file : 0;
+    for (const ChangesPlace& changes : changelog.tail()) {
+      if (changes.sequence < settled_ && changes.place.written()) job.tail.push_back(changes);
+    }
+    if (job.tail.empty()) continue;
+    job.result.file = ledger_.next_file();
+    job.result.through = job.tail.back().sequence.value() + 1;
+    upkeep_.compacting = true;
+    return outside_.compact(std::move(job));
+  }
+}
+
+void Core::on_compacted(const CompactJob& job) {
+  upkeep_.compacting = false;
+  if (job.result.file == 0) return;  // it failed and says so elsewhere; the tail is kept
+  append({EntryType::kSnapshot, {}, job.stage, 0}, encode(job.result), Durability::kNone);
+}
+
+}  // namespace weir::core

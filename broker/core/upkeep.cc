@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/core/upkeep.h"
+
+#include <algorithm>
+
+namespace weir::core {
+
+void Upkeep::on_written(Sequence sequence, std::uint64_t segment, std::uint32_t offset) {
+  if (segment_now == 0) segment_from_newest = segment_from_before = segment;
+  segment_now = segment;
+  if (!pending) return;
+  if (sequence < pending->job.through) pending->segment_through = segment;
+  while (pending->fixed < pending->fixups.size() && pending->fixups[pending->fixed].sequence == sequence) {
+    Ledger::fix(pending->job.bytes, pending->fixups[pending->fixed++].at, segment, offset);
+  }
+}
+
+void Upkeep::on_durable(Sequence durable) {
+  if (!entered || durable <= entered->sequence) return;
+  segment_from_before = segment_from_newest;
+  segment_from_newest = entered->segment_from;
+  entered.reset();
+}
+
+}  // namespace weir::core

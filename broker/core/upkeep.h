@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "broker/core/ledger.h"
+#include "broker/core/outside.h"
+
+namespace weir::core {
+
+/// The work that keeps the journal short: checkpoints and snapshots under way, and how far back the journal reaches for
+/// the checkpoints in force. Thread: the core's.
+struct Upkeep {
+  /// A checkpoint that was taken of entries not all written yet; their places are filled in as they become known.
+  struct Pending {
+    CheckpointJob job;
+    std::vector<Ledger::Fixup> fixups;
+    std::size_t fixed = 0;
+    std::uint64_t segment_through = 0;  ///< that its tail begins in
+  };
+  /// A checkpoint whose entry is on its way.
+  struct Entered {
+    Sequence sequence;
+    std::uint64_t segment_from = 0;
+  };
+
+  void on_written(Sequence sequence, std::uint64_t segment, std::uint32_t offset);
+  /// Checkpoints whose entries are on disk come into force.
+  void on_durable(Sequence durable);
+
+  /// The oldest segment that the last two checkpoints in force need.
+  [[nodiscard]] std::uint64_t segment_from() const { return std::min(segment_from_before, segment_from_newest); }
+  [[nodiscard]] bool checkpoint_under_way() const { return pending || writing || entered; }
+
+  std::optional<Pending> pending;
+  bool writing = false;  ///< the file of one is being written
+  std::optional<Entered> entered;
+  std::uint64_t segment_from_writing = 0;
+  std::uint64_t segment_from_newest = 0;
+  std::uint64_t segment_from_before = 0;
+  std::uint64_t segment_now = 0;  ///< the one being written; 0: nothing was yet in this life
+  std::uint64_t bytes_since_checkpoint = 0;
+  std::vector<std::uint64_t> files_of_last_checkpoint;
+  std::uint32_t checkpoints_taken = 0;
+  bool compacting = false;
+};
+
+}  // namespace weir::core
