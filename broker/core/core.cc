@@ -17,7 +17,9 @@ Core::Core(const Topology& topology, CoreOptions options, Outside& outside)
   for (const Stream& stream : topology.streams) key_fields_.emplace_back(stream);
 }
 
-void Core::start(Reign reign, Monotonic now) {
+void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
+  upkeep_.segment_from_newest = upkeep_.segment_from_before = kept.oldest;
+  upkeep_.segment_now = kept.newest;
   reign_ = reign;
   now_ = now;
   serving_since_ = now;

@@ -63,8 +63,9 @@ class Core {
   Ledger& ledger() { return ledger_; }
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
 
-  /// Opens service in `reign` behind what the journal held. `settled`: everything before it is settled.
-  void start(Reign reign, Monotonic now);
+  /// Opens service in `reign` behind what the journal held, in the segments `kept`. `settled`: everything before it is
+  /// settled.
+  void start(Reign reign, SegmentSpan kept, Monotonic now);
 
   // Journal.
   void on_written(Sequence sequence, std::uint64_t segment, std::uint32_t offset);

@@ -6,7 +6,6 @@
 namespace weir::core {
 
 void Upkeep::on_written(Sequence sequence, std::uint64_t segment, std::uint32_t offset) {
-  if (segment_now == 0) segment_from_newest = segment_from_before = segment;
   segment_now = segment;
   if (!pending) return;
   if (sequence < pending->job.through) pending->segment_through = segment;

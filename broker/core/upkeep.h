@@ -11,6 +11,12 @@
 
 namespace weir::core {
 
+/// The journal's segments by number; both ends are in it.
+struct SegmentSpan {
+  std::uint64_t oldest = 0;
+  std::uint64_t newest = 0;
+};
+
 /// The work that keeps the journal short: checkpoints and snapshots under way, and how far back the journal reaches for
 /// the checkpoints in force. Thread: the core's.
 struct Upkeep {
@@ -41,7 +47,7 @@ struct Upkeep {
   std::uint64_t segment_from_writing = 0;
   std::uint64_t segment_from_newest = 0;
   std::uint64_t segment_from_before = 0;
-  std::uint64_t segment_now = 0;  ///< the one being written; 0: nothing was yet in this life
+  std::uint64_t segment_now = 0;  ///< the one being written
   std::uint64_t bytes_since_checkpoint = 0;
   std::vector<std::uint64_t> files_of_last_checkpoint;
   std::uint32_t checkpoints_taken = 0;

@@ -378,6 +378,11 @@ Status Journal::replay(const Visit& visit) {
   return {};
 }
 
+std::uint64_t Journal::segment_oldest() const {
+  const std::scoped_lock lock(shared_mutex_);
+  return segments_.empty() ? segment_newest() : segments_.begin()->first;
+}
+
 JournalProbe Journal::probe() const {
   JournalProbe probe;
   {

@@ -119,6 +119,9 @@ class Journal {
   /// The segment being written; everything below it is closed. [any thread]
   [[nodiscard]] std::uint64_t segment_newest() const { return segment_newest_.load(std::memory_order_acquire); }
 
+  /// The oldest segment that is kept. [any thread]
+  [[nodiscard]] std::uint64_t segment_oldest() const;
+
   /// Removes checkpoint files that were superseded and keeps spare segments ready, once the first segment of a new
   /// directory is half full; one that a roll-over took is made anew only if none has been recycled when the segment
   /// being written is half full. Slow. Errors: kDiskFull (see low_on_space()), kIo. [background]

@@ -86,7 +86,7 @@ Status read_offline(const std::string& what, const std::string& directory, const
   }
   std::string text;
   if (what == "status") {
-    core.start(found.reign, Monotonic{0});
+    core.start(found.reign, {}, Monotonic{0});
     text = core.status_text() + "\n";
   } else if (what == "dead-letters") {
     auto letters = letters_json(reader, core.dead_letter_parts(), *topology);

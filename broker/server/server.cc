@@ -115,7 +115,7 @@ Status Server::recover() {
   keeper_thread_ = std::make_unique<TaskThread>("keeper");
   spares_thread_ = std::make_unique<TaskThread>("spares");
   core_->set_started_us(wall_now_us());
-  core_->start(found.reign, monotonic_now());
+  core_->start(found.reign, {journal_->segment_oldest(), journal_->segment_newest()}, monotonic_now());
   probe_.recovery_seconds = std::chrono::duration<double>(monotonic_now() - start).count();
   return {};
 }

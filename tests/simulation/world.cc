@@ -171,7 +171,7 @@ void World::start_broker() {
   if (!replayed.ok()) return failed(replayed.error(), "replay");
   broker_->reader = std::make_unique<server::JournalReader>(*broker_->journal, disk_);
   broker_->keeper = std::make_unique<server::Keeper>(*broker_->journal, disk_);
-  broker_->core->start(found.reign, now_);
+  broker_->core->start(found.reign, {broker_->journal->segment_oldest(), broker_->journal->segment_newest()}, now_);
   broker_->core->pump(now_);
 }
 

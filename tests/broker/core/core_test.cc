@@ -88,7 +88,7 @@ class CoreTest : public testing::Test {
     std::uint64_t transactions = 0;
   };
 
-  CoreTest() : topology_(relay()), core_(topology_, {}, out_) { core_.start(Reign(1), now_); }
+  CoreTest() : topology_(relay()), core_(topology_, {}, out_) { core_.start(Reign(1), {}, now_); }
 
   Peer hello(const std::string& stage) {
     wire::WorkerHello said;
