@@ -16,6 +16,9 @@ struct TemplateFile {
 inline constexpr std::array kStageTemplate = {
     TemplateFile{"CMakeLists.txt", R"(cmake_minimum_required(VERSION 3.25)
 project(@NAME@ LANGUAGES CXX)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
 
 find_package(weir REQUIRED HINTS "@PREFIX@")
 enable_testing()
