@@ -20,7 +20,7 @@ endfunction()
 # weir_add_stage_test(NAME SOURCES a_test.cc ... STAGES TARGET [LIBRARIES target ...]): a googletest program over
 # weir/testing.h, each TEST a ctest entry (call enable_testing() first). STAGES_LIBRARY is, in its sources, the path of
 # the library that weir_add_stages(TARGET ...) makes. Where a target NAME exists already, such as the library under
-# test, the program is NAME_test.
+# test, the program is NAME_test. Nothing is made where BUILD_TESTING is off.
 function(weir_add_stage_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "STAGES" "SOURCES;LIBRARIES")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES OR NOT arg_STAGES)
@@ -29,9 +29,12 @@ function(weir_add_stage_test name)
   if(NOT TARGET ${arg_STAGES})
     message(FATAL_ERROR "weir_add_stage_test(${name}): there is no target ${arg_STAGES}; make it first with weir_add_stages")
   endif()
+  if(DEFINED BUILD_TESTING AND NOT BUILD_TESTING)
+    return()
+  endif()
   find_package(GTest QUIET)
   if(NOT TARGET GTest::gtest_main)
-    message(FATAL_ERROR "weir_add_stage_test(${name}): googletest was not found (Debian: libgtest-dev)")
+    message(FATAL_ERROR "weir_add_stage_test(${name}): googletest was not found; install it (Debian: libgtest-dev), or build without the test: -DBUILD_TESTING=OFF")
   endif()
   include(GoogleTest)
   if(TARGET ${name})

@@ -145,12 +145,20 @@ def a_stage_against_the_build_tree():
 def mistakes_are_sentences():
     broken = os.path.join(folder, "broken")
     os.mkdir(broken)
-    for call, sentence in (("weir_add_stages(a a.cc)", "weir_add_stages(NAME SOURCES a.cc ... [LIBRARIES target ...])"),
-                           ("weir_add_stage_test(a SOURCES a_test.cc STAGES b)", "there is no target b")):
+    both = "weir_add_stages(a SOURCES a.c)\nweir_add_stage_test(a SOURCES a_test.cc STAGES a)"
+    no_googletest = " -DCMAKE_DISABLE_FIND_PACKAGE_GTest=ON"
+    for calls, options, sentence in (
+            ("weir_add_stages(a a.cc)", "", "weir_add_stages(NAME SOURCES a.cc ... [LIBRARIES target ...])"),
+            ("weir_add_stage_test(a SOURCES a_test.cc STAGES b)", "", "there is no target b"),
+            (both, no_googletest, "install it (Debian: libgtest-dev)"),
+            (both, no_googletest + " -DBUILD_TESTING=OFF", None)):
         with open(os.path.join(broken, "CMakeLists.txt"), "w") as build:
-            build.write("cmake_minimum_required(VERSION 3.25)\nproject(broken LANGUAGES C)\nfind_package(weir REQUIRED)\n" + call)
-        told = bash("cd broken && ! cmake -B build 2>&1", PATH=os.path.join(prefix, "bin") + ":" + environment["PATH"])
-        check(sentence in " ".join(told.split()), "%s is answered by %s" % (call, told))
+            build.write("cmake_minimum_required(VERSION 3.25)\nproject(broken LANGUAGES C)\nfind_package(weir REQUIRED)\n" + calls)
+        with open(os.path.join(broken, "a.c"), "w") as source:
+            source.write("#include <weir/abi.h>\n")
+        told = bash("cd broken && %s cmake -B build%s 2>&1" % ("!" if sentence else "", options),
+                    PATH=os.path.join(prefix, "bin") + ":" + environment["PATH"])
+        check(sentence is None or sentence in " ".join(told.split()), "%s is answered by %s" % (calls, told))
 
 
 try:
