@@ -82,6 +82,10 @@ TEST_F(CommandsTest, NewStageWritesAFolderOnceAndOnlyUnderAProperName) {
   EXPECT_EQ(second->wait(), 1);
   EXPECT_THAT(second->err(), HasSubstr("./top-words exists already"));
   EXPECT_EQ(at_.weir({"new-stage", "Top"})->wait(), 2);
+  const auto reserved = at_.weir({"new-stage", "test"});
+  EXPECT_EQ(reserved->wait(), 2);
+  EXPECT_THAT(reserved->err(), HasSubstr("CMake has a target of its own"));
+  EXPECT_FALSE(at_.exists("test"));
 }
 
 TEST_F(CommandsTest, DoctorMeasuresTheDiskAndSaysWhatIsMissing) {

@@ -31,13 +31,13 @@ class Timer;
 ///
 /// What is known of a class before it runs are static members, each with a default:
 ///
-///     static constexpr std::string_view kSchema = R"({...})";          // none: takes no configuration
-///     static constexpr std::array kInputs{"in"};                       // port names
+///     static constexpr std::string_view kSchema = R"({...})";  // none: takes no configuration
+///     static constexpr std::array kInputs{"in"};               // port names
 ///     static constexpr std::array kOutputs{"out"};
-///     static constexpr bool kKeyed = true;                             // calls state(): needs a keyed input
-///     static constexpr bool kKeyPreserving = false;                    // emits under the key that the record came
-///     with static constexpr bool kMergeable = false;                        // reserved static constexpr bool
-///     kDeterministic = true;                     // the same input gives the same output
+///     static constexpr bool kKeyed = true;                     // calls state(): needs a keyed input
+///     static constexpr bool kKeyPreserving = false;            // emits under the key that the record came with
+///     static constexpr bool kMergeable = false;                // reserved
+///     static constexpr bool kDeterministic = true;             // the same input gives the same output
 ///
 /// kKeyed need not be said: a stage that does not say it is keyed if anything in its library uses state. In a library
 /// with several stages those that keep no state should therefore say `kKeyed = false`; a stage that says so and calls

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <array>
 #include <cctype>
 #include <cerrno>
 #include <cstdio>
@@ -32,6 +34,11 @@ std::string class_name(std::string_view name) {
   return result;
 }
 
+/// What CMake calls targets of its own: a project cannot have a stage library of these names.
+constexpr std::array<std::string_view, 11> kTargetsOfCMake = {
+    "all",     "clean",          "depend",     "edit_cache",    "help", "install",
+    "package", "package_source", "preinstall", "rebuild_cache", "test"};
+
 std::string fill(std::string_view text, const std::string& name, const std::string& prefix) {
   std::string filled(text);
   const std::pair<std::string_view, std::string> words[] = {
@@ -47,6 +54,11 @@ int new_stage(const std::string& name) {
   if (!is_name(name)) {
     return refuse(fmt::format("\"{}\" cannot name a stage: write it as [a-z][a-z0-9_-]*, like top-words", name),
                   kExitRefused);
+  }
+  if (std::ranges::find(kTargetsOfCMake, name) != kTargetsOfCMake.end()) {
+    return refuse(
+        fmt::format("\"{}\" cannot name a stage here: CMake has a target of its own called so; choose another", name),
+        kExitRefused);
   }
   if (::mkdir(name.c_str(), 0777) != 0) {
     return refuse(errno == EEXIST ? fmt::format("./{} exists already; choose another name", name)

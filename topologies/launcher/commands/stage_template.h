@@ -16,6 +16,9 @@ struct TemplateFile {
 inline constexpr std::array kStageTemplate = {
     TemplateFile{"CMakeLists.txt", R"(cmake_minimum_required(VERSION 3.25)
 project(@NAME@ LANGUAGES CXX)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
 
 find_package(weir REQUIRED HINTS "@PREFIX@")
 enable_testing()
@@ -80,7 +83,7 @@ TEST(@CLASS@, MakesWhatIsNoNumberADeadLetter) {
 A stage for Weir: `@NAME@.cc` is the stage, `@NAME@_test.cc` tests it, `@NAME@.json` runs it.
 
     cmake -B build && cmake --build build     # makes build/@NAME@.so
-    ctest --test-dir build                    # tests it without a broker (needs googletest)
+    ctest --test-dir build                    # tests it without a broker (needs libgtest-dev)
     weir run @NAME@.json                      # prints five records: 96 to 100
 
 `find_package(weir)` looks into @PREFIX@ first; `-DCMAKE_PREFIX_PATH=...` names another place.
