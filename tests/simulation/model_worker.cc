@@ -47,8 +47,10 @@ struct ModelWorker::Transaction {
   std::map<std::uint32_t, Batch> batches;                    ///< by shard of the output
   std::map<std::uint32_t, std::set<std::uint64_t>> changed;  ///< lane -> keys
   std::set<std::uint32_t> touched;
+  std::map<std::uint32_t, Bytes> letters;  ///< lane -> changes
   std::uint64_t in = 0;
   std::uint64_t out = 0;
+  std::uint64_t dead = 0;
   std::deque<Bytes> held;  ///< what `commit` borrows
 };
 
@@ -56,6 +58,11 @@ ModelWorker::ModelWorker(World& world, std::uint32_t stage, std::uint32_t index,
     : world_(world), stage_(stage), index_(index), pid_(pid) {
   const std::string& name = world.topology().stages[stage].name;
   role_ = name == "numbers" ? Role::kSource : name == "pass" ? Role::kPass : name == "sum" ? Role::kSum : Role::kSink;
+  const auto& stages = world.topology().stages;
+  for (std::uint32_t other = 0; other < stages.size(); ++other) {
+    if (other != stage && stages[other].host == stage) tally_ = other;
+  }
+  if (role_ != Role::kSink) output_ = stages[tally_.value_or(stage)].outputs.front().stream;
 }
 
 void ModelWorker::start() {
@@ -142,6 +149,11 @@ void ModelWorker::work() {
         }
         break;
       }
+      case wire::MessageType::kDrain:
+        // Nothing is open between two calls of work().
+        draining_ = true;
+        say(wire::MessageType::kDrained);
+        break;
       case wire::MessageType::kStop:
         return exit(true);
       case wire::MessageType::kFenced:
@@ -152,16 +164,18 @@ void ModelWorker::work() {
   }
   if (incarnation_.value() == 0 || !alive_) return;
   Transaction open;
-  if (enumerate_) {
+  if (enumerate_ && !draining_) {
     enumerate_ = false;
     for (std::uint32_t split = 0; split < world_.plan().splits; ++split)
       open.commit.splits_found.push_back(std::to_string(split));
     open.commit.enumeration_ended = true;
   }
-  if (role_ == Role::kSource) read_splits(open);
-  process(open);
-  finish(open);
-  commit(open);
+  if (!draining_) {
+    if (role_ == Role::kSource) read_splits(open);
+    process(open);
+    finish(open);
+    commit(open);
+  }
   // All of it once nothing waits: a batch larger than the credit comes when nothing is under way.
   const bool unsaid = done_.first + kCapacity.first != credit_said_.first;
   if ((unsaid && pending_.empty()) || done_.first + kCapacity.first - credit_said_.first > kCapacity.first / 4 ||
@@ -210,6 +224,10 @@ void ModelWorker::on_state(BytesView body) {
       world_.problem("state came with an erased entry");
     } else if (change->space == wire::Space::kPosition) {
       held.position = unpacked(*change->value)[0];
+    } else if (change->space == wire::Space::kDeadLetter) {
+      world_.problem("a dead letter came as state");
+    } else if (tally_ && part->stage == *tally_) {
+      held.tallied = unpacked(*change->value)[0];
     } else if (as_text(change->name) == "seen") {
       held.seen = unpacked(*change->value)[0];
     } else {
@@ -229,6 +247,7 @@ void ModelWorker::on_state(BytesView body) {
     world_.restored(incarnation_, fact(part->shard), held.seen);
     std::uint64_t seen = 0;
     for (const auto& [key, sum] : held.sums) seen += sum[0];
+    if (tally_ && held.tallied != held.seen) world_.problem("the states of two fused stages come apart");
     if (seen != held.seen) world_.problem("the state of shard " + std::to_string(part->shard) + " is torn");
   }
 }
@@ -243,7 +262,9 @@ void ModelWorker::on_deliver(BytesView body) {
     std::size_t before = 0;
     std::uint64_t offset = header.offset;
     while (const auto record = reader.next()) {
-      const auto numbers = unpacked(record->value);
+      // What comes from outside is MessagePack: the numbers behind the head of a binary.
+      const std::size_t head = record->value.size() % sizeof(std::uint64_t);
+      const auto numbers = unpacked(record->value.subspan(head));
       if (numbers.size() != 3) return world_.problem("a record was damaged on its way");
       piece.records.push_back(
           {unpacked_key(record->key), {numbers[0], numbers[1], numbers[2]}, reader.position() - before});
@@ -259,11 +280,12 @@ void ModelWorker::on_deliver(BytesView body) {
       const auto held = lanes_.find(header.shard);
       if (held == lanes_.end() || !held->second.ready)
         return world_.problem("records came for a shard that is not held or awaits its state");
-      if (held->second.expected != UINT64_MAX && held->second.expected != header.offset)
+      Held::Input& input = held->second.inputs[header.stream];
+      if (input.expected != UINT64_MAX && input.expected != header.offset)
         return world_.problem("records came out of order");
-      held->second.expected = header.offset + header.count;
-      if (header.watermark < held->second.watermark) return world_.problem("a watermark went back (I8)");
-      held->second.watermark = header.watermark;
+      input.expected = header.offset + header.count;
+      if (header.watermark < input.watermark) return world_.problem("a watermark went back (I8)");
+      input.watermark = header.watermark;
     }
     if (header.count != 0) pending_.push_back(std::move(piece));
   }
@@ -318,17 +340,43 @@ void ModelWorker::process(Transaction& open) {
     } else {
       ++run->to;
     }
-    ++piece.offset;
     ++open.in;
     done_.first += record.bytes;
     ++done_.second;
-    if (role_ == Role::kPass) {
+    if (role_ == Role::kSum && world_.plan().is_poison(record.value[0])) {
+      give_up(open, piece, record);
+    } else if (role_ == Role::kPass) {
       emit(open, record.key, record.value);
     } else {
       add(open, lanes_.at(piece.shard), piece.shard, record);
     }
+    ++piece.offset;
     if (piece.records.empty()) pending_.pop_front();
   }
+}
+
+void ModelWorker::give_up(Transaction& open, const Piece& piece, const Record& record) {
+  wire::DeadLetter letter;
+  letter.stream = world_.topology().streams[piece.stream].name;
+  letter.shard = Shard(piece.shard);
+  letter.offset = Offset(piece.offset);
+  letter.reason = std::to_string(record.value[0]);
+  const Bytes key = packed_key(record.key);
+  letter.key_bytes = letter.value_bytes = key;
+  const Bytes name = wire::dead_letter_key(letter);
+  const Bytes value = wire::encode(letter);
+  wire::append_change(open.letters[piece.shard], {wire::Space::kDeadLetter, {}, name, BytesView(value)});
+  open.touched.insert(piece.shard);
+  ++open.dead;
+}
+
+Timestamp ModelWorker::watermark(const Held& held) const {
+  Timestamp least = INT64_MAX;
+  for (const PortBinding& input : world_.topology().stages[stage_].inputs) {
+    const auto known = held.inputs.find(input.stream);
+    least = std::min(least, known == held.inputs.end() ? INT64_MIN : known->second.watermark);
+  }
+  return least;
 }
 
 void ModelWorker::add(Transaction& open, Held& held, std::uint32_t lane, const Record& record) {
@@ -341,13 +389,15 @@ void ModelWorker::add(Transaction& open, Held& held, std::uint32_t lane, const R
     return;
   }
   auto& sum = held.sums[record.key];
-  sum.resize(2 + world_.plan().splits);
+  sum.resize(2 + world_.plan().splits + world_.plan().producers);
   ++sum[0];
   sum[1] += record.value[0];
   std::uint64_t& last = sum.at(2 + record.value[1]);
-  if (!world_.plan().unkeyed_stage && last > record.value[0]) world_.problem("a key's records came out of order (I3)");
+  const bool in_order = !world_.plan().unkeyed_stage || record.value[1] >= world_.plan().splits;
+  if (in_order && last > record.value[0]) world_.problem("a key's records came out of order (I3)");
   last = record.value[0] + 1;
   ++held.seen;
+  ++held.tallied;
   open.changed[lane].insert(record.key);
   emit(open, record.key, {sum[0], sum[1], 0});
 }
@@ -364,7 +414,7 @@ void ModelWorker::finish(Transaction& open) {
 }
 
 void ModelWorker::emit(Transaction& open, std::uint64_t key, const std::array<std::uint64_t, 3>& value) {
-  const Stream& stream = world_.topology().streams[world_.topology().stages[stage_].outputs.front().stream];
+  const Stream& stream = world_.topology().streams[output_];
   const Bytes packed_ = packed_key(key);
   const std::uint32_t shard = stream.partition == PartitionBy::kNone
                                   ? static_cast<std::uint32_t>(world_.below(stream.shards))
@@ -380,7 +430,11 @@ void ModelWorker::commit(Transaction& open) {
   wire::Commit& commit = open.commit;
   if (commit.consumed.empty() && commit.splits.empty() && commit.finished.empty() && !commit.enumeration_ended) return;
   commit.transaction = ++transactions_;
-  if (open.in + open.out != 0) commit.counters.push_back({stage_, open.in, open.out, 0, 0});
+  if (open.in + open.out != 0) commit.counters.push_back({stage_, open.in, open.out, open.dead, 0});
+  if (open.out != 0 && tally_) {
+    commit.counters.push_back({*tally_, open.out, open.out, 0, 0});
+    ++world_.outcome().fused_transactions;
+  }
   std::map<std::string, std::uint64_t> facts;
   std::deque<Bytes> changes;
   for (const std::uint32_t lane : open.touched) {
@@ -393,7 +447,7 @@ void ModelWorker::commit(Transaction& open) {
       }
       continue;
     }
-    if (held.watermark != INT64_MIN) commit.advanced.push_back({lane, held.watermark});
+    if (const Timestamp least = watermark(held); least != INT64_MIN) commit.advanced.push_back({lane, least});
     changes.emplace_back();
     if (role_ == Role::kSink) {
       const Bytes value = packed({held.position});
@@ -406,12 +460,20 @@ void ModelWorker::commit(Transaction& open) {
         wire::append_change(changes.back(), {wire::Space::kState, as_bytes("sum"), name, BytesView(value)});
       }
     }
+    if (const auto letters = open.letters.find(lane); letters != open.letters.end())
+      ByteWriter(changes.back()).raw(letters->second);
     commit.changes.push_back({stage_, lane, changes.back()});
+    if (tally_) {
+      changes.emplace_back();
+      const Bytes value = packed({held.tallied});
+      wire::append_change(changes.back(), {wire::Space::kState, as_bytes("tallied"), {}, BytesView(value)});
+      commit.changes.push_back({*tally_, lane, changes.back()});
+    }
   }
   Bytes frame;
   if (!open.batches.empty()) {
     wire::FrameHeader header;
-    header.stream = world_.topology().stages[stage_].outputs.front().stream;
+    header.stream = output_;
     header.batches = static_cast<std::uint32_t>(open.batches.size());
     header.records = open.out;
     ByteWriter writer(frame);

@@ -4,6 +4,7 @@
 #include <array>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,7 @@ class ModelWorker {
     std::size_t bytes = 0;
   };
   struct Piece {
-    std::uint32_t stream = 0;
+    std::uint32_t stream = 0;  // of one or, where the sum reads from outside too, two
     std::uint32_t shard = 0;
     std::uint64_t offset = 0;
     std::deque<Record> records;
@@ -48,11 +49,15 @@ class ModelWorker {
   struct Held {
     bool ready = false;        ///< its state is here
     std::uint64_t tenure = 0;  ///< reign and epoch: which lease is the newer one
-    std::uint64_t expected = UINT64_MAX;
-    Timestamp watermark = INT64_MIN;
-    std::uint64_t position = 0;  ///< of a split, or of the target
+    struct Input {
+      std::uint64_t expected = UINT64_MAX;
+      Timestamp watermark = INT64_MIN;
+    };
+    std::map<std::uint32_t, Input> inputs;  ///< by stream
+    std::uint64_t position = 0;             ///< of a split, or of the target
     std::string split;
     std::uint64_t seen = 0;                                    ///< records that the state holds
+    std::uint64_t tallied = 0;                                 ///< by the fused stage behind
     std::map<std::uint64_t, std::vector<std::uint64_t>> sums;  ///< key -> count, sum, last by split
   };
   struct Batch {
@@ -71,6 +76,8 @@ class ModelWorker {
   void process(Transaction& open);
   void finish(Transaction& open);
   void add(Transaction& open, Held& held, std::uint32_t lane, const Record& record);
+  void give_up(Transaction& open, const Piece& piece, const Record& record);
+  [[nodiscard]] Timestamp watermark(const Held& held) const;
   void emit(Transaction& open, std::uint64_t key, const std::array<std::uint64_t, 3>& value);
   void commit(Transaction& open);
   [[nodiscard]] std::string fact(std::uint32_t lane) const;
@@ -80,8 +87,11 @@ class ModelWorker {
   const std::uint32_t index_;
   const std::int64_t pid_;
   Role role_;
+  std::optional<std::uint32_t> tally_;  ///< the fused stage that this worker hosts behind its own
+  std::uint32_t output_ = 0;            ///< the stream that leaves the worker
   bool alive_ = true;
   bool stopped_ = false;
+  bool draining_ = false;
   Monotonic frozen_until_{0};
   Monotonic heard_{0};
   Monotonic beat_{0};

@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
+#include <set>
 
 #include "broker/server/replay.h"
+#include "tests/simulation/model_producer.h"
 #include "tests/simulation/model_worker.h"
 
 namespace weir::simulation {
@@ -56,6 +59,22 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   if (plan.unkeyed_stage) stage("pass", PluginKind::kStage, workers(), 2, 0);
   stage("sum", PluginKind::kStage, workers(), 0, 1);
   topology.stages.back().keyed = true;
+  const auto sum = static_cast<std::uint32_t>(topology.stages.size() - 1);
+  if (plan.producers != 0) {
+    stream("outside", PartitionBy::kHash, topology.streams[0].shards);
+    topology.streams.back().external_in = true;
+    topology.stages[sum].inputs.push_back({"in", static_cast<std::uint32_t>(topology.streams.size() - 1)});
+  }
+  if (plan.tallied) {
+    stream("steps", PartitionBy::kNone, 1);
+    topology.streams.back().transport = Transport::kFused;
+    const auto steps = static_cast<std::uint32_t>(topology.streams.size() - 1);
+    topology.stages[sum].outputs.front().stream = steps;
+    topology.stages[sum].key_preserving = true;
+    stage("tally", PluginKind::kStage, topology.stages[sum].workers, static_cast<int>(steps), 1);
+    topology.stages.back().keyed = true;
+    topology.stages.back().host = sum;
+  }
   stage("out", PluginKind::kSink, workers(), 1, -1);
   topology.stages.back().sharing = random() % 2 == 0 ? Sharing::kSingle : Sharing::kShard;
   return topology;
@@ -71,6 +90,12 @@ Plan Plan::of(std::uint64_t seed) {
   plan.keys = static_cast<std::uint32_t>(1 + random() % 300);
   plan.splits = static_cast<std::uint32_t>(1 + random() % 4);
   plan.unkeyed_stage = random() % 2 == 0;
+  plan.tallied = random() % 3 == 0;
+  plan.poison = random() % 3 == 0;
+  plan.producers = static_cast<std::uint32_t>(random() % 3);
+  plan.published = 1 + random() % 200;
+  plan.drains = random() % 3 == 0;
+  plan.full_disk = random() % 3 == 0;
   plan.power_cuts = random() % 2 == 0;
   plan.drops_per_million = random() % 3 == 0 ? 0 : 500;
   plan.doubles_per_million = random() % 3 == 0 ? 0 : 20'000;
@@ -86,10 +111,10 @@ World::~World() = default;
 
 Outcome World::run() {
   start_broker();
-  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
-    for (std::uint32_t index = 0; index < topology_.stages[stage].workers; ++index) {
-      later(micros(300'000), [this, stage, index] { start_worker(stage, index); });
-    }
+  start_workers();
+  for (std::uint32_t producer = 0; producer < plan_.producers; ++producer) {
+    producers_.push_back(std::make_unique<ModelProducer>(*this, producer));
+    later(micros(300'000), [this, producer] { produce(producer); });
   }
   later(kTick, [this] { tick(); });
   if (plan_.calm_from > 0ms) later(micros(500'000), [this] { plan_faults(); });
@@ -159,6 +184,11 @@ void World::start_broker() {
   options.seed = random_();
   journal::Recovery found;
   auto journal = journal::Journal::open(disk_, options, found);
+  if (!journal.ok() && journal.error().code == Code::kDiskFull) {
+    ++outcome_.disk_refusals;
+    broker_.reset();
+    return later(micros(200'000), [this] { start_broker(); });
+  }
   if (!journal.ok()) return failed(journal.error(), "open");
   broker_->journal = std::move(*journal);
   core::CoreOptions core_options;
@@ -181,7 +211,9 @@ void World::crash_broker() {
   const bool power = plan_.power_cuts && below(2) == 0;
   trace(power ? "power cut" : "broker killed", life_);
   broker_.reset();
+  outcome_.torn_writes += disk_.crashed() ? 1 : 0;
   if (power) {
+    ++outcome_.power_cuts;
     disk_.power_cut();
   } else {
     disk_.kill();
@@ -205,8 +237,18 @@ void World::failed(const Error& error, std::string_view where) {
 
 void World::plan_faults() {
   if (now_ >= plan_.calm_from) return;
-  const std::uint64_t kind = below(10);
-  if (kind < 2) {
+  const std::uint64_t kind = below(12);
+  if (kind == 10) {
+    if (plan_.drains && broker_ && broker_->core) with_core([&] { broker_->core->drain(now_); });
+  } else if (kind == 11) {
+    if (plan_.full_disk && below(2) == 0) {
+      disk_.limit_bytes(disk_.bytes() + below(2 * topology_.broker.segment_bytes));
+      later(micros(2'000'000), [this] { disk_.limit_bytes(UINT64_MAX); });
+    } else if (!producers_.empty()) {
+      ++outcome_.producer_deaths;
+      producers_[below(producers_.size())]->die();
+    }
+  } else if (kind < 2) {
     if (broker_) crash_due_ = true;
   } else if (kind < 4) {
     if (broker_) disk_.crash_after(1 + below(30));
@@ -218,6 +260,7 @@ void World::plan_faults() {
       worker.die();
       exited(worker);
     } else {
+      ++outcome_.freezes;
       worker.freeze(now_ + micros(4'000'000));
     }
   }
@@ -227,10 +270,11 @@ void World::plan_faults() {
 void World::tick() {
   later(kTick, [this] { tick(); });
   if (!broker_ || !broker_->core) return;
-  broker_->core->set_low_on_space(broker_->journal->low_on_space());
+  broker_->core->set_low_on_space(broker_->full || broker_->journal->low_on_space());
   broker_->core->tick(now_);
   in_broker(broker_->keeper_lane, micros(5000), [this] {
-    if (const Status status = broker_->journal->prepare_spare(); !status.ok()) failed(status.error(), "spare");
+    const Status status = broker_->journal->prepare_spare();
+    if (!status.ok() && status.error().code != Code::kDiskFull) failed(status.error(), "spare");
   });
 }
 
@@ -257,8 +301,17 @@ void World::write_group() {
           {group[i].checkpoint ? journal::EntryKind::kCheckpoint : journal::EntryKind::kRecord, {&payloads[i], 1}});
     }
     std::vector<journal::Position> positions;
-    if (const Status status = broker.journal->append(views, positions); !status.ok())
-      return failed(status.error(), "append");
+    const Status status = broker.journal->append(views, positions);
+    broker.full = !status.ok() && status.error().code == Code::kDiskFull;
+    if (broker.full) {
+      ++outcome_.disk_refusals;
+      std::move(broker.queue.begin(), broker.queue.end(), std::back_inserter(group));
+      broker.queue = std::move(group);
+      broker.writing = true;
+      Lane lane{0};
+      return in_broker(lane, micros(20'000), [this] { write_group(); });
+    }
+    if (!status.ok()) return failed(status.error(), "append");
     broker.unsynced = true;
     std::vector<std::pair<Sequence, journal::Position>> written;
     for (std::size_t i = 0; i < group.size(); ++i) {
@@ -329,7 +382,8 @@ void World::compact(core::CompactJob job) {
   ++outcome_.compactions;
   in_broker(broker_->keeper_lane, micros(20'000), [this, job = std::move(job)]() mutable {
     const Status status = broker_->keeper->compact(job);
-    if (!status.ok()) return failed(status.error(), "compact");
+    if (!status.ok() && status.error().code != Code::kDiskFull) return failed(status.error(), "compact");
+    if (!status.ok()) job.result.file = 0;
     post([this, job] { with_core([&] { broker_->core->on_compacted(job); }); });
   });
 }
@@ -338,8 +392,10 @@ void World::write_checkpoint(core::CheckpointJob job) {
   trace("checkpoint", job.through.value(), job.bytes);
   in_broker(broker_->keeper_lane, micros(20'000), [this, job = std::move(job)]() mutable {
     const auto payload = broker_->keeper->checkpoint(job);
-    if (!payload.ok()) return failed(payload.error(), "checkpoint");
-    post([this, payload = *payload] { with_core([&] { broker_->core->on_checkpoint(payload); }); });
+    if (!payload.ok() && payload.error().code != Code::kDiskFull) return failed(payload.error(), "checkpoint");
+    post([this, payload = payload.ok() ? *payload : Bytes()] {
+      with_core([&] { broker_->core->on_checkpoint(payload); });
+    });
   });
 }
 
@@ -357,9 +413,52 @@ void World::notify(core::Notice notice) {
   }
   if (notice.kind == Kind::kStageFailed) problem("a stage failed: " + notice.reason);
   if (notice.kind == Kind::kFinished) finished_ = true;
+  // Not within the call of the core that says so.
+  if (notice.kind == Kind::kDrained) in_broker(broker_->mailbox, micros(1000), [this] { drained(); });
+}
+
+void World::drained() {
+  // As Ctrl-C does: everyone is told to exit, and a person starts it again.
+  ++outcome_.drains;
+  trace("drained", life_);
+  broker_->core->stop();
+  broker_.reset();
+  disk_.kill();
+  for (const auto& [pid, worker] : workers_) worker->die();
+  later(micros(200'000), [this] { start_broker(); });
+  start_workers();
 }
 
 // Workers and the wire.
+
+void World::start_workers() {
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    if (topology_.stages[stage].host != stage) continue;
+    for (std::uint32_t index = 0; index < topology_.stages[stage].workers; ++index) {
+      later(micros(300'000), [this, stage, index] { start_worker(stage, index); });
+    }
+  }
+}
+
+void World::produce(std::uint32_t producer) {
+  producers_[producer]->work();
+  if (!producers_[producer]->done()) later(micros(20'000), [this, producer] { produce(producer); });
+}
+
+void World::ask(const core::Client& client, Bytes message) {
+  if (chance(plan_.drops_per_million)) {
+    ++outcome_.messages_dropped;
+    return trace("dropped", 0);
+  }
+  const int times = chance(plan_.doubles_per_million) ? 2 : 1;
+  outcome_.messages_doubled += times - 1;
+  for (int i = 0; i < times; ++i) {
+    in_lane(asked_[client], micros(3000), [this, client, message] {
+      trace("asked", 0, message);
+      with_core([&] { broker_->core->on_client(client, message, now_); });
+    });
+  }
+}
 
 void World::start_worker(std::uint32_t stage, std::uint32_t index) {
   const std::int64_t pid = ++pids_;
@@ -400,8 +499,12 @@ void World::say_hello(const ModelWorker& worker, Bytes message) {
 }
 
 void World::to_broker(std::int64_t pid, Bytes message) {
-  if (chance(plan_.drops_per_million)) return trace("dropped", static_cast<std::uint64_t>(pid));
+  if (chance(plan_.drops_per_million)) {
+    ++outcome_.messages_dropped;
+    return trace("dropped", static_cast<std::uint64_t>(pid));
+  }
   const int times = chance(plan_.doubles_per_million) ? 2 : 1;
+  outcome_.messages_doubled += times - 1;
   for (int i = 0; i < times; ++i) {
     in_lane(to_broker_[pid], micros(3000), [this, message] {
       trace("to broker", 0, message);
@@ -411,6 +514,18 @@ void World::to_broker(std::int64_t pid, Bytes message) {
 }
 
 void World::reply(const core::Client& client, Bytes message) {
+  if (client.front() == 'p') {  // ROUTER drops in silence what a producer is too slow for
+    if (chance(plan_.drops_per_million)) {
+      ++outcome_.messages_dropped;
+      return trace("dropped", 0);
+    }
+    return later(micros(2000), [this, client, message = std::move(message)] {
+      trace("answer", 0, message);
+      for (const auto& producer : producers_) {
+        if (producer->client() == client) producer->on_answer(message);
+      }
+    });
+  }
   later(micros(2000), [this, pid = std::stoll(client), message = std::move(message)] {
     trace("reply", static_cast<std::uint64_t>(pid), message);
     const auto found = workers_.find(pid);
@@ -427,7 +542,10 @@ void World::disconnect(Incarnation incarnation) { broker_->inboxes.erase(incarna
 void World::send(Incarnation incarnation, Bytes message) {
   const auto inbox = broker_->inboxes.find(incarnation);
   if (inbox == broker_->inboxes.end()) return problem("the core sent to an inbox that is not connected");
-  if (chance(plan_.drops_per_million)) return trace("dropped", incarnation.value());
+  if (chance(plan_.drops_per_million)) {
+    ++outcome_.messages_dropped;
+    return trace("dropped", incarnation.value());
+  }
   auto& [pid, lane] = inbox->second;
   in_lane(lane, micros(3000), [this, pid = pid, message = std::move(message)] {
     trace("to worker", static_cast<std::uint64_t>(pid), message);
@@ -446,6 +564,15 @@ void World::settled(const std::string& of, std::uint64_t value) {
 void World::restored(Incarnation incarnation, const std::string& of, std::uint64_t value) {
   // Who slept through its own fencing may hear old words late.
   if (!broker_ || broker_->inboxes.count(incarnation) == 0) return;
+  remembered(of, value);
+}
+
+bool World::all_published() const {
+  return std::all_of(producers_.begin(), producers_.end(),
+                     [&](const auto& producer) { return producer->all_acknowledged(); });
+}
+
+void World::remembered(const std::string& of, std::uint64_t value) {
   if (value < settled_[of]) {
     problem("what was settled of " + of + " is lost (I2): " + std::to_string(settled_[of]) + " became " +
             std::to_string(value));
@@ -458,9 +585,26 @@ void World::delivered_to_sink(std::uint32_t shard, std::uint64_t offset, BytesVi
     problem("a record that had left the broker changed");
 }
 
+void World::check_dead_letters() {
+  std::set<std::uint64_t> expected;
+  for (std::uint64_t number = 0; number < plan_.numbers_all(); ++number) {
+    if (plan_.is_poison(number)) expected.insert(number);
+  }
+  std::multiset<std::uint64_t> found;
+  const Status read = broker_->reader->dead_letters(
+      broker_->core->dead_letter_parts(),
+      [&](const server::JournalReader::Letter& letter) { found.insert(std::stoull(letter.letter.reason)); });
+  if (!read.ok()) return problem("the dead letters cannot be read: " + read.error().message);
+  if (!std::equal(expected.begin(), expected.end(), found.begin(), found.end()))
+    return problem("the dead letters are not the poisoned numbers");
+  if (broker_->core->dead_letters() != expected.size()) problem("the broker counted other dead letters");
+  outcome_.dead_letters += expected.size();
+}
+
 void World::check_end() {
   std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> truth;
-  for (std::uint64_t number = 0; number < plan_.numbers; ++number) {
+  for (std::uint64_t number = 0; number < plan_.numbers_all(); ++number) {
+    if (plan_.is_poison(number)) continue;
     auto& [count, sum] = truth[number % plan_.keys];
     ++count;
     sum += number;
@@ -483,9 +627,11 @@ void World::check_end() {
   }
   if (found != truth) return problem("the target differs from the truth (I1)");
   if (finals.size() != truth.size()) return problem("a key's total is missing (I1)");
-  if (broker_->core->records_in() != plan_.numbers) return problem("the broker counted other records in");
-  if (broker_->core->records_out() != plan_.numbers + truth.size())
-    return problem("the broker counted other records out");
+  std::uint64_t healthy = 0;
+  for (const auto& [key, total] : truth) healthy += total.first;
+  if (broker_->core->records_in() != plan_.numbers_all()) return problem("the broker counted other records in");
+  if (broker_->core->records_out() != healthy + truth.size()) return problem("the broker counted other records out");
+  check_dead_letters();
   // What is over stays over.
   broker_.reset();
   if (plan_.power_cuts) {

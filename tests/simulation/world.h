@@ -18,6 +18,7 @@
 
 namespace weir::simulation {
 
+class ModelProducer;
 class ModelWorker;
 
 /// What a seed makes of a run.
@@ -26,13 +27,27 @@ struct Plan {
   std::uint64_t numbers = 0;  ///< emitted by the source, in all
   std::uint32_t keys = 0;
   std::uint32_t splits = 0;
-  bool unkeyed_stage = false;  ///< a stage with unkeyed input between source and sum
-  bool power_cuts = false;     ///< only where streams ask for fsync
+  bool unkeyed_stage = false;   ///< a stage with unkeyed input between source and sum
+  bool tallied = false;         ///< a stage with state of its own fused behind the sum
+  bool poison = false;          ///< some numbers become dead letters of the sum
+  std::uint32_t producers = 0;  ///< outside, each with a name
+  std::uint64_t published = 0;  ///< messages of each producer
+  bool drains = false;          ///< Ctrl-C now and then, and a new run
+  bool full_disk = false;       ///< the disk is full now and then
+  bool power_cuts = false;      ///< only where streams ask for fsync
   std::uint32_t drops_per_million = 0;
   std::uint32_t doubles_per_million = 0;
   Monotonic calm_from{0};  ///< no faults from here on
 
   static Plan of(std::uint64_t seed);
+
+  [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }
+  /// Message `k` (from 1) of a producer carries these numbers, in this order; all numbers of a topology differ.
+  static constexpr std::uint64_t kNumbersPerMessage = 5;
+  [[nodiscard]] std::uint64_t number_of(std::uint32_t producer, std::uint64_t message, std::uint64_t i) const {
+    return numbers + producer * published * kNumbersPerMessage + (message - 1) * kNumbersPerMessage + i;
+  }
+  [[nodiscard]] std::uint64_t numbers_all() const { return numbers + producers * published * kNumbersPerMessage; }
 };
 
 struct Outcome {
@@ -45,6 +60,17 @@ struct Outcome {
   std::uint64_t checkpoints = 0;
   std::uint64_t compactions = 0;
   std::uint64_t frames_read = 0;
+  std::uint64_t freezes = 0;
+  std::uint64_t messages_dropped = 0;
+  std::uint64_t messages_doubled = 0;
+  std::uint64_t power_cuts = 0;
+  std::uint64_t torn_writes = 0;  ///< a crash planned into the middle of the disk's work came
+  std::uint64_t drains = 0;
+  std::uint64_t disk_refusals = 0;  ///< an append that found no room
+  std::uint64_t producer_deaths = 0;
+  std::uint64_t messages_resent = 0;
+  std::uint64_t dead_letters = 0;
+  std::uint64_t fused_transactions = 0;
   Monotonic took{0};  ///< virtual
 };
 
@@ -68,6 +94,9 @@ class World final : public core::Outside {
   /// The process is gone; its parent notices, and starts another one.
   void exited(ModelWorker& worker);
   void problem(const std::string& what);
+  Outcome& outcome() { return outcome_; }
+  /// From a producer, whose connection loses and doubles messages, to the broker's ROUTER.
+  void ask(const core::Client& client, Bytes message);
 
   /// The target of the sink, which outlives all processes.
   struct Target {
@@ -77,6 +106,9 @@ class World final : public core::Outside {
   Target& target(std::uint32_t lane) { return targets_[lane]; }
   /// A fact that was said to be settled never goes back: `of` names it.
   void settled(const std::string& of, std::uint64_t value);
+  /// The broker says what it knows of a producer.
+  void remembered(const std::string& of, std::uint64_t value);
+  [[nodiscard]] bool all_published() const;
   void restored(Incarnation incarnation, const std::string& of, std::uint64_t value);
   /// Records in the order of their offsets are the same for ever once they have left the broker for a sink.
   void delivered_to_sink(std::uint32_t shard, std::uint64_t offset, BytesView record);
@@ -118,6 +150,7 @@ class World final : public core::Outside {
     std::unique_ptr<core::Core> core;
     std::vector<Entry> queue;
     bool writing = false;
+    bool full = false;  ///< the last append found no room
     bool unsynced = false;
     bool needs_sync = false;
     Monotonic synced{0};
@@ -145,11 +178,15 @@ class World final : public core::Outside {
   void tick();
   void work(std::int64_t pid);
   void start_worker(std::uint32_t stage, std::uint32_t index);
+  void start_workers();
+  void drained();
+  void produce(std::uint32_t producer);
   void write_group();
   void sync_group();
   /// A failure that the disk's crash explains ends the broker; any other is a problem.
   void failed(const Error& error, std::string_view where);
   void check_end();
+  void check_dead_letters();
 
   const Plan plan_;
   Topology topology_;
@@ -165,6 +202,8 @@ class World final : public core::Outside {
   std::int64_t pids_ = 0;
   std::map<std::int64_t, std::unique_ptr<ModelWorker>> workers_;
   std::map<std::int64_t, Lane> to_broker_;
+  std::vector<std::unique_ptr<ModelProducer>> producers_;
+  std::map<core::Client, Lane> asked_;
   std::map<std::uint32_t, Target> targets_;
   std::map<std::string, std::uint64_t> settled_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, Bytes> left_;
