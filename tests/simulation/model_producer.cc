@@ -83,6 +83,7 @@ void ModelProducer::on_answer(BytesView message) {
     session_ = static_cast<std::uint64_t>(map->integer("session", 0));
     sent_ = acknowledged_ = static_cast<std::uint64_t>(map->integer("last", 0));
     world_.remembered(name_, acknowledged_);
+    world_.settled(name_, acknowledged_);  // it will not be sent again
   } else if (op == "acknowledged") {
     if (!opened_) return;
     acknowledged_ = std::max(acknowledged_, static_cast<std::uint64_t>(map->integer("number", 0)));
