@@ -5,6 +5,8 @@
 
 namespace weir::core {
 
+using wire::Refusal;
+
 Core::Core(const Topology& topology, CoreOptions options, Outside& outside)
     : topology_(topology),
       options_(std::move(options)),
@@ -87,11 +89,11 @@ void Core::on_frame(std::uint32_t stream, std::uint64_t frame, Bytes bytes) {
 void Core::on_client(const Client& client, BytesView message, Monotonic now) {
   now_ = now;
   const auto map = wire::MapReader::parse(message);
-  if (!map.ok()) return refuse(client, map.error().message);
+  if (!map.ok()) return refuse(client, Refusal::kInvalid, map.error().message);
   const std::string op = map->op();
   if (op == "worker_hello") {
     const auto said = wire::decode_worker_hello(message);
-    return said.ok() ? hello(client, *said, now) : refuse(client, said.error().message);
+    return said.ok() ? hello(client, *said, now) : refuse(client, Refusal::kInvalid, said.error().message);
   }
   if (op == "open") return open_session(client, *map, now);
   if (op == "publish") return publish(client, *map, now);
@@ -99,7 +101,7 @@ void Core::on_client(const Client& client, BytesView message, Monotonic now) {
   if (op == "tail") return tail(client, *map, now);
   if (op == "ping") {
     const auto session = sessions_.find(client);
-    if (session == sessions_.end()) return refuse(client, "this session is not open; say open first");
+    if (session == sessions_.end()) return refuse(client, Refusal::kClosed, "this session is not open; say open first");
     session->second.heard = now;
     return outside_.reply(client, wire::MapWriter("pong").finish());
   }
@@ -108,7 +110,7 @@ void Core::on_client(const Client& client, BytesView message, Monotonic now) {
     answer.put("json", status_text());
     return outside_.reply(client, std::move(answer).finish());
   }
-  refuse(client,
+  refuse(client, Refusal::kInvalid,
          "\"" + op + "\" is no operation of this broker (open, publish, end, tail, ping, status, dead_letters)");
 }
 

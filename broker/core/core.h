@@ -201,7 +201,7 @@ class Core {
   void end_stream(const Client& client, const wire::MapReader& map);
   void tail(const Client& client, const wire::MapReader& map, Monotonic now);
   void settle(const Client& client, Session& session);
-  void refuse(const Client& client, std::string_view sentence, std::uint64_t number = 0);
+  void refuse(const Client& client, wire::Refusal refusal, std::string_view sentence, std::uint64_t number = 0);
   [[nodiscard]] std::optional<std::uint32_t> stream_named(const std::string& name) const;
 
   // core_upkeep.cc

@@ -32,21 +32,22 @@ void Core::send(Worker& worker, MessageType type, BytesView body) {
 void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic now) {
   if (said.wire_version != wire::kWireVersion) {
     return refuse(
-        client,
+        client, wire::Refusal::kInvalid,
         fmt::format("this broker speaks version {} of the protocol, the worker {}: install the same Weir everywhere",
                     wire::kWireVersion, said.wire_version));
   }
   const StageSpec* spec = topology_.find_stage(said.stage);
   if (spec == nullptr)
-    return refuse(client, fmt::format("the topology \"{}\" has no stage \"{}\"", topology_.name, said.stage));
+    return refuse(client, wire::Refusal::kUnknown,
+                  fmt::format("the topology \"{}\" has no stage \"{}\"", topology_.name, said.stage));
   const auto stage = static_cast<std::uint32_t>(spec - topology_.stages.data());
   if (spec->host != stage) {
-    return refuse(client,
+    return refuse(client, wire::Refusal::kInvalid,
                   fmt::format("\"{}\" is fused: start \"{}\" instead", said.stage, topology_.stages[spec->host].name));
   }
   const std::uint32_t unit = ledger_.unit_of(stage);
   if (draining_ || stopping_ || leases_[unit].stopped)
-    return refuse(client, "the topology is stopping, or the stage has finished");
+    return refuse(client, wire::Refusal::kLate, "the topology is stopping, or the stage has finished");
   std::int64_t index = said.worker;
   const auto holder = [&](std::int64_t slot) -> Worker* {
     for (Worker* worker : workers_of(unit, false)) {
@@ -59,7 +60,8 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
     while (index < spec->workers && holder(index) != nullptr) ++index;
   }
   if (index >= spec->workers) {
-    return refuse(client, fmt::format("stage \"{}\" has all its {} workers", said.stage, spec->workers));
+    return refuse(client, wire::Refusal::kTaken,
+                  fmt::format("stage \"{}\" has all its {} workers", said.stage, spec->workers));
   }
   // The newcomer is a restart that we have not heard the end of: its predecessor loses its rights first.
   if (Worker* before = holder(index)) fence(before->incarnation, "another process took its place");

@@ -9,6 +9,9 @@
 #include "sdk/wire/batch.h"
 
 namespace weir::core {
+
+using wire::Refusal;
+
 namespace {
 
 /// Bytes of a MessagePack object, packed again.
@@ -27,20 +30,18 @@ std::optional<std::uint32_t> Core::stream_named(const std::string& name) const {
   return static_cast<std::uint32_t>(stream - topology_.streams.data());
 }
 
-void Core::refuse(const Client& client, std::string_view sentence, std::uint64_t number) {
-  wire::MapWriter answer("refused");
-  answer.put("error", std::string(sentence));
-  if (number != 0) answer.put("number", number);
-  outside_.reply(client, std::move(answer).finish());
+void Core::refuse(const Client& client, Refusal refusal, std::string_view sentence, std::uint64_t number) {
+  outside_.reply(client, wire::encode_refusal(refusal, sentence, number));
 }
 
 void Core::open_session(const Client& client, const wire::MapReader& map, Monotonic now) {
   const std::string name = map.text("stream");
   const auto stream = stream_named(name);
   if (!stream)
-    return refuse(client, fmt::format("there is no stream \"{}\" in the topology \"{}\"", name, topology_.name));
+    return refuse(client, Refusal::kUnknown,
+                  fmt::format("there is no stream \"{}\" in the topology \"{}\"", name, topology_.name));
   if (!topology_.streams[*stream].external_in) {
-    return refuse(client,
+    return refuse(client, Refusal::kInvalid,
                   fmt::format("stream \"{}\" takes no records from outside; give it \"external\": \"in\"", name));
   }
   Session session;
@@ -52,7 +53,7 @@ void Core::open_session(const Client& client, const wire::MapReader& map, Monoto
     // A name belongs to its newest holder.
     for (auto it = sessions_.begin(); it != sessions_.end();) {
       if (it->second.name == session.name && it->first != client) {
-        refuse(it->first, fmt::format("another producer took the name \"{}\"", session.name));
+        refuse(it->first, Refusal::kTaken, fmt::format("another producer took the name \"{}\"", session.name));
         it = sessions_.erase(it);
       } else {
         ++it;
@@ -81,7 +82,8 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
   const auto found = sessions_.find(client);
   const auto number = static_cast<std::uint64_t>(map.integer("number", 0));
   if (found == sessions_.end() || found->second.id != static_cast<std::uint64_t>(map.integer("session", 0))) {
-    return refuse(client, "this session is not open (any more): say open again and go on behind \"last\"", number);
+    return refuse(client, Refusal::kClosed,
+                  "this session is not open (any more): say open again and go on behind \"last\"", number);
   }
   Session& session = found->second;
   session.heard = now;
@@ -95,27 +97,33 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
     return;
   }
   if (number != session.last + 1) {
-    return refuse(client, fmt::format("message {} came where {} is due", number, session.last + 1), number);
+    return refuse(client, Refusal::kOrder, fmt::format("message {} came where {} is due", number, session.last + 1),
+                  number);
   }
   const Stream& spec = topology_.streams[session.stream];
   StreamState& stream = ledger_.stream(session.stream);
-  if (stream.external_ended) return refuse(client, fmt::format("stream \"{}\" has ended", spec.name), number);
+  if (stream.external_ended)
+    return refuse(client, Refusal::kEnded, fmt::format("stream \"{}\" has ended", spec.name), number);
   if (full(session.stream) || low_on_space_ || upkeep_lags() || draining_ || stopping_) {
-    return refuse(
-        client,
-        fmt::format("stream \"{}\" takes nothing at the moment (backlog full, or stopping): try again", spec.name),
-        number);
+    return refuse(client, Refusal::kAgain,
+                  fmt::format("stream \"{}\" takes nothing at the moment (it or the disk is full, or the topology is "
+                              "stopping): try again",
+                              spec.name),
+                  number);
   }
   const msgpack::object* records = map.find("records");
   if (records == nullptr || records->type != msgpack::type::ARRAY || records->via.array.size == 0) {
-    return refuse(client, "\"records\" must be an array of [key, value, timestamp, headers]", number);
+    return refuse(client, Refusal::kInvalid, "\"records\" must be an array of [key, value, timestamp, headers]",
+                  number);
   }
   std::map<std::uint32_t, std::pair<std::uint32_t, Bytes>> batches;
-  const std::int64_t wall_us = map.integer("now_us", 0);
+  // A clock of the broker's, where the producer names none; either way it is in the entry (I7).
+  const std::int64_t wall_us = map.integer("now_us", started_us_ + (now - serving_since_).count());
   for (std::uint32_t i = 0; i < records->via.array.size; ++i) {
     const msgpack::object& record = records->via.array.ptr[i];
     if (record.type != msgpack::type::ARRAY || record.via.array.size < 2 || record.via.array.size > 4) {
-      return refuse(client, fmt::format("record {} is no array of [key, value, timestamp, headers]", i), number);
+      return refuse(client, Refusal::kInvalid,
+                    fmt::format("record {} is no array of [key, value, timestamp, headers]", i), number);
     }
     const auto field = [&](std::uint32_t at) {
       return at < record.via.array.size ? &record.via.array.ptr[at] : nullptr;
@@ -125,35 +133,36 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
     Timestamp timestamp = wall_us;
     if (const auto* given = field(2); given != nullptr && given->type != msgpack::type::NIL) {
       if (given->type != msgpack::type::POSITIVE_INTEGER && given->type != msgpack::type::NEGATIVE_INTEGER) {
-        return refuse(client, fmt::format("record {}: the timestamp must be microseconds since 1970, or nil", i),
-                      number);
+        return refuse(client, Refusal::kInvalid,
+                      fmt::format("record {}: the timestamp must be microseconds since 1970, or nil", i), number);
       }
       timestamp = given->via.i64;
     }
     Bytes headers;
     if (const auto* given = field(3); given != nullptr && given->type != msgpack::type::NIL) {
       if (given->type != msgpack::type::MAP)
-        return refuse(client, fmt::format("record {}: headers must be a map, or nil", i), number);
+        return refuse(client, Refusal::kInvalid, fmt::format("record {}: headers must be a map, or nil", i), number);
       headers = packed(*given);
     }
     if (!key_fields_[session.stream].empty()) {
       key.clear();
       if (const Status status = key_fields_[session.stream].extract(value, key); !status.ok()) {
-        return refuse(client, fmt::format("record {}: {}", i, status.error().message), number);
+        return refuse(client, Refusal::kInvalid, fmt::format("record {}: {}", i, status.error().message), number);
       }
     }
     std::uint32_t shard = 0;
     if (spec.partition != PartitionBy::kNone) {
       Bytes canonical;
       if (const Status status = wire::canonical_key(key, canonical); !status.ok()) {
-        return refuse(client, fmt::format("record {}: {}", i, status.error().message), number);
+        return refuse(client, Refusal::kInvalid, fmt::format("record {}: {}", i, status.error().message), number);
       }
       key = std::move(canonical);
       if (spec.partition == PartitionBy::kHash) {
         shard = wire::shard_by_hash(key, spec.shards).value();
       } else {
         const auto modulo = wire::shard_by_modulo(key, spec.shards);
-        if (!modulo.ok()) return refuse(client, fmt::format("record {}: {}", i, modulo.error().message), number);
+        if (!modulo.ok())
+          return refuse(client, Refusal::kInvalid, fmt::format("record {}: {}", i, modulo.error().message), number);
         shard = modulo->value();
       }
     } else {
@@ -174,7 +183,7 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
   }
   for (const auto& [shard, batch] : batches) writer.raw(batch.second);
   if (frame.size() > topology_.broker.transaction_bytes_max) {
-    return refuse(client,
+    return refuse(client, Refusal::kInvalid,
                   fmt::format("the message makes a frame of {} bytes, above transaction_bytes_max {}", frame.size(),
                               topology_.broker.transaction_bytes_max),
                   number);
@@ -193,10 +202,10 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
 
 void Core::end_stream(const Client& client, const wire::MapReader& map) {
   const auto found = sessions_.find(client);
-  if (found == sessions_.end()) return refuse(client, "this session is not open; say open first");
+  if (found == sessions_.end()) return refuse(client, Refusal::kClosed, "this session is not open; say open first");
   Session& session = found->second;
   if (session.id != static_cast<std::uint64_t>(map.integer("session", 0)))
-    return refuse(client, "this session is not open (any more)");
+    return refuse(client, Refusal::kClosed, "this session is not open (any more)");
   if (!ledger_.stream(session.stream).external_ended) {
     Publish entry;
     entry.name = session.name;
@@ -233,8 +242,9 @@ void Core::tail(const Client& client, const wire::MapReader& map, Monotonic now)
   const std::string name = map.text("stream");
   const auto index = stream_named(name);
   if (!index || topology_.streams[*index].transport != Transport::kQueue) {
-    return refuse(client, fmt::format("there is no stream \"{}\" that could be tapped in the topology \"{}\"", name,
-                                      topology_.name));
+    return refuse(
+        client, Refusal::kUnknown,
+        fmt::format("there is no stream \"{}\" that could be tapped in the topology \"{}\"", name, topology_.name));
   }
   StreamState& stream = ledger_.stream(*index);
   Tap& tap = taps_[client];

@@ -351,7 +351,8 @@ void Server::answer_dead_letters(const std::string& client) {
   reader_thread_->post([this, client, parts = core_->dead_letter_parts()] {
     auto letters = letters_json(*reader_, parts, topology_);
     mailbox_.post([this, client, letters] {
-      if (!letters.ok()) return sockets_->reply(client, wire::encode_refusal(letters.error().message));
+      if (!letters.ok())
+        return sockets_->reply(client, wire::encode_refusal(wire::Refusal::kInvalid, letters.error().message));
       wire::MapWriter answer("dead_letters");
       answer.put("json", *letters);
       sockets_->reply(client, std::move(answer).finish());

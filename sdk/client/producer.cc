@@ -28,7 +28,7 @@ constexpr std::size_t kAloneMax = 4;
 /// What a message needs beside its records.
 constexpr std::size_t kEnvelopeBytes = 256;
 
-/// What a refusal asks of us. The broker says it in "code"; the sentences are those of brokers that do not.
+/// What a refusal asks of us.
 enum class Refusal : std::uint8_t {
   kAgain,      ///< the stream is full: send it again in a while
   kReopen,     ///< the session has ended: open a new one
@@ -38,11 +38,9 @@ enum class Refusal : std::uint8_t {
 
 Refusal classify(const wire::MapReader& answer) {
   const std::string code = answer.text("code");
-  const std::string sentence = answer.text("error");
-  const auto says = [&](std::string_view words) { return sentence.find(words) != std::string::npos; };
-  if (code == "again" || says("try again")) return Refusal::kAgain;
-  if (code == "closed" || says("session is not open")) return Refusal::kReopen;
-  if (code == "order" || says("is due")) return Refusal::kOutOfTurn;
+  if (code == "again") return Refusal::kAgain;
+  if (code == "closed") return Refusal::kReopen;
+  if (code == "order") return Refusal::kOutOfTurn;
   return Refusal::kFinal;
 }
 

@@ -201,9 +201,16 @@ Bytes encode(const WorkerWelcome& welcome) {
   return std::move(map).finish();
 }
 
-Bytes encode_refusal(std::string_view sentence) {
+std::string_view to_string(Refusal refusal) {
+  constexpr std::string_view kNames[] = {"invalid", "unknown", "again", "closed", "order", "taken", "ended", "late"};
+  return kNames[static_cast<std::size_t>(refusal)];
+}
+
+Bytes encode_refusal(Refusal refusal, std::string_view sentence, std::uint64_t number) {
   MapWriter map("refused");
-  map.put("error", std::string(sentence));
+  map.put("code", to_string(refusal));
+  map.put("error", sentence);
+  if (number != 0) map.put("number", number);
   return std::move(map).finish();
 }
 
@@ -226,7 +233,8 @@ Result<WorkerHello> decode_worker_hello(BytesView message) {
 Result<WorkerWelcome> decode_worker_welcome(BytesView message) {
   auto map = MapReader::parse(message);
   if (!map.ok()) return map.error();
-  if (map->op() == "refused") return {Code::kRefused, map->text("error")};
+  if (map->op() == "refused")
+    return {map->text("code") == to_string(Refusal::kLate) ? Code::kNotFound : Code::kRefused, map->text("error")};
   WorkerWelcome welcome;
   welcome.incarnation = Incarnation(static_cast<std::uint64_t>(map->integer("incarnation", 0)));
   welcome.worker = static_cast<std::uint32_t>(map->integer("worker", 0));

@@ -154,10 +154,22 @@ struct WorkerWelcome {
 };
 Bytes encode(const WorkerHello& hello);
 Bytes encode(const WorkerWelcome& welcome);
-/// {"op": "refused", "error": sentence}
-Bytes encode_refusal(std::string_view sentence);
+/// What a refusal asks of the one who asked; its name is the "code" of the answer.
+enum class Refusal : std::uint8_t {
+  kInvalid,  ///< "invalid": the request is wrong and stays so
+  kUnknown,  ///< "unknown": what it names does not exist here
+  kAgain,    ///< "again": not now; send the same again in a while
+  kClosed,   ///< "closed": the session has ended; open a new one and go on behind "last"
+  kOrder,    ///< "order": an earlier number is missing; go on behind the last one acknowledged
+  kTaken,    ///< "taken": somebody else has the name, or all places are taken
+  kEnded,    ///< "ended": the stream takes nothing from outside any more
+  kLate,     ///< "late": to a worker: there is nothing left to work for
+};
+std::string_view to_string(Refusal refusal);
+/// {"op": "refused", "code": name, "error": sentence}, and "number" of the message that it concerns, unless 0.
+Bytes encode_refusal(Refusal refusal, std::string_view sentence, std::uint64_t number = 0);
 Result<WorkerHello> decode_worker_hello(BytesView message);
-/// Errors: kRefused with the broker's sentence.
+/// Errors: kRefused with the broker's sentence; kNotFound if there is nothing left to work for.
 Result<WorkerWelcome> decode_worker_welcome(BytesView message);
 
 }  // namespace weir::wire

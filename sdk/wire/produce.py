@@ -21,7 +21,7 @@ def ask(**message):
         reply = msgpack.unpackb(socket.recv())
         if reply["op"] != "refused":
             return reply
-        if "try again" not in reply["error"]:
+        if reply["code"] != "again":
             sys.exit(reply["error"])
         time.sleep(0.05)  # the stream is full
         socket.send(msgpack.packb(message))

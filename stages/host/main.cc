@@ -60,6 +60,10 @@ int describe(const std::string& path) {
 
 int work(const Options& options) {
   auto engine = weir::host::BrokerEngine::open(options.engine);
+  if (!engine.ok() && engine.error().code == weir::Code::kNotFound) {
+    weir::log::info("{}", engine.error().message);  // everything was done before this process came
+    return 0;
+  }
   if (!engine.ok()) return refuse(engine.error().message);
   const auto topology = weir::decode_resolved((*engine)->topology_text());
   if (!topology.ok()) return refuse(topology.error().message);

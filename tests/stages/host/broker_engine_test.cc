@@ -121,7 +121,8 @@ class BrokerEngineTest : public ::testing::Test {
 
 TEST_F(BrokerEngineTest, GivesTheSentenceOfABrokerThatRefusesIt) {
   auto opened = say_hello();
-  const wire::WorkerHello hello = answer(wire::encode_refusal("the topology has no stage \"count\""));
+  const wire::WorkerHello hello =
+      answer(wire::encode_refusal(wire::Refusal::kUnknown, "the topology has no stage \"count\""));
   EXPECT_EQ(hello.stage, "count");
   EXPECT_EQ(hello.pid, getpid());
   const auto engine = opened.get();
