@@ -8,53 +8,12 @@
 #include <vector>
 
 #include "sdk/wire/batch.h"
-#include "sdk/wire/map.h"
+#include "tests/broker/core/recorder.h"
 
 namespace weir::core {
 namespace {
 
 using namespace std::chrono_literals;
-using wire::MessageType;
-
-/// Remembers what the core wants; does nothing by itself.
-class Recorder final : public Outside {
- public:
-  struct Sent {
-    Incarnation to;
-    wire::MessageHeader header;
-    Bytes message;
-  };
-  void append(Sequence sequence, bool, Durability, Buffer) override { appended = sequence.plus(1); }
-  void connect(Incarnation incarnation, const std::string&) override { connected.push_back(incarnation); }
-  void disconnect(Incarnation incarnation) override { disconnected.push_back(incarnation); }
-  void send(Incarnation to, Bytes message) override { sent.push_back({to, *wire::decode_header(message), message}); }
-  void reply(const Client&, Bytes message) override { replies.push_back(std::move(message)); }
-  void read_frame(std::uint32_t, std::uint64_t frame, Place) override { asked_for.push_back(frame); }
-  void restore(RestoreJob) override {}
-  void compact(CompactJob) override {}
-  void write_checkpoint(CheckpointJob job) override { checkpoints.push_back(std::move(job)); }
-  void notify(Notice notice) override { notices.push_back(std::move(notice)); }
-
-  [[nodiscard]] std::size_t count(MessageType type) const {
-    return static_cast<std::size_t>(
-        std::count_if(sent.begin(), sent.end(), [&](const Sent& message) { return message.header.type == type; }));
-  }
-  [[nodiscard]] std::string fenced_why() const {
-    for (const Notice& notice : notices) {
-      if (notice.kind == Notice::Kind::kFenced) return notice.reason;
-    }
-    return "";
-  }
-
-  Sequence appended;
-  std::vector<Incarnation> connected;
-  std::vector<Incarnation> disconnected;
-  std::vector<Sent> sent;
-  std::vector<std::uint64_t> asked_for;
-  std::vector<Bytes> replies;
-  std::vector<CheckpointJob> checkpoints;
-  std::vector<Notice> notices;
-};
 
 /// A source whose records one unkeyed stage of one worker consumes.
 Topology relay() {

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shards and their holders, under hand-made events: who may consume what, and how a shard moves.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "broker/core/core.h"
+#include "sdk/wire/batch.h"
+#include "sdk/wire/key.h"
+#include "tests/broker/core/recorder.h"
+
+namespace weir::core {
+namespace {
+
+constexpr std::uint32_t kShards = 4;
+
+/// A source, a stream of four shards, and a stage of two workers that reads it, with an output of its own.
+Topology keyed() {
+  Topology topology;
+  topology.name = "keyed";
+  topology.broker.segment_bytes = 1 << 20;
+  topology.broker.memory_bytes = 64 << 20;
+  topology.broker.transaction_bytes_max = 1 << 18;
+  Stream words;
+  words.name = "words";
+  words.partition = PartitionBy::kHash;
+  words.shards = kShards;
+  words.backlog_bytes_max = 1 << 20;
+  Stream counts = words;
+  counts.name = "counts";
+  topology.streams = {words, counts};
+  StageSpec read;
+  read.name = "read";
+  read.kind = PluginKind::kSource;
+  read.outputs = {{"out", 0}};
+  StageSpec work;
+  work.name = "work";
+  work.workers = 2;
+  work.inputs = {{"in", 0}};
+  work.outputs = {{"out", 1}};
+  work.host = 1;
+  topology.stages = {read, work};
+  return topology;
+}
+
+class LeaseTest : public testing::Test {
+ protected:
+  struct Peer {
+    Incarnation incarnation;
+    std::uint64_t sent = 0;
+    std::uint64_t transactions = 0;
+  };
+
+  LeaseTest() : topology_(keyed()), core_(topology_, {}, out_) { core_.start(Reign(1), {1, 1}, now_); }
+
+  Peer ready(const std::string& stage, std::uint32_t index) {
+    wire::WorkerHello said;
+    said.stage = stage;
+    said.worker = index;
+    said.pid = 100 + index;
+    said.inbox = "inproc://nowhere";
+    core_.on_client("client", wire::encode(said), now_);
+    Peer peer{out_.connected.back()};
+    say(peer, MessageType::kReady, {});
+    say(peer, MessageType::kCredit, wire::encode_totals({1 << 20, 1000}));
+    return peer;
+  }
+  void say(Peer& peer, MessageType type, const Bytes& body) {
+    core_.on_message(
+        Buffer::of(wire::message({type, wire::kWireVersion, 0, peer.incarnation.value(), ++peer.sent}, body)), now_);
+    core_.pump(now_);
+  }
+  void commit(Peer& peer, wire::Commit commit, const std::vector<BytesView>& frames = {}) {
+    commit.transaction = ++peer.transactions;
+    Bytes body;
+    wire::encode(commit, frames, body);
+    say(peer, MessageType::kCommit, body);
+  }
+  /// One record for every shard of `stream`, `bytes` long.
+  static Bytes frame(std::uint32_t stream = 0, std::size_t bytes = 1) {
+    Bytes batch;
+    const Bytes value(bytes, std::byte{0xc0});
+    wire::append_record(batch, {0, wire::nil_bytes(), value, {}});
+    const wire::FrameHeader header{stream, kShards, kShards, 0};
+    Bytes whole;
+    ByteWriter writer(whole);
+    writer.raw(std::as_bytes(std::span(&header, 1)));
+    for (std::uint32_t shard = 0; shard < kShards; ++shard) {
+      const wire::BatchHeader entry{shard, 1, static_cast<std::uint32_t>(batch.size()), 0, 0, 0};
+      writer.raw(std::as_bytes(std::span(&entry, 1)));
+    }
+    for (std::uint32_t shard = 0; shard < kShards; ++shard) writer.raw(batch);
+    return whole;
+  }
+  /// Everything that was appended is written, to `segment`, and settled.
+  void settle(std::uint64_t segment = 1) {
+    for (; written_ < out_.appended.value(); ++written_) core_.on_written(Sequence(written_), segment, 4096);
+    core_.on_settled(out_.appended, now_);
+    core_.pump(now_);
+  }
+  void sync() {
+    core_.on_durable(out_.appended);
+    core_.pump(now_);
+  }
+  /// The bytes of a message's payload, so far, to a worker: leases of this type.
+  [[nodiscard]] std::vector<wire::Lease> leases(const Peer& peer, MessageType type) const {
+    std::vector<wire::Lease> found;
+    for (const Recorder::Sent& sent : out_.sent) {
+      if (sent.to != peer.incarnation || sent.header.type != type) continue;
+      const auto list = wire::decode_leases(wire::body_of(sent.message));
+      found.insert(found.end(), list->begin(), list->end());
+    }
+    return found;
+  }
+  [[nodiscard]] std::set<std::uint32_t> granted(const Peer& peer) const {
+    std::set<std::uint32_t> shards;
+    for (const wire::Lease& lease : leases(peer, MessageType::kGrant)) shards.insert(lease.shard);
+    return shards;
+  }
+  /// Shards whose records were sent to a worker.
+  [[nodiscard]] std::multiset<std::uint32_t> delivered(const Peer& peer) const {
+    std::multiset<std::uint32_t> shards;
+    for (const Recorder::Sent& sent : out_.sent) {
+      if (sent.to != peer.incarnation || sent.header.type != MessageType::kDeliver) continue;
+      const auto delivery = wire::decode_delivery(wire::body_of(sent.message));
+      for (const wire::DeliveryHeader& batch : delivery->batches) shards.insert(batch.shard);
+    }
+    return shards;
+  }
+  [[nodiscard]] std::uint64_t publish_granted(const Peer& peer) const {
+    std::uint64_t bytes = 0;
+    for (const Recorder::Sent& sent : out_.sent) {
+      if (sent.to == peer.incarnation && sent.header.type == MessageType::kPublish)
+        bytes = wire::decode_totals(wire::body_of(sent.message))->first;
+    }
+    return bytes;
+  }
+
+  Monotonic now_{1'000'000};
+  Topology topology_;
+  Recorder out_;
+  Core core_;
+  std::uint64_t written_ = 0;
+};
+
+TEST_F(LeaseTest, GivesEachShardToOneWorkerAndItsRecordsToNobodyElse) {
+  Peer source = ready("read", 0);
+  Peer first = ready("work", 0);
+  Peer second = ready("work", 1);
+  commit(source, {}, {frame()});
+  std::set<std::uint32_t> all = granted(first);
+  for (const std::uint32_t shard : granted(second))
+    EXPECT_TRUE(all.insert(shard).second) << shard << " has two holders";
+  EXPECT_EQ(all.size(), kShards);
+  for (const Peer& peer : {first, second}) {
+    const auto got = delivered(peer);
+    EXPECT_EQ(std::set<std::uint32_t>(got.begin(), got.end()), granted(peer));
+    EXPECT_EQ(got.size(), granted(peer).size());
+  }
+}
+
+TEST_F(LeaseTest, FencesAWorkerThatConsumesAShardOfAnother) {
+  Peer source = ready("read", 0);
+  Peer first = ready("work", 0);
+  Peer second = ready("work", 1);
+  commit(source, {}, {frame()});
+  wire::Commit theft;
+  theft.consumed = {{0, *granted(second).begin(), 0, 1}};
+  commit(first, theft);
+  EXPECT_EQ(out_.fenced_why(), "it consumes a shard that is not leased to it");
+}
+
+TEST_F(LeaseTest, AcceptsNothingMoreFromAFencedIncarnation) {
+  Peer source = ready("read", 0);
+  Peer first = ready("work", 0);
+  ready("work", 1);
+  commit(source, {}, {frame()});
+  const std::uint32_t shard = *granted(first).begin();
+  wire::Commit skipped;
+  skipped.consumed = {{0, shard, 1, 2}};
+  commit(first, skipped);
+  ASSERT_NE(out_.fenced_why(), "");
+  const Sequence before = out_.appended;
+  wire::Commit right;
+  right.consumed = {{0, shard, 0, 1}};
+  --first.transactions;
+  commit(first, right);
+  EXPECT_EQ(out_.appended, before);
+}
+
+TEST_F(LeaseTest, WaitsForAllWorkersBeforeFewerGetMore) {
+  Peer first = ready("work", 0);
+  EXPECT_EQ(granted(first).size(), kShards / 2);
+  now_ += Monotonic(1'000'000);
+  core_.tick(now_);
+  EXPECT_EQ(granted(first).size(), kShards);
+}
+
+TEST_F(LeaseTest, MovesAShardOnlyOnceItsHolderHasLetGo) {
+  Peer first = ready("work", 0);
+  now_ += Monotonic(1'000'000);
+  core_.tick(now_);
+  Peer second = ready("work", 1);
+  core_.tick(now_);
+  const auto asked = leases(first, MessageType::kRevoke);
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_TRUE(granted(second).empty());
+  say(first, MessageType::kReleased, wire::encode_leases({asked[0]}));
+  EXPECT_EQ(granted(second), std::set<std::uint32_t>{asked[0].shard});
+  EXPECT_GT(leases(second, MessageType::kGrant)[0].epoch, asked[0].epoch);
+}
+
+TEST_F(LeaseTest, StartsTheNextHolderWhereTheLastOneCommitted) {
+  Peer source = ready("read", 0);
+  Peer first = ready("work", 0);
+  Peer second = ready("work", 1);
+  commit(source, {}, {frame()});
+  commit(source, {}, {frame()});
+  const std::uint32_t shard = *granted(first).begin();
+  wire::Commit one;
+  one.consumed = {{0, shard, 0, 1}};
+  commit(first, one);
+  settle();
+  core_.on_died(1, 0, 100, now_);
+  now_ += Monotonic(1'000'000);
+  core_.tick(now_);
+  ASSERT_EQ(granted(second).count(shard), 1U);
+  for (const std::uint64_t frame_read : out_.asked_for) core_.on_frame(0, frame_read, frame());
+  core_.pump(now_);
+  std::map<std::uint64_t, int> offsets;
+  for (const Recorder::Sent& sent : out_.sent) {
+    if (sent.to != second.incarnation || sent.header.type != MessageType::kDeliver) continue;
+    const auto delivery = wire::decode_delivery(wire::body_of(sent.message));
+    for (const wire::DeliveryHeader& batch : delivery->batches) {
+      if (batch.shard == shard) ++offsets[batch.offset];
+    }
+  }
+  EXPECT_EQ(offsets.count(0), 0U) << "it was committed";
+}
+
+TEST_F(LeaseTest, HoldsBackWhatAddsToTheJournalUntilTheCheckpointThatFreesItIsDone) {
+  Peer source = ready("read", 0);
+  Peer first = ready("work", 0);
+  Peer second = ready("work", 1);
+  std::uint64_t offset = 0;
+  const auto consume_all = [&] {
+    for (Peer* peer : {&first, &second}) {
+      wire::Commit consumed;
+      for (const std::uint32_t shard : granted(*peer)) consumed.consumed.push_back({0, shard, offset, offset + 1});
+      commit(*peer, consumed);
+      say(*peer, MessageType::kCredit,
+          wire::encode_totals({(1 << 20) + 45'000 * (offset + 1), 1000 + 2 * (offset + 1)}));
+    }
+    ++offset;
+  };
+  // Four segments of frames, all consumed: three of them are only waiting for checkpoints.
+  for (std::uint64_t segment = 1; segment <= 4; ++segment) {
+    commit(source, {}, {frame(0, 20'000)});
+    consume_all();
+    core_.tick(now_);
+    settle(segment);
+  }
+  EXPECT_EQ(out_.fenced_why(), "");
+  core_.tick(now_);
+  const std::uint64_t before = publish_granted(source);
+  const std::size_t sent = delivered(first).size() + delivered(second).size();
+  commit(source, {}, {frame(0, 20'000)});
+  core_.tick(now_);
+  settle(4);
+  EXPECT_EQ(publish_granted(source), before) << "the source goes on";
+  EXPECT_EQ(delivered(first).size() + delivered(second).size(), sent) << "a stage with outputs goes on";
+  // The checkpoints come into force, and everything flows again.
+  std::size_t answered = 0;
+  for (int i = 0; i < 6; ++i) {
+    for (; answered < out_.checkpoints.size(); ++answered) core_.on_checkpoint(as_bytes("where it lies"));
+    core_.tick(now_);
+    settle(4);
+    sync();
+  }
+  EXPECT_GT(publish_granted(source), before);
+  EXPECT_GT(delivered(first).size() + delivered(second).size(), sent);
+}
+
+}  // namespace
+}  // namespace weir::core

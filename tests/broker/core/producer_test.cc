@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// Programs outside, under hand-made events: what they are told, and when.
+#include <gtest/gtest.h>
+
+#include "broker/core/core.h"
+#include "sdk/wire/batch.h"
+#include "sdk/wire/map.h"
+#include "tests/broker/core/recorder.h"
+
+namespace weir::core {
+namespace {
+
+/// A stream that is filled from outside, and a stage that reads it.
+Topology outside_topology() {
+  Topology topology;
+  topology.name = "outside";
+  topology.broker.segment_bytes = 1 << 20;
+  topology.broker.memory_bytes = 64 << 20;
+  topology.broker.transaction_bytes_max = 1 << 18;
+  Stream orders;
+  orders.name = "orders";
+  orders.external_in = true;
+  orders.backlog_bytes_max = 1 << 10;
+  Stream inner = orders;
+  inner.name = "inner";
+  inner.external_in = false;
+  topology.streams = {orders, inner};
+  StageSpec work;
+  work.name = "work";
+  work.inputs = {{"in", 0}, {"in", 1}};
+  topology.stages = {work};
+  return topology;
+}
+
+class ProducerTest : public testing::Test {
+ protected:
+  ProducerTest() : topology_(outside_topology()), core_(topology_, {}, out_) {
+    core_.set_started_us(1'700'000'000'000'000);
+    core_.start(Reign(1), {}, now_);
+    settle();
+  }
+  /// Everything that was appended is as durable as it asked for.
+  void settle() {
+    for (; written_ < out_.appended.value(); ++written_) core_.on_written(Sequence(written_), 1, 4096);
+    core_.on_settled(out_.appended, now_);
+    core_.pump(now_);
+  }
+  /// Says `message` and gives the answers.
+  std::vector<wire::MapReader> ask(wire::MapWriter message, const Client& client = "a") {
+    const std::size_t before = out_.replies.size();
+    core_.on_client(client, std::move(message).finish(), now_);
+    core_.pump(now_);
+    return answers(before);
+  }
+  std::vector<wire::MapReader> answers(std::size_t from) {
+    std::vector<wire::MapReader> found;
+    for (std::size_t i = from; i < out_.replies.size(); ++i) {
+      auto map = wire::MapReader::parse(out_.replies[i]);
+      EXPECT_TRUE(map.ok());
+      found.push_back(std::move(*map));
+    }
+    return found;
+  }
+  std::int64_t open(const std::string& name, const Client& client = "a") {
+    wire::MapWriter message("open");
+    message.put("stream", "orders");
+    if (!name.empty()) message.put("name", name);
+    const auto got = ask(std::move(message), client);
+    return got.size() == 1 && got[0].op() == "opened" ? got[0].integer("session", 0) : 0;
+  }
+  static wire::MapWriter publish(std::int64_t session, std::uint64_t number, std::size_t value_bytes = 1) {
+    wire::MapWriter message("publish");
+    message.put("session", session);
+    message.put("number", number);
+    msgpack::sbuffer records;
+    msgpack::packer<msgpack::sbuffer> packer(records);
+    packer.pack_array(1);
+    packer.pack_array(2);
+    packer.pack_nil();
+    packer.pack(std::string(value_bytes, 'v'));
+    message.put_packed("records", as_bytes({records.data(), records.size()}));
+    return message;
+  }
+  /// The one answer is a refusal with `code`.
+  static void expect_refused(const std::vector<wire::MapReader>& got, std::string_view code) {
+    ASSERT_EQ(got.size(), 1U);
+    EXPECT_EQ(got[0].op(), "refused");
+    EXPECT_EQ(got[0].text("code"), code);
+    EXPECT_NE(got[0].text("error"), "");
+  }
+
+  Monotonic now_{1'000'000};
+  Topology topology_;
+  Recorder out_;
+  Core core_;
+  std::uint64_t written_ = 0;
+};
+
+TEST_F(ProducerTest, AcknowledgesOnlyWhatIsSettled) {
+  const auto session = open("p");
+  EXPECT_TRUE(ask(publish(session, 1)).empty());
+  const std::size_t before = out_.replies.size();
+  settle();
+  const auto got = answers(before);
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(got[0].op(), "acknowledged");
+  EXPECT_EQ(got[0].integer("number", 0), 1);
+}
+
+TEST_F(ProducerTest, AnswersARepetitionNoSoonerThanTheOriginal) {
+  const auto session = open("p");
+  EXPECT_TRUE(ask(publish(session, 1)).empty());
+  EXPECT_TRUE(ask(publish(session, 1)).empty()) << "it was not on disk yet";
+  settle();
+  const auto again = ask(publish(session, 1));
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(again[0].op(), "acknowledged");
+  EXPECT_EQ(core_.ledger().stream(0).records_total(), 1U);
+}
+
+TEST_F(ProducerTest, NamesTheLastNumberOnlyOnceItIsSettled) {
+  ask(publish(open("p"), 1));
+  const std::size_t before = out_.replies.size();
+  EXPECT_EQ(open("p"), 0) << "the producer would drop what may still be lost";
+  settle();
+  std::int64_t last = -1;
+  for (const auto& answer : answers(before)) {
+    if (answer.op() == "opened") last = answer.integer("last", -1);
+  }
+  EXPECT_EQ(last, 1);
+}
+
+TEST_F(ProducerTest, FencesTheFirstHolderOfANameByTheSecond) {
+  const auto first = open("p", "a");
+  open("p", "b");
+  expect_refused(ask(publish(first, 1), "a"), "closed");
+  EXPECT_EQ(core_.ledger().stream(0).records_total(), 0U);
+}
+
+TEST_F(ProducerTest, KeepsNamesApart) {
+  ask(publish(open("p", "a"), 1), "a");
+  ask(publish(open("q", "b"), 1), "b");
+  EXPECT_EQ(core_.ledger().stream(0).records_total(), 2U);
+}
+
+TEST_F(ProducerTest, RefusesWithACodeThatSaysWhatToDo) {
+  wire::MapWriter stranger("open");
+  stranger.put("stream", "ordres");
+  expect_refused(ask(std::move(stranger)), "unknown");
+  wire::MapWriter closed("open");
+  closed.put("stream", "inner");
+  expect_refused(ask(std::move(closed)), "invalid");
+  expect_refused(ask(publish(77, 1)), "closed");
+  const auto session = open("");
+  expect_refused(ask(publish(session, 3)), "order");
+  wire::MapWriter empty("publish");
+  empty.put("session", session);
+  empty.put("number", 1);
+  expect_refused(ask(std::move(empty)), "invalid");
+  expect_refused(ask(wire::MapWriter("dance")), "invalid");
+}
+
+TEST_F(ProducerTest, AsksToTryAgainWhileTheStreamOrTheDiskIsFull) {
+  const auto session = open("p");
+  core_.set_low_on_space(true);
+  expect_refused(ask(publish(session, 1)), "again");
+  core_.set_low_on_space(false);
+  EXPECT_TRUE(ask(publish(session, 1, 2000)).empty());
+  expect_refused(ask(publish(session, 2)), "again");
+  EXPECT_EQ(core_.ledger().stream(0).records_total(), 1U);
+}
+
+TEST_F(ProducerTest, TakesNothingBehindTheEnd) {
+  const auto session = open("p");
+  ask(publish(session, 1));
+  wire::MapWriter end("end");
+  end.put("session", session);
+  EXPECT_TRUE(ask(std::move(end)).empty()) << "the end was not on disk yet";
+  settle();
+  expect_refused(ask(publish(session, 2)), "ended");
+  EXPECT_TRUE(core_.ledger().stream(0).external_ended);
+}
+
+TEST_F(ProducerTest, GivesARecordWithoutATimestampTheBrokersClock) {
+  now_ += Monotonic(5'000'000);
+  ask(publish(open("p"), 1));
+  const auto frame = wire::FrameView::parse(core_.ledger().stream(0).slot(0).bytes.bytes);
+  ASSERT_TRUE(frame.ok());
+  wire::BatchReader reader(frame->bytes().subspan(frame->batches_start()));
+  const auto record = reader.next();
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->timestamp, 1'700'000'005'000'000);
+}
+
+}  // namespace
+}  // namespace weir::core
