@@ -46,35 +46,30 @@ void define(CLI::App& app, Options& options) {
   app.add_option("--log-level", options.log_level, "debug, info, warning or error");
 }
 
-int fail(weir::server::LauncherLink* launcher, const weir::Error& error) {
-  if (launcher != nullptr && launcher->descriptor() >= 0) {
-    launcher->say({{"event", "failed"}, {"reason", error.message}, {"code", std::string(weir::to_string(error.code))}});
-  } else {
-    weir::log::error("{}", error.message);
-  }
-  return static_cast<int>(Exit::kRefused);
-}
-
 int serve(const Options& options) {
-  // Used until the server has one of its own.
-  const auto early = [&](const weir::Error& error) {
-    weir::server::LauncherLink link(options.launcher);
-    return fail(&link, error);
+  weir::server::LauncherLink launcher(options.launcher);
+  const auto fail = [&](const weir::Error& error) {
+    if (launcher.descriptor() >= 0) {
+      launcher.say(
+          {{"event", "failed"}, {"reason", error.message}, {"code", std::string(weir::to_string(error.code))}});
+    } else {
+      weir::log::error("{}", error.message);
+    }
+    return static_cast<int>(Exit::kRefused);
   };
   std::ifstream file(options.topology, std::ios::binary);
-  if (!file) return early({weir::Code::kNotFound, "cannot read the resolved topology " + options.topology});
+  if (!file) return fail({weir::Code::kNotFound, "cannot read the resolved topology " + options.topology});
   const std::string text(std::istreambuf_iterator<char>(file), {});
   const auto topology = weir::decode_resolved(text);
-  if (!topology.ok()) return early(topology.error());
+  if (!topology.ok()) return fail(topology.error());
   weir::server::ServerOptions server_options;
   server_options.data_dir = options.data;
   server_options.fresh = options.fresh;
   server_options.listen = options.listen.empty() ? topology->broker.listen : options.listen;
   server_options.http = options.http.empty() ? topology->http : std::optional<std::string>(options.http);
   server_options.http_or_any = options.http.empty() && topology->http_is_default;
-  server_options.launcher = options.launcher;
-  auto server = weir::server::Server::open(*topology, server_options);
-  if (!server.ok()) return early(server.error());
+  auto server = weir::server::Server::open(*topology, server_options, launcher);
+  if (!server.ok()) return fail(server.error());
   return static_cast<int>((*server)->run());
 }
 

@@ -7,8 +7,8 @@
 
 namespace weir::server {
 
-/// The socket pair that a launcher left to the broker: one JSON object a line, each way (broker/server/README.md lists
-/// them). Thread: the server's.
+/// The socket pair that a launcher left to the broker: one JSON object a line, each way (broker/README.md lists them).
+/// Thread: the server's.
 class LauncherLink {
  public:
   /// `descriptor` -1: nobody launched this broker; what is said goes nowhere.

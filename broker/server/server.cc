@@ -49,8 +49,12 @@ int signal_descriptor() {
 
 }  // namespace
 
-Server::Server(const Topology& topology, DataDir directory)
-    : topology_(topology), directory_(std::move(directory)), mailbox_(kMailboxCalls), signals_(signal_descriptor()) {}
+Server::Server(const Topology& topology, DataDir directory, LauncherLink& launcher)
+    : topology_(topology),
+      launcher_(launcher),
+      directory_(std::move(directory)),
+      mailbox_(kMailboxCalls),
+      signals_(signal_descriptor()) {}
 
 Server::~Server() {
   http_.reset();
@@ -62,11 +66,11 @@ Server::~Server() {
   if (signals_ >= 0) close(signals_);
 }
 
-Result<std::unique_ptr<Server>> Server::open(const Topology& topology, const ServerOptions& options) {
+Result<std::unique_ptr<Server>> Server::open(const Topology& topology, const ServerOptions& options,
+                                             LauncherLink& launcher) {
   auto directory = DataDir::open({options.data_dir, options.fresh}, topology);
   if (!directory.ok()) return directory.error();
-  std::unique_ptr<Server> server(new Server(topology, std::move(*directory)));
-  server->launcher_ = std::make_unique<LauncherLink>(options.launcher);
+  std::unique_ptr<Server> server(new Server(topology, std::move(*directory), launcher));
   auto sockets = Sockets::open(options.listen, server->directory_.path());
   if (!sockets.ok()) return sockets.error();
   server->sockets_ = std::move(*sockets);
@@ -125,10 +129,10 @@ void Server::announce() {
   if (const Status status = directory_.announce(sockets_->endpoint(), http, topology_.name); !status.ok()) {
     log::warning("{}", status.error().message);
   }
-  launcher_->say({{"event", "ready"},
-                  {"endpoint", sockets_->endpoint()},
-                  {"http", http.empty() ? ordered_json(nullptr) : ordered_json(http)},
-                  {"recovery_seconds", probe_.recovery_seconds}});
+  launcher_.say({{"event", "ready"},
+                 {"endpoint", sockets_->endpoint()},
+                 {"http", http.empty() ? ordered_json(nullptr) : ordered_json(http)},
+                 {"recovery_seconds", probe_.recovery_seconds}});
 }
 
 Exit Server::run() {
@@ -140,8 +144,8 @@ Exit Server::run() {
 }
 
 void Server::turn() {
-  const std::array descriptors = {mailbox_.descriptor(), signals_, launcher_->descriptor()};
-  const std::size_t count = launcher_->descriptor() >= 0 ? 3 : 2;
+  const std::array descriptors = {mailbox_.descriptor(), signals_, launcher_.descriptor()};
+  const std::size_t count = launcher_.descriptor() >= 0 ? 3 : 2;
   sockets_->wait(std::span(descriptors).first(count), kTick);
   mailbox_.run();
   for (int i = 0; i < kClientsPerTurn; ++i) {
@@ -159,7 +163,7 @@ void Server::turn() {
     if (!message) break;
     core_->on_message(std::move(*message), monotonic_now());
   }
-  if (!launcher_->receive([this](const ordered_json& event) { on_launcher(event); })) {
+  if (!launcher_.receive([this](const ordered_json& event) { on_launcher(event); })) {
     log::warning("the launcher is gone");
     exit_ = Exit::kOrphaned;
   }
@@ -201,7 +205,7 @@ void Server::say_status() {
     status["records_per_second"] =
         status_said_.count() == 0 ? 0.0 : static_cast<double>(records - records_last_) / seconds;
     records_last_ = records;
-    launcher_->say(status);
+    launcher_.say(status);
     status_last_ = std::move(text);
   }
   status_said_ = now;
@@ -226,8 +230,8 @@ void Server::on_signal() {
   signalfd_siginfo got{};
   while (read(signals_, &got, sizeof(got)) == sizeof(got)) {
     // Ctrl-C reaches the launcher, which drains; a broker of its own drains by itself.
-    if (launcher_->descriptor() >= 0 && got.ssi_signo == SIGINT) continue;
-    if (launcher_->descriptor() >= 0 || core_->state_name() == "draining" || finished_) {
+    if (launcher_.descriptor() >= 0 && got.ssi_signo == SIGINT) continue;
+    if (launcher_.descriptor() >= 0 || core_->state_name() == "draining" || finished_) {
       core_->stop();
       exit_ = Exit::kDone;
     } else {
@@ -320,26 +324,26 @@ void Server::notify(core::Notice notice) {
   switch (notice.kind) {
     case Kind::kFenced:
       log::warning("worker {}/{} lost its rights: {}", stage, notice.worker, notice.reason);
-      return launcher_->say({{"event", "fenced"},
-                             {"stage", stage},
-                             {"worker", notice.worker},
-                             {"pid", notice.pid},
-                             {"reason", notice.reason}});
+      return launcher_.say({{"event", "fenced"},
+                            {"stage", stage},
+                            {"worker", notice.worker},
+                            {"pid", notice.pid},
+                            {"reason", notice.reason}});
     case Kind::kCommitted:
-      return launcher_->say({{"event", "committed"}, {"stage", stage}, {"worker", notice.worker}});
+      return launcher_.say({{"event", "committed"}, {"stage", stage}, {"worker", notice.worker}});
     case Kind::kStageFailed:
-      return launcher_->say(
+      return launcher_.say(
           {{"event", "stage_failed"}, {"stage", stage}, {"worker", notice.worker}, {"reason", notice.reason}});
     case Kind::kStageFinished:
-      return launcher_->say({{"event", "stage_finished"}, {"stage", stage}});
+      return launcher_.say({{"event", "stage_finished"}, {"stage", stage}});
     case Kind::kFinished:
       finished_ = true;
       say_status();
-      return launcher_->say({{"event", "finished"}});
+      return launcher_.say({{"event", "finished"}});
     case Kind::kDrained:
       say_status();
-      launcher_->say({{"event", "drained"}});
-      if (launcher_->descriptor() < 0) {
+      launcher_.say({{"event", "drained"}});
+      if (launcher_.descriptor() < 0) {
         core_->stop();
         exit_ = Exit::kDone;
       }

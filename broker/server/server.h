@@ -41,24 +41,24 @@ struct ServerOptions {
   std::string listen;               ///< "" for ipc sockets in the data directory
   std::optional<std::string> http;  ///< absent: none
   bool http_or_any = false;
-  int launcher = -1;
 };
 
 /// The broker's process: the core, and everything that it wants from outside. One thread ("broker") owns core and
 /// sockets and waits for them, the mailbox and the launcher together; "writer", "reader", "keeper" and
-/// "spares" own the journal's slow work. Thread: the one that calls run(). Lifetime: `topology` must outlive it.
+/// "spares" own the journal's slow work. Thread: the one that calls run(). Lifetime: `topology` and `launcher` must
+/// outlive it.
 class Server final : public core::Outside, public WriterListener {
  public:
   /// Takes the directory, recovers, and listens. Errors: as DataDir, Journal, Sockets and Http.
-  static Result<std::unique_ptr<Server>> open(const Topology& topology, const ServerOptions& options);
+  static Result<std::unique_ptr<Server>> open(const Topology& topology, const ServerOptions& options,
+                                              LauncherLink& launcher);
   ~Server() override;
 
   /// Serves until it is told to stop.
   Exit run();
-  [[nodiscard]] LauncherLink& launcher() { return *launcher_; }
 
  private:
-  Server(const Topology& topology, DataDir directory);
+  Server(const Topology& topology, DataDir directory, LauncherLink& launcher);
   Status recover();
   void announce();
   void turn();
@@ -89,10 +89,10 @@ class Server final : public core::Outside, public WriterListener {
   void on_journal_failed(const Error& error) override;
 
   const Topology& topology_;
+  LauncherLink& launcher_;
   DataDir directory_;
   std::unique_ptr<journal::PosixDisk> disk_;
   std::unique_ptr<journal::Journal> journal_;
-  std::unique_ptr<LauncherLink> launcher_;
   std::unique_ptr<core::Core> core_;
   Mailbox mailbox_;
   std::unique_ptr<Sockets> sockets_;

@@ -5,8 +5,12 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "sdk/base/log.h"
+#include "sdk/topology/names.h"
 #include "topologies/launcher/commands/command_line.h"
 
 namespace {
@@ -45,6 +49,12 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0 && app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-') {
+      std::vector<std::string> names;
+      for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+        names.push_back(command->get_name());
+      return launcher::refuse(weir::no_such("command", argv[1], "commands", std::move(names)), launcher::kExitRefused);
+    }
     return app.exit(error) == 0 ? launcher::kExitDone : launcher::kExitRefused;
   }
   weir::log::start("weir", line.log_level);
