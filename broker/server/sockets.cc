@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -39,6 +40,25 @@ void remove_inboxes(const std::string& folder) {
   for (const auto& path : left) (void)unlink(path.c_str());
 }
 
+/// A short folder of our own for the sockets of `directory`: the same one in every life of the broker, so that a killed
+/// one leaves nothing behind that its successor does not take over. Whoever holds the directory's lock holds it too.
+Result<std::string> make_runtime_directory(const std::string& directory) {
+  struct stat of {};
+  if (stat(directory.c_str(), &of) != 0)
+    return {Code::kIo, fmt::format("cannot look at {}: {}", directory, std::strerror(errno))};
+  const char* runtime = getenv("XDG_RUNTIME_DIR");
+  const std::string path =
+      fmt::format("{}/weir-{}-{:x}-{:x}", runtime != nullptr && std::strlen(runtime) < 40 ? runtime : "/tmp", geteuid(),
+                  of.st_dev, of.st_ino);
+  if (mkdir(path.c_str(), 0700) == 0) return path;
+  struct stat found {};
+  const bool ours = errno == EEXIST && lstat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode) &&
+                    found.st_uid == geteuid() && (found.st_mode & 0077) == 0;
+  if (ours) return path;
+  return {Code::kIo, fmt::format("cannot use {} for sockets ({}); a shorter data directory needs no such folder", path,
+                                 errno == EEXIST ? "somebody else made it" : std::strerror(errno))};
+}
+
 Status bind_to(zmq::socket_t& socket, const std::string& endpoint) {
   try {
     socket.bind(endpoint);
@@ -68,13 +88,9 @@ Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const 
   if (listen.empty()) {
     std::string folder = directory;
     if (folder.size() + std::strlen("/commits.ipc") + 60 > kIpcPathMax) {
-      const char* runtime = getenv("XDG_RUNTIME_DIR");
-      std::string path =
-          fmt::format("{}/weir-XXXXXX", runtime != nullptr && std::strlen(runtime) < 40 ? runtime : "/tmp");
-      if (mkdtemp(path.data()) == nullptr) {
-        return {Code::kIo, fmt::format("cannot make a directory for sockets like {}: {}", path, std::strerror(errno))};
-      }
-      sockets->runtime_directory_ = folder = path;
+      auto runtime = make_runtime_directory(directory);
+      if (!runtime.ok()) return runtime.error();
+      sockets->runtime_directory_ = folder = *runtime;
     }
     router = "ipc://" + folder + "/broker.ipc";
     commits = "ipc://" + folder + "/commits.ipc";

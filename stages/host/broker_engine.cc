@@ -126,7 +126,11 @@ BrokerEngine::~BrokerEngine() {
   if (pulse_.joinable()) pulse_.join();
   inbox_.close();
   commits_.close();
-  if (!inbox_file_.empty()) (void)unlink(inbox_file_.c_str());
+  if (inbox_file_.empty()) return;
+  (void)unlink(inbox_file_.c_str());
+  // A folder that holds sockets only goes with the last of them, be it the broker's or ours; a data directory is never
+  // empty.
+  (void)rmdir(inbox_file_.substr(0, inbox_file_.rfind('/')).c_str());
 }
 
 void BrokerEngine::run_pulse() {

@@ -102,6 +102,9 @@ def a_deep_data_directory():
     wait_for("more output", lambda: os.path.getsize("out.jsonl") > written)
     launcher.interrupt()
     check(launcher.wait(30) == 0, open("log.txt").read())
+    of = os.stat(deep + "-2")
+    left = "%s/weir-%d-%x-%x" % (os.environ.get("XDG_RUNTIME_DIR", "/tmp"), os.geteuid(), of.st_dev, of.st_ino)
+    check(not os.path.exists(left), "sockets were left behind in " + left)
     print("ok: a deep data directory after a kill", flush=True)
 
 

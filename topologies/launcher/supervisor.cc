@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "sdk/topology/resolved_file.h"
@@ -55,6 +56,7 @@ Supervisor::~Supervisor() = default;
 int Supervisor::run() {
   start_broker();
   while (phase_ != Phase::kStopping || anything_runs()) turn(monotonic_now());
+  remove_socket_folder();
   screen_.line(last_line());
   screen_.close(std::chrono::seconds(1));
   if (stopped_at_once_by_ != 0) return 128 + stopped_at_once_by_;
@@ -167,6 +169,8 @@ void Supervisor::on_event(const BrokerEvent& event) {
 void Supervisor::on_ready(const BrokerEvent& event) {
   const bool again = std::exchange(fresh_done_, true);
   endpoint_ = event.endpoint;
+  constexpr std::string_view kIpc = "ipc://";
+  if (endpoint_.starts_with(kIpc)) socket_folder_ = std::filesystem::path(endpoint_.substr(kIpc.size())).parent_path();
   runtime_dir_.reset();
   progress_.set_state("");
   if (!again && !event.http.empty()) note(fmt::format("metrics and status at {}/metrics", event.http));
@@ -349,6 +353,19 @@ void Supervisor::kill_all() {
   for (Worker& worker : workers_) worker.process.kill();
   broker_.kill();
   deadline_ = monotonic_now() + kFarewellMax;
+}
+
+/// Workers that were killed leave their sockets; a folder of sockets only, which stands in for a data directory with
+/// too long a path, goes with the topology.
+void Supervisor::remove_socket_folder() const {
+  if (!socket_folder_.filename().string().starts_with("weir-")) return;
+  std::error_code ignored;
+  std::vector<std::filesystem::path> sockets;
+  for (const auto& entry : std::filesystem::directory_iterator(socket_folder_, ignored)) {
+    if (entry.path().extension() == ".ipc") sockets.push_back(entry.path());
+  }
+  for (const auto& socket : sockets) std::filesystem::remove(socket, ignored);
+  std::filesystem::remove(socket_folder_, ignored);
 }
 
 void Supervisor::note(std::string_view text) { screen_.line(fmt::format("{}: {}", options_.topology.name, text)); }

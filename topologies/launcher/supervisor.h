@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -79,6 +80,7 @@ class Supervisor {
   [[nodiscard]] std::string last_line() const;
   void kill_all();
   void note(std::string_view text);
+  void remove_socket_folder() const;
   [[nodiscard]] bool anything_runs() const;
   [[nodiscard]] Worker* find(std::string_view stage, std::int64_t number);
 
@@ -97,6 +99,7 @@ class Supervisor {
   Outcome outcome_ = Outcome::kFailed;
   std::string failure_;
   std::string endpoint_;
+  std::filesystem::path socket_folder_;  ///< of the last broker that listened on ipc sockets
   std::optional<Monotonic> broker_start_at_;
   Monotonic deadline_{0};                 ///< of draining or stopping
   bool fresh_done_ = false;               ///< a broker has served: --fresh must not delete again
