@@ -311,7 +311,7 @@ void Server::compact(core::CompactJob job) {
 void Server::write_checkpoint(core::CheckpointJob job) {
   keeper_thread_->post([this, job = std::move(job)] {
     const auto payload = keeper_->checkpoint(job);
-    mailbox_.post([this, payload, through = job.through] {
+    mailbox_.post([this, payload] {
       if (!payload.ok()) log::warning("a checkpoint could not be written: {}", payload.error().message);
       core_->on_checkpoint(payload.ok() ? BytesView(*payload) : BytesView());
     });
