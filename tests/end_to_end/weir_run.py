@@ -128,9 +128,10 @@ def metrics(data):
 class Launcher:
     """A `weir run` in the background."""
 
-    def __init__(self, topology, *args, log=None):
+    def __init__(self, topology, *args, log=None, environment=None):
         self.log = open(log, "a") if log else subprocess.DEVNULL
-        self.process = subprocess.Popen([WEIR, "run", topology, *args], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen([WEIR, "run", topology, *args], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                        env={**os.environ, **(environment or {})})
 
     def find(self, role):
         """A process of the role, or nothing."""
