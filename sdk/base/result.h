@@ -42,7 +42,7 @@ class [[nodiscard]] Status {
   explicit operator bool() const { return ok(); }
   /// REQUIRES: !ok().
   [[nodiscard]] const Error& error() const {
-    WEIR_CHECK(!ok(), "error() of a status that is fine");
+    WEIR_CHECK(error_.has_value(), "error() of a status that is fine");
     return *error_;
   }
 
@@ -62,15 +62,15 @@ class [[nodiscard]] Result {
   explicit operator bool() const { return ok(); }
   /// REQUIRES: ok().
   [[nodiscard]] T& value() & {
-    WEIR_CHECK(ok(), error_.message);
+    WEIR_CHECK(value_.has_value(), error_.message);
     return *value_;
   }
   [[nodiscard]] const T& value() const& {
-    WEIR_CHECK(ok(), error_.message);
+    WEIR_CHECK(value_.has_value(), error_.message);
     return *value_;
   }
   [[nodiscard]] T&& value() && {
-    WEIR_CHECK(ok(), error_.message);
+    WEIR_CHECK(value_.has_value(), error_.message);
     return std::move(*value_);
   }
   T& operator*() & { return value(); }
