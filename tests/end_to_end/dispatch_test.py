@@ -11,15 +11,16 @@ import tempfile
 from weir_run import Launcher, check, metrics, read_records, status, wait_for
 
 LIBRARY = os.path.abspath(sys.argv[1])
-RECORDS = 4000
+RECORDS = 2000
 RECORD_BYTES = 8192  # so that the input is cut into a good many batches
-QUICK_US = 250  # so that what a sleep takes beyond its time weighs little
+QUICK_US = 500  # so that what a sleep takes beyond its time weighs little
 
 
 def share_of_the_slow_worker(dispatch):
     with open(dispatch + ".json", "w") as topology:
         json.dump({
             "name": dispatch, "libraries": [LIBRARY], "http": {"listen": "127.0.0.1:0"},
+            "broker": {"durability": "none"},  # a busy disk would hold up the quick worker, not the slow one
             "streams": {"in": {"dispatch": dispatch}, "out": {}},
             "stages": {
                 "read": {"plugin": "generate.values", "output": "in", "config": {"values": ["x" * RECORD_BYTES], "repeat": RECORDS}},
