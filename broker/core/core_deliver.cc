@@ -171,9 +171,11 @@ void Core::flush(Worker& worker, Delivery& delivery) {
 Worker* Core::choose(std::uint32_t unit, std::uint64_t bytes, std::uint64_t records, Dispatch dispatch) {
   const auto workers = workers_of(unit);
   if (workers.empty()) return nullptr;
+  // However few are here: the first of several to come must not take what the others are to share.
+  const bool several = topology_.stages[ledger_.units()[unit].stage()].workers > 1;
   const auto admits = [&](const Worker* worker) {
     if (worker->capacity.first == 0 || !worker->admits(bytes, records)) return false;
-    return workers.size() == 1 || worker->under_way() == 0 || worker->under_way() + bytes <= kRangeUnderWay;
+    return !several || worker->under_way() == 0 || worker->under_way() + bytes <= kRangeUnderWay;
   };
   if (dispatch == Dispatch::kRoundRobin) {
     Worker* next = workers[leases_[unit].worker_next % workers.size()];

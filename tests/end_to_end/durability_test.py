@@ -131,9 +131,10 @@ class Producer:
         """Whether no acknowledgement comes for a while, in which the broker proves that it is alive."""
         pongs = self.pongs
         self.send(op="ping", session=self.session)
-        waited_in_vain = not self.is_acknowledged(WATCHED_MS / 1000)
+        if self.is_acknowledged(WATCHED_MS / 1000):
+            return False
         check(self.pongs > pongs, "the broker does not answer a ping while the disk holds it")
-        return waited_in_vain
+        return True
 
 
 def start(name, broker):

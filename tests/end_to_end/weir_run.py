@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the end-to-end tests share: running topologies, finding their processes, and independent computations."""
+import atexit
 import collections
 import json
 import os
@@ -132,6 +133,7 @@ class Launcher:
         self.log = open(log, "a") if log else subprocess.DEVNULL
         self.process = subprocess.Popen([WEIR, "run", topology, *args], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                         env={**os.environ, **(environment or {})})
+        atexit.register(self.process.kill)  # a test that fails leaves nobody behind; the children follow
 
     def find(self, role):
         """A process of the role, or nothing."""
