@@ -55,6 +55,8 @@ void Core::take_checkpoint() {
   pending.job.files_known = ++upkeep_.checkpoints_taken > 1;
   upkeep_.files_of_last_checkpoint = std::move(files);
   upkeep_.pending = std::move(pending);
+  // It holds only what is on disk, and others may wait for it: not until some interval is over.
+  outside_.sync();
 }
 
 void Core::finish_checkpoint() {
@@ -77,6 +79,7 @@ void Core::on_checkpoint(BytesView payload) {
   ledger_.apply_checkpoint();
   upkeep_.entered = Upkeep::Entered{sequence, upkeep_.segment_from_writing};
   outside_.append(sequence, true, Durability::kNone, Buffer::of(Bytes(payload.begin(), payload.end())));
+  outside_.sync();
 }
 
 void Core::consider_compaction() {

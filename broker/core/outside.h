@@ -60,6 +60,8 @@ class Outside {
   virtual ~Outside() = default;
   /// The entry `sequence` goes to the journal. Comes back as on_written, on_settled.
   virtual void append(Sequence sequence, bool checkpoint, Durability durability, Buffer payload) = 0;
+  /// What was appended goes to disk soon, whatever it asked for. Comes back as on_durable.
+  virtual void sync() = 0;
   /// A socket to the inbox of a worker; send() goes there.
   virtual void connect(Incarnation incarnation, const std::string& inbox) = 0;
   virtual void disconnect(Incarnation incarnation) = 0;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace weir::server {
 
@@ -38,12 +39,21 @@ void JournalWriter::post(WriterEntry entry) {
   queued_.notify_one();
 }
 
+void JournalWriter::sync_soon() {
+  {
+    const std::lock_guard lock(mutex_);
+    sync_wanted_ = true;
+  }
+  queued_.notify_one();
+}
+
 void JournalWriter::run() {
   std::vector<WriterEntry> group;
   while (true) {
+    bool wanted = false;
     {
       std::unique_lock lock(mutex_);
-      const auto ready = [this] { return stopping_ || !queue_.empty(); };
+      const auto ready = [this] { return stopping_ || sync_wanted_ || !queue_.empty(); };
       if (unsynced_) {
         queued_.wait_until(lock, synced_ + interval_, ready);
       } else {
@@ -51,9 +61,11 @@ void JournalWriter::run() {
       }
       if (queue_.empty() && stopping_) break;
       group.swap(queue_);
+      wanted = std::exchange(sync_wanted_, false);
     }
     if (!group.empty() && !write(group)) return;
     group.clear();
+    needs_sync_ |= wanted && unsynced_;
     if (needs_sync_ || (unsynced_ && std::chrono::steady_clock::now() - synced_ >= interval_)) {
       if (!sync()) return;
       const std::lock_guard lock(mutex_);

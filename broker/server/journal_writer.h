@@ -54,6 +54,8 @@ class JournalWriter {
   JournalWriter& operator=(const JournalWriter&) = delete;
 
   void post(WriterEntry entry);
+  /// Syncs what was posted, whatever it asked for.
+  void sync_soon();
 
  private:
   void run();
@@ -67,6 +69,7 @@ class JournalWriter {
   std::mutex mutex_;
   std::condition_variable queued_;
   std::vector<WriterEntry> queue_;
+  bool sync_wanted_ = false;
   bool stopping_ = false;
   // The thread's own.
   bool needs_sync_ = false;  ///< an entry that asked for a sync is written and not synced

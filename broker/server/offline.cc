@@ -21,6 +21,7 @@ namespace {
 class Nowhere final : public core::Outside {
  public:
   void append(Sequence, bool, Durability, core::Buffer) override {}
+  void sync() override {}
   void connect(Incarnation, const std::string&) override {}
   void disconnect(Incarnation) override {}
   void send(Incarnation, Bytes) override {}

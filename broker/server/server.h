@@ -71,6 +71,7 @@ class Server final : public core::Outside, public WriterListener {
 
   // core::Outside
   void append(Sequence sequence, bool checkpoint, Durability durability, core::Buffer payload) override;
+  void sync() override { writer_->sync_soon(); }
   void connect(Incarnation incarnation, const std::string& inbox) override { sockets_->connect(incarnation, inbox); }
   void disconnect(Incarnation incarnation) override { sockets_->disconnect(incarnation); }
   void send(Incarnation incarnation, Bytes message) override { sockets_->send(incarnation, std::move(message)); }

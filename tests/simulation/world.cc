@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <iterator>
 #include <set>
+#include <utility>
 
 #include "broker/server/replay.h"
 #include "tests/simulation/model_producer.h"
@@ -287,6 +288,14 @@ void World::append(Sequence sequence, bool checkpoint, Durability durability, co
   in_broker(lane, micros(500), [this] { write_group(); });
 }
 
+void World::sync() {
+  broker_->sync_wanted = true;
+  if (broker_->writing) return;
+  broker_->writing = true;
+  Lane lane{0};
+  in_broker(lane, micros(500), [this] { write_group(); });
+}
+
 void World::write_group() {
   Broker& broker = *broker_;
   broker.writing = false;
@@ -328,6 +337,7 @@ void World::write_group() {
       });
     });
   }
+  broker.needs_sync |= std::exchange(broker.sync_wanted, false) && broker.unsynced;
   if (broker.unsynced) {
     broker.writing = true;
     Lane lane{0};

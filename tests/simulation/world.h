@@ -115,6 +115,7 @@ class World final : public core::Outside {
 
   // core::Outside
   void append(Sequence sequence, bool checkpoint, Durability durability, core::Buffer payload) override;
+  void sync() override;
   void connect(Incarnation incarnation, const std::string& inbox) override;
   void disconnect(Incarnation incarnation) override;
   void send(Incarnation incarnation, Bytes message) override;
@@ -153,6 +154,7 @@ class World final : public core::Outside {
     bool full = false;  ///< the last append found no room
     bool unsynced = false;
     bool needs_sync = false;
+    bool sync_wanted = false;
     Monotonic synced{0};
     Lane mailbox{0};
     Lane reader_lane{0};

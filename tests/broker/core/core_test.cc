@@ -185,6 +185,7 @@ TEST_F(CoreTest, WritesACheckpointOnlyOfWhatIsOnDisk) {
   write_all();       // settled, since nothing here asks for a sync
   core_.pump(now_);
   EXPECT_TRUE(out_.checkpoints.empty());
+  EXPECT_EQ(out_.syncs_asked, 1) << "nothing else here asks for one";
   core_.on_durable(out_.appended);
   core_.pump(now_);
   ASSERT_EQ(out_.checkpoints.size(), 1U);

@@ -24,6 +24,7 @@ class Recorder final : public Outside {
     appended = sequence.plus(1);
     payloads.emplace_back(payload.bytes.begin(), payload.bytes.end());
   }
+  void sync() override { ++syncs_asked; }
   void connect(Incarnation incarnation, const std::string&) override { connected.push_back(incarnation); }
   void disconnect(Incarnation incarnation) override { disconnected.push_back(incarnation); }
   void send(Incarnation to, Bytes message) override { sent.push_back({to, *wire::decode_header(message), message}); }
@@ -46,6 +47,7 @@ class Recorder final : public Outside {
   }
 
   Sequence appended;
+  int syncs_asked = 0;
   std::vector<Bytes> payloads;
   std::vector<Incarnation> connected;
   std::vector<Incarnation> disconnected;
