@@ -15,8 +15,20 @@ sanitize() {
   echo "check: $1"
   cmake --preset "$1" >/dev/null
   cmake --build --preset "$1"
-  TSAN_OPTIONS="suppressions=$PWD/tests/support/tsan.supp halt_on_error=1" \
-    ctest --test-dir "build/$1" --output-on-failure -j "$(nproc)"
+  # What a sanitizer says goes into files: it may say it in a broker or a worker, which the launcher then starts again as
+  # after any death, so that the test passes all the same.
+  local reports="$PWD/build/$1/reports" failed=0
+  rm -rf "$reports" && mkdir "$reports"
+  local options="halt_on_error=1:log_path=$reports/report"
+  ASAN_OPTIONS="$options" UBSAN_OPTIONS="$options:print_stacktrace=1" LSAN_OPTIONS="log_path=$reports/report" \
+    TSAN_OPTIONS="$options:suppressions=$PWD/tests/support/tsan.supp" \
+    ctest --test-dir "build/$1" --output-on-failure -j "$(nproc)" || failed=1
+  if [ -n "$(ls "$reports")" ]; then
+    tail -n 60 "$reports"/report.* >&2
+    echo "check: $(ls "$reports" | wc -l) processes were reported by the sanitizer; the reports are in build/$1/reports" >&2
+    failed=1
+  fi
+  return "$failed"
 }
 
 scripts/dependencies.sh test

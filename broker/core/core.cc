@@ -114,7 +114,7 @@ void Core::on_client(const Client& client, BytesView message, Monotonic now) {
          "\"" + op + "\" is no operation of this broker (open, publish, end, tail, ping, status, dead_letters)");
 }
 
-void Core::on_message(Buffer message, Monotonic now) {
+void Core::on_message(const Buffer& message, Monotonic now) {
   now_ = now;
   const auto header = wire::decode_header(message.bytes);
   if (!header) return;

@@ -87,7 +87,7 @@ class Core {
 
   // Workers.
   void on_client(const Client& client, BytesView message, Monotonic now);
-  void on_message(Buffer message, Monotonic now);
+  void on_message(const Buffer& message, Monotonic now);
   /// A process is gone, says its parent.
   void on_died(std::uint32_t stage, std::uint32_t worker, std::int64_t pid, Monotonic now);
 

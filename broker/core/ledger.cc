@@ -144,8 +144,7 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
     at.size = static_cast<std::uint32_t>(frame.size);
     const auto view = wire::FrameView::parse(payload.bytes.subspan(frame.position, frame.size));
     if (!view.ok()) return corrupt(sequence, view.error().message);
-    const Status status =
-        append_frame(sequence, view->header().stream, payload.part(frame.position, frame.size), at, keep);
+    Status status = append_frame(sequence, view->header().stream, payload.part(frame.position, frame.size), at, keep);
     if (!status.ok()) return status;
   }
   if (!commit->advanced.empty() || !commit->finished.empty() || !commit->splits.empty() || commit->enumeration_ended) {

@@ -12,7 +12,7 @@
 namespace weir::journal {
 namespace {
 
-constexpr std::uint64_t kSegmentBytesMin = 8 * kBlockBytes;
+constexpr std::uint64_t kSegmentBytesMin = 8ULL * kBlockBytes;
 constexpr std::uint64_t kSegmentBytesMax = (1ULL << 32) - kBlockBytes;
 constexpr std::size_t kCopyBytes = 1 << 18;
 constexpr std::byte kZeros[kBlockBytes] = {};

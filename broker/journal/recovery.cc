@@ -84,7 +84,7 @@ class Historian {
     groups.scanned = true;
     const SegmentFile& file = files_[index];
     Window window(*file.file);
-    const Status done =
+    Status done =
         scan_groups(window, out_.seed, kBlockBytes, file.file->size(), [&](const FrameHeader& frame, std::uint32_t at) {
           const Reign reign(frame.reign);
           groups.reign_max = std::max(groups.reign_max, reign);
@@ -120,13 +120,12 @@ class Historian {
       if (!in_force) {
         // The marks stand behind the copy; only where both are lost is the rest of the file searched.
         Window window(*file.file);
-        const Status done =
-            scan_groups(window, out_.seed, file.header.copy_end,
-                        std::min<std::uint64_t>(file.file->size(), file.header.copy_end + kOpeningBytes),
-                        [&](const FrameHeader& frame, std::uint32_t) {
-                          in_force = in_force || Reign(frame.reign) == file.header.reign;
-                          return Status();
-                        });
+        Status done = scan_groups(window, out_.seed, file.header.copy_end,
+                                  std::min<std::uint64_t>(file.file->size(), file.header.copy_end + kOpeningBytes),
+                                  [&](const FrameHeader& frame, std::uint32_t) {
+                                    in_force = in_force || Reign(frame.reign) == file.header.reign;
+                                    return Status();
+                                  });
         out_.bytes_read += window.bytes_read();
         if (!done.ok()) return done;
         if (!in_force) {
@@ -247,12 +246,11 @@ class Historian {
     } else {
       Window window(*file.file);
       bool whole = false;
-      const Status done =
-          scan_groups(window, out_.seed, at, std::min<std::uint64_t>(at + kBlockBytes, file.file->size()),
-                      [&](const FrameHeader&, std::uint32_t) {
-                        whole = true;
-                        return Status();
-                      });
+      Status done = scan_groups(window, out_.seed, at, std::min<std::uint64_t>(at + kBlockBytes, file.file->size()),
+                                [&](const FrameHeader&, std::uint32_t) {
+                                  whole = true;
+                                  return Status();
+                                });
       if (!done.ok()) return done;
       const auto block = window.view(at, kBlockBytes);
       if (!block.ok()) return block.error();

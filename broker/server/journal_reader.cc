@@ -50,7 +50,7 @@ Status JournalReader::restore(const core::RestoreJob& job, const std::function<S
       const auto snapshot = SnapshotReader::open(disk_, part.file);
       if (!snapshot.ok()) return snapshot.error();
       for (const std::uint32_t lane : job.lanes) {
-        const Status status = snapshot->read(lane, [&](BytesView block) -> Status {
+        Status status = snapshot->read(lane, [&](BytesView block) -> Status {
           if (Status read = visible(block, shown); !read.ok()) return read;
           return shown.empty() ? Status() : visit({part.stage, lane, false, shown});
         });
@@ -103,8 +103,8 @@ Status JournalReader::compact(core::CompactJob& job) {
     }
     for (; first != end; ++first) {
       const auto changed = tail.find(first->first);
-      const Status merged = merge_lane(before ? &*before : nullptr, first->first,
-                                       changed == tail.end() ? nullptr : &changed->second, *writer);
+      Status merged = merge_lane(before ? &*before : nullptr, first->first,
+                                 changed == tail.end() ? nullptr : &changed->second, *writer);
       if (!merged.ok()) return merged;
     }
   }

@@ -161,7 +161,7 @@ void Server::turn() {
   for (int i = 0; i < kCommitsPerTurn; ++i) {
     auto message = sockets_->receive_commit();
     if (!message) break;
-    core_->on_message(std::move(*message), monotonic_now());
+    core_->on_message(*message, monotonic_now());
   }
   if (!launcher_.receive([this](const ordered_json& event) { on_launcher(event); })) {
     log::warning("the launcher is gone");

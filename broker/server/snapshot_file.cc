@@ -192,7 +192,7 @@ Status merge_lane(const SnapshotReader* before, std::uint32_t lane, const std::m
     return change->value ? writer.add(lane, *change) : Status();
   };
   if (before != nullptr) {
-    const Status status = before->read(lane, [&](BytesView block) -> Status {
+    Status status = before->read(lane, [&](BytesView block) -> Status {
       wire::ChangesReader reader(block);
       while (const auto old = reader.next()) {
         const std::string key = sort_key(*old);

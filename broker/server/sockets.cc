@@ -47,7 +47,7 @@ Result<std::string> make_runtime_directory(const std::string& directory) {
   if (stat(directory.c_str(), &of) != 0)
     return {Code::kIo, fmt::format("cannot look at {}: {}", directory, std::strerror(errno))};
   const char* runtime = getenv("XDG_RUNTIME_DIR");
-  const std::string path =
+  std::string path =
       fmt::format("{}/weir-{}-{:x}-{:x}", runtime != nullptr && std::strlen(runtime) < 40 ? runtime : "/tmp", geteuid(),
                   of.st_dev, of.st_ino);
   if (mkdir(path.c_str(), 0700) == 0) return path;

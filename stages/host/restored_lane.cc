@@ -38,14 +38,14 @@ Status RestoredLane::visit(std::uint32_t stage, const std::function<Status(const
   const auto found = parts_.find(stage);
   if (found == parts_.end()) return {};
   bool erases = false;
-  const Status looked = walk(found->second, [&](const wire::Change& change) -> Status {
+  Status looked = walk(found->second, [&](const wire::Change& change) -> Status {
     erases |= !change.value;
     return {};
   });
   if (!looked.ok()) return looked;
   if (!erases) return walk(found->second, visit);
   std::unordered_map<std::string, wire::Change> left;
-  const Status gathered = walk(found->second, [&](const wire::Change& change) -> Status {
+  Status gathered = walk(found->second, [&](const wire::Change& change) -> Status {
     if (change.value) {
       left.insert_or_assign(place_of(change), change);
     } else {

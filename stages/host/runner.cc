@@ -265,7 +265,7 @@ Status Runner::restore(const wire::StatePart& part) {
   restored_.erase(found);
   Bytes position;
   for (const auto& instance : chain_.instances()) {
-    const Status status = lane.visit(instance->stage(), [&](const wire::Change& change) -> Status {
+    Status status = lane.visit(instance->stage(), [&](const wire::Change& change) -> Status {
       if (change.space == wire::Space::kState) return load(*instance, part.shard, change);
       if (change.space == wire::Space::kPosition) position.assign(change.value->begin(), change.value->end());
       return {};

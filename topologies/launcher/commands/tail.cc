@@ -48,7 +48,7 @@ Result<std::uint64_t> print_answer(BytesView bytes, std::uint64_t left, std::str
     return {Code::kInvalid, "the broker's answer cannot be read; is it of another version?"};
   if (missed != 0) fmt::print(stderr, "{} records were consumed and gone before they could be shown\n", missed);
   std::string text;
-  const Result<std::uint64_t> printed = append_records(records, left, text);
+  Result<std::uint64_t> printed = append_records(records, left, text);
   if (printed) std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
   return printed;
