@@ -175,6 +175,9 @@ Result<std::unique_ptr<File>> PosixDisk::create(std::string_view name, std::uint
       const BytesView part =
           BytesView(zeros).first(static_cast<std::size_t>(std::min<std::uint64_t>(zeros.size(), bytes - at)));
       done = file->write(at, std::span(&part, 1));
+      // Piece by piece: a file system that orders its writes would make the next sync of the journal wait for all of
+      // it.
+      if (done.ok()) done = file->sync();
     }
     // The size is metadata that fdatasync need not bring out on every system; fsync does, once per segment.
     if (done.ok() && ::fsync(descriptor) != 0) done = failure("cannot sync", path, errno);
