@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 
-from weir_run import Launcher, check, children_of, run, status, wait_for
+from weir_run import Launcher, check, children_of, status, wait_for
 
 MEBI = 1 << 20
 RECORD_BYTES = 12  # of one number on its way, at least: so the input has at least MULTIPLE segments
