@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "sdk/wire/batch.h"
-#include "tests/broker/core/recorder.h"
+#include "tests/broker/core/core_fixture.h"
 
 namespace weir::core {
 namespace {
@@ -17,64 +17,21 @@ using namespace std::chrono_literals;
 
 /// A source whose records one unkeyed stage of one worker consumes.
 Topology relay() {
-  Topology topology;
-  topology.name = "relay";
-  topology.broker.segment_bytes = 1 << 20;
-  topology.broker.memory_bytes = 64 << 20;
-  topology.broker.transaction_bytes_max = 1 << 18;
-  Stream lines;
-  lines.name = "lines";
-  lines.backlog_bytes_max = 1 << 20;
-  lines.durability = Durability::kNone;
-  topology.streams = {lines};
-  StageSpec read;
-  read.name = "read";
-  read.kind = PluginKind::kSource;
-  read.outputs = {{"out", 0}};
+  Topology topology = small_topology("relay");
+  topology.streams = {small_stream("lines")};
+  topology.streams[0].durability = Durability::kNone;
   StageSpec work;
   work.name = "work";
   work.inputs = {{"in", 0}};
   work.host = 1;
-  topology.stages = {read, work};
+  topology.stages = {source_stage(), work};
   return topology;
 }
 
-class CoreTest : public testing::Test {
+class CoreTest : public CoreFixture {
  protected:
-  struct Peer {
-    Incarnation incarnation;
-    std::uint64_t sent = 0;
-    std::uint64_t transactions = 0;
-  };
+  CoreTest() : CoreFixture(relay()) {}
 
-  CoreTest() : topology_(relay()), core_(topology_, {}, out_) { core_.start(Reign(1), {}, now_); }
-
-  Peer hello(const std::string& stage) {
-    wire::WorkerHello said;
-    said.stage = stage;
-    said.worker = 0;
-    said.pid = 100;
-    said.inbox = "inproc://nowhere";
-    core_.on_client("client", wire::encode(said), now_);
-    return {out_.connected.back()};
-  }
-  void say(Peer& peer, MessageType type, const Bytes& body) {
-    core_.on_message(
-        Buffer::of(wire::message({type, wire::kWireVersion, 0, peer.incarnation.value(), ++peer.sent}, body)), now_);
-    core_.pump(now_);
-  }
-  Peer ready(const std::string& stage) {
-    Peer peer = hello(stage);
-    say(peer, MessageType::kReady, {});
-    say(peer, MessageType::kCredit, wire::encode_totals({1 << 20, 1000}));
-    return peer;
-  }
-  void commit(Peer& peer, wire::Commit commit, const std::vector<BytesView>& frames = {}) {
-    commit.transaction = ++peer.transactions;
-    Bytes body;
-    wire::encode(commit, frames, body);
-    say(peer, MessageType::kCommit, body);
-  }
   /// A frame of one batch with `records` records, whose directory claims `claimed`.
   static Bytes frame(std::uint32_t records, std::uint32_t claimed) {
     Bytes batch;
@@ -89,20 +46,6 @@ class CoreTest : public testing::Test {
     writer.raw(batch);
     return bytes;
   }
-  void write_all() {
-    for (std::uint64_t sequence = written_; sequence < out_.appended.value(); ++sequence) {
-      core_.on_written(Sequence(sequence), 1, static_cast<std::uint32_t>(4096 * (sequence + 1)));
-    }
-    written_ = out_.appended.value();
-    core_.on_settled(out_.appended, now_);
-    core_.pump(now_);
-  }
-
-  Monotonic now_{1'000'000};
-  Topology topology_;
-  Recorder out_;
-  Core core_;
-  std::uint64_t written_ = 0;
 };
 
 TEST_F(CoreTest, DeliversWhatASourceCommitsBeforeItIsOnDisk) {
@@ -167,7 +110,7 @@ TEST_F(CoreTest, HandsTheRangesOfADeadWorkerToTheNext) {
   ready("work");
   commit(source, {}, {frame(3, 3)});
   ASSERT_EQ(out_.count(MessageType::kDeliver), 1U);
-  write_all();
+  settle();
   core_.on_died(1, 0, 100, now_);
   ready("work");
   // Its bytes were let go when they were delivered.
@@ -182,12 +125,11 @@ TEST_F(CoreTest, WritesACheckpointOnlyOfWhatIsOnDisk) {
   const std::uint32_t records = 10'000;
   for (int i = 0; i < 6; ++i) commit(source, {}, {frame(records, records)});
   core_.tick(now_);  // enough for a checkpoint
-  write_all();       // settled, since nothing here asks for a sync
+  settle();          // since nothing here asks for a sync
   core_.pump(now_);
   EXPECT_TRUE(out_.checkpoints.empty());
   EXPECT_EQ(out_.syncs_asked, 1) << "nothing else here asks for one";
-  core_.on_durable(out_.appended);
-  core_.pump(now_);
+  sync();
   ASSERT_EQ(out_.checkpoints.size(), 1U);
   EXPECT_LE(out_.checkpoints[0].through, out_.appended);
 }

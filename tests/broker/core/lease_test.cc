@@ -5,10 +5,8 @@
 #include <map>
 #include <set>
 
-#include "broker/core/core.h"
 #include "sdk/wire/batch.h"
-#include "sdk/wire/key.h"
-#include "tests/broker/core/recorder.h"
+#include "tests/broker/core/core_fixture.h"
 
 namespace weir::core {
 namespace {
@@ -17,66 +15,27 @@ constexpr std::uint32_t kShards = 4;
 
 /// A source, a stream of four shards, and a stage of two workers that reads it, with an output of its own.
 Topology keyed() {
-  Topology topology;
-  topology.name = "keyed";
-  topology.broker.segment_bytes = 1 << 20;
-  topology.broker.memory_bytes = 64 << 20;
-  topology.broker.transaction_bytes_max = 1 << 18;
-  Stream words;
-  words.name = "words";
-  words.partition = PartitionBy::kHash;
-  words.shards = kShards;
-  words.backlog_bytes_max = 1 << 20;
-  Stream counts = words;
-  counts.name = "counts";
-  topology.streams = {words, counts};
-  StageSpec read;
-  read.name = "read";
-  read.kind = PluginKind::kSource;
-  read.outputs = {{"out", 0}};
+  Topology topology = small_topology("keyed");
+  for (const char* name : {"words", "counts"}) {
+    Stream stream = small_stream(name);
+    stream.partition = PartitionBy::kHash;
+    stream.shards = kShards;
+    topology.streams.push_back(std::move(stream));
+  }
   StageSpec work;
   work.name = "work";
   work.workers = 2;
   work.inputs = {{"in", 0}};
   work.outputs = {{"out", 1}};
   work.host = 1;
-  topology.stages = {read, work};
+  topology.stages = {source_stage(), work};
   return topology;
 }
 
-class LeaseTest : public testing::Test {
+class LeaseTest : public CoreFixture {
  protected:
-  struct Peer {
-    Incarnation incarnation;
-    std::uint64_t sent = 0;
-    std::uint64_t transactions = 0;
-  };
+  LeaseTest() : CoreFixture(keyed()) {}
 
-  LeaseTest() : topology_(keyed()), core_(topology_, {}, out_) { core_.start(Reign(1), {1, 1}, now_); }
-
-  Peer ready(const std::string& stage, std::uint32_t index) {
-    wire::WorkerHello said;
-    said.stage = stage;
-    said.worker = index;
-    said.pid = 100 + index;
-    said.inbox = "inproc://nowhere";
-    core_.on_client("client", wire::encode(said), now_);
-    Peer peer{out_.connected.back()};
-    say(peer, MessageType::kReady, {});
-    say(peer, MessageType::kCredit, wire::encode_totals({1 << 20, 1000}));
-    return peer;
-  }
-  void say(Peer& peer, MessageType type, const Bytes& body) {
-    core_.on_message(
-        Buffer::of(wire::message({type, wire::kWireVersion, 0, peer.incarnation.value(), ++peer.sent}, body)), now_);
-    core_.pump(now_);
-  }
-  void commit(Peer& peer, wire::Commit commit, const std::vector<BytesView>& frames = {}) {
-    commit.transaction = ++peer.transactions;
-    Bytes body;
-    wire::encode(commit, frames, body);
-    say(peer, MessageType::kCommit, body);
-  }
   /// One record for every shard of `stream`, `bytes` long.
   static Bytes frame(std::uint32_t stream = 0, std::size_t bytes = 1) {
     Bytes batch;
@@ -93,17 +52,7 @@ class LeaseTest : public testing::Test {
     for (std::uint32_t shard = 0; shard < kShards; ++shard) writer.raw(batch);
     return whole;
   }
-  /// Everything that was appended is written, to `segment`, and settled.
-  void settle(std::uint64_t segment = 1) {
-    for (; written_ < out_.appended.value(); ++written_) core_.on_written(Sequence(written_), segment, 4096);
-    core_.on_settled(out_.appended, now_);
-    core_.pump(now_);
-  }
-  void sync() {
-    core_.on_durable(out_.appended);
-    core_.pump(now_);
-  }
-  /// The bytes of a message's payload, so far, to a worker: leases of this type.
+  /// The leases that messages of this type named to a worker.
   [[nodiscard]] std::vector<wire::Lease> leases(const Peer& peer, MessageType type) const {
     std::vector<wire::Lease> found;
     for (const Recorder::Sent& sent : out_.sent) {
@@ -136,12 +85,6 @@ class LeaseTest : public testing::Test {
     }
     return bytes;
   }
-
-  Monotonic now_{1'000'000};
-  Topology topology_;
-  Recorder out_;
-  Core core_;
-  std::uint64_t written_ = 0;
 };
 
 TEST_F(LeaseTest, GivesEachShardToOneWorkerAndItsRecordsToNobodyElse) {

@@ -2,29 +2,19 @@
 // Programs outside, under hand-made events: what they are told, and when.
 #include <gtest/gtest.h>
 
-#include "broker/core/core.h"
 #include "sdk/wire/batch.h"
 #include "sdk/wire/map.h"
-#include "tests/broker/core/recorder.h"
+#include "tests/broker/core/core_fixture.h"
 
 namespace weir::core {
 namespace {
 
 /// A stream that is filled from outside, and a stage that reads it.
 Topology outside_topology() {
-  Topology topology;
-  topology.name = "outside";
-  topology.broker.segment_bytes = 1 << 20;
-  topology.broker.memory_bytes = 64 << 20;
-  topology.broker.transaction_bytes_max = 1 << 18;
-  Stream orders;
-  orders.name = "orders";
-  orders.external_in = true;
-  orders.backlog_bytes_max = 1 << 10;
-  Stream inner = orders;
-  inner.name = "inner";
-  inner.external_in = false;
-  topology.streams = {orders, inner};
+  Topology topology = small_topology("outside");
+  topology.streams = {small_stream("orders"), small_stream("inner")};
+  topology.streams[0].external_in = true;
+  topology.streams[0].backlog_bytes_max = 1 << 10;
   StageSpec work;
   work.name = "work";
   work.inputs = {{"in", 0}, {"in", 1}};
@@ -32,19 +22,10 @@ Topology outside_topology() {
   return topology;
 }
 
-class ProducerTest : public testing::Test {
+class ProducerTest : public CoreFixture {
  protected:
-  ProducerTest() : topology_(outside_topology()), core_(topology_, {}, out_) {
-    core_.set_started_us(1'700'000'000'000'000);
-    core_.start(Reign(1), {}, now_);
-    settle();
-  }
-  /// Everything that was appended is as durable as it asked for.
-  void settle() {
-    for (; written_ < out_.appended.value(); ++written_) core_.on_written(Sequence(written_), 1, 4096);
-    core_.on_settled(out_.appended, now_);
-    core_.pump(now_);
-  }
+  ProducerTest() : CoreFixture(outside_topology()) { settle(); }
+
   /// Says `message` and gives the answers.
   std::vector<wire::MapReader> ask(wire::MapWriter message, const Client& client = "a") {
     const std::size_t before = out_.replies.size();
@@ -88,12 +69,6 @@ class ProducerTest : public testing::Test {
     EXPECT_EQ(got[0].text("code"), code);
     EXPECT_NE(got[0].text("error"), "");
   }
-
-  Monotonic now_{1'000'000};
-  Topology topology_;
-  Recorder out_;
-  Core core_;
-  std::uint64_t written_ = 0;
 };
 
 TEST_F(ProducerTest, AcknowledgesOnlyWhatIsSettled) {
@@ -189,7 +164,7 @@ TEST_F(ProducerTest, GivesARecordWithoutATimestampTheBrokersClock) {
   wire::BatchReader reader(frame->bytes().subspan(frame->batches_start()));
   const auto record = reader.next();
   ASSERT_TRUE(record);
-  EXPECT_EQ(record->timestamp, 1'700'000'005'000'000);
+  EXPECT_EQ(record->timestamp, kStartedUs + 5'000'000);
 }
 
 }  // namespace

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/core/core.h"
+#include "tests/broker/core/recorder.h"
+
+namespace weir::core {
+
+/// A topology without streams and stages, small enough for tests.
+inline Topology small_topology(std::string name) {
+  Topology topology;
+  topology.name = std::move(name);
+  topology.broker.segment_bytes = 1 << 20;
+  topology.broker.memory_bytes = 64 << 20;
+  topology.broker.transaction_bytes_max = 1 << 18;
+  return topology;
+}
+
+inline Stream small_stream(std::string name) {
+  Stream stream;
+  stream.name = std::move(name);
+  stream.backlog_bytes_max = 1 << 20;
+  return stream;
+}
+
+/// The stage "read", which fills the topology's first stream.
+inline StageSpec source_stage() {
+  StageSpec read;
+  read.name = "read";
+  read.kind = PluginKind::kSource;
+  read.outputs = {{"out", 0}};
+  return read;
+}
+
+/// A core that serves `topology`, workers whose words a test says for them, and a journal that obeys.
+class CoreFixture : public testing::Test {
+ protected:
+  static constexpr std::int64_t kStartedUs = 1'700'000'000'000'000;
+
+  /// A worker: how far its numbers have come.
+  struct Peer {
+    Incarnation incarnation;
+    std::uint64_t sent = 0;
+    std::uint64_t transactions = 0;
+  };
+
+  explicit CoreFixture(Topology topology) : topology_(std::move(topology)), core_(topology_, {}, out_) {
+    core_.set_started_us(kStartedUs);
+    core_.start(Reign(1), {1, 1}, now_);
+  }
+
+  Peer hello(const std::string& stage, std::uint32_t index = 0) {
+    wire::WorkerHello said;
+    said.stage = stage;
+    said.worker = index;
+    said.pid = 100 + index;
+    said.inbox = "inproc://nowhere";
+    core_.on_client("client", wire::encode(said), now_);
+    return {out_.connected.back()};
+  }
+  Peer ready(const std::string& stage, std::uint32_t index = 0) {
+    Peer peer = hello(stage, index);
+    say(peer, MessageType::kReady, {});
+    say(peer, MessageType::kCredit, wire::encode_totals({1 << 20, 1000}));
+    return peer;
+  }
+  void say(Peer& peer, MessageType type, const Bytes& body) {
+    core_.on_message(
+        Buffer::of(wire::message({type, wire::kWireVersion, 0, peer.incarnation.value(), ++peer.sent}, body)), now_);
+    core_.pump(now_);
+  }
+  void commit(Peer& peer, wire::Commit commit, const std::vector<BytesView>& frames = {}) {
+    commit.transaction = ++peer.transactions;
+    Bytes body;
+    wire::encode(commit, frames, body);
+    say(peer, MessageType::kCommit, body);
+  }
+  /// Everything that was appended is written, to `segment`, and as durable as it asked to be.
+  void settle(std::uint64_t segment = 1) {
+    for (; written_ < out_.appended.value(); ++written_)
+      core_.on_written(Sequence(written_), segment, static_cast<std::uint32_t>(4096 * (written_ + 1)));
+    core_.on_settled(out_.appended, now_);
+    core_.pump(now_);
+  }
+  /// Everything that was appended is on disk.
+  void sync() {
+    core_.on_durable(out_.appended);
+    core_.pump(now_);
+  }
+
+  Monotonic now_{1'000'000};
+  Topology topology_;
+  Recorder out_;
+  Core core_;
+  std::uint64_t written_ = 0;
+};
+
+}  // namespace weir::core
