@@ -166,8 +166,7 @@ void Core::on_message(const Buffer& message, Monotonic now) {
       if (!totals.ok() || totals->first < worker->credit.first || totals->second < worker->credit.second) {
         return fence(worker->incarnation, "its credit went back");
       }
-      if (worker->capacity.first == 0) worker->capacity = *totals;
-      worker->credit = *totals;
+      worker->on_credit(*totals, now);
       return;
     }
     case wire::MessageType::kReleased: {

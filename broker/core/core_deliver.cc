@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records go to workers, under credit; bytes stay in memory while somebody is about to want them.
 #include <algorithm>
+#include <limits>
 
 #include "broker/core/core.h"
 #include "sdk/wire/batch.h"
@@ -11,10 +12,11 @@ using wire::MessageType;
 
 namespace {
 
-constexpr std::size_t kDeliveryBytes = 256 << 10;   ///< a delivery is sent when it has come to this size
-constexpr std::size_t kRangeBytes = 128 << 10;      ///< a range of unkeyed input is cut at the record behind this size
-constexpr std::size_t kRangeUnderWay = 512 << 10;   ///< so much of unkeyed input waits at one of several workers
-constexpr std::uint64_t kAheadMax = 1024;           ///< ranges committed ahead of a group's cursor
+constexpr std::size_t kDeliveryBytes = 256 << 10;  ///< a delivery is sent when it has come to this size
+constexpr std::size_t kRangeBytes = 128 << 10;     ///< a range of unkeyed input is cut at the record behind this size
+constexpr std::size_t kRangeUnderWay = 512 << 10;  ///< so much of unkeyed input waits at one of several workers
+constexpr std::uint32_t kPassedOverMax = 32;       ///< an idle worker gets a range behind so many: it may be fast again
+constexpr std::uint64_t kAheadMax = 1024;          ///< ranges committed ahead of a group's cursor
 constexpr std::uint64_t kShardsUnderWay = 4 << 20;  ///< so much of keyed input waits at a worker
 constexpr std::uint32_t kLoadsMax = 16;
 
@@ -162,8 +164,9 @@ void Core::flush(Worker& worker, Delivery& delivery) {
   writer.put(static_cast<std::uint32_t>(delivery.headers.size()));
   writer.raw(std::as_bytes(std::span(delivery.headers)));
   for (const BytesView records : delivery.records) writer.raw(records);
-  for (const wire::DeliveryHeader& header : delivery.headers) worker.used.second += header.count;
-  worker.used.first += delivery.bytes;
+  std::uint64_t records = 0;
+  for (const wire::DeliveryHeader& header : delivery.headers) records += header.count;
+  worker.on_sent(delivery.bytes, records, now_);
   send(worker, MessageType::kDeliver, body);
   delivery = {};
 }
@@ -183,10 +186,26 @@ Worker* Core::choose(std::uint32_t unit, std::uint64_t bytes, std::uint64_t reco
     ++leases_[unit].worker_next;
     return next;
   }
+  // Who would be done with it first. Of whom nothing is known yet the best is assumed.
+  double us_per_byte_min = std::numeric_limits<double>::max();
+  for (const Worker* worker : workers) {
+    if (worker->us_per_byte != 0) us_per_byte_min = std::min(us_per_byte_min, worker->us_per_byte);
+  }
+  if (us_per_byte_min == std::numeric_limits<double>::max()) us_per_byte_min = 1;
+  const auto done_after = [&](const Worker* worker) {
+    if (worker->under_way() == 0 && worker->passed_over >= kPassedOverMax) return 0.0;
+    const double pace = worker->us_per_byte != 0 ? worker->us_per_byte : us_per_byte_min;
+    return pace * static_cast<double>(worker->under_way() + bytes);
+  };
   Worker* best = nullptr;
   for (Worker* worker : workers) {
-    if (admits(worker) && (best == nullptr || worker->under_way() < best->under_way())) best = worker;
+    if (admits(worker) && (best == nullptr || done_after(worker) < done_after(best))) best = worker;
   }
+  if (best == nullptr) return nullptr;
+  for (Worker* worker : workers) {
+    if (worker->under_way() == 0) ++worker->passed_over;
+  }
+  best->passed_over = 0;
   return best;
 }
 

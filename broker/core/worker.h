@@ -49,6 +49,10 @@ struct Worker {
   wire::Totals credit;    ///< granted by the worker: bytes, records
   wire::Totals capacity;  ///< its first grant
   wire::Totals used;      ///< sent
+  /// Service time, measured by its credit: while something was under way, and since when.
+  Monotonic working_since{0};
+  double us_per_byte = 0;         ///< 0: not known yet
+  std::uint32_t passed_over = 0;  ///< unkeyed input: ranges that others got while it had nothing to do
   std::uint64_t publish_granted = 0;
   std::uint64_t publish_settled = 0;
 
@@ -59,6 +63,22 @@ struct Worker {
   wire::Measured measured;
 
   [[nodiscard]] std::uint64_t under_way() const { return used.first + capacity.first - credit.first; }
+  void on_credit(const wire::Totals& totals, Monotonic now) {
+    if (totals.first > credit.first && under_way() != 0) {
+      // A few at a time tell more of the way than of the work; the average evens that out.
+      const double took_us = static_cast<double>((now - working_since).count());
+      const double measured_us = took_us / static_cast<double>(totals.first - credit.first);
+      us_per_byte = us_per_byte == 0 ? measured_us : us_per_byte + (measured_us - us_per_byte) / 4;
+      working_since = now;
+    }
+    if (capacity.first == 0) capacity = totals;
+    credit = totals;
+  }
+  void on_sent(std::uint64_t bytes, std::uint64_t records, Monotonic now) {
+    if (under_way() == 0) working_since = now;
+    used.first += bytes;
+    used.second += records;
+  }
   [[nodiscard]] bool admits(std::uint64_t bytes, std::uint64_t records) const {
     return under_way() == 0 || (used.first + bytes <= credit.first && used.second + records <= credit.second);
   }
