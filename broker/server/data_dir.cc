@@ -76,10 +76,7 @@ Result<DataDir> DataDir::open(const Options& options, const Topology& topology) 
     const auto before = read_topology(path);
     if (!before.ok()) return before.error();
     if (Status status = compatible(*before, topology); !status.ok()) {
-      return {Code::kRefused,
-              fmt::format("{} was written by another topology: {}; run with --fresh to start over, or with --data on "
-                          "another directory",
-                          path, status.error().message)};
+      return {Code::kRefused, fmt::format("{} was written by another topology: {}", path, status.error().message)};
     }
   }
   if (Status status = directory.write_owner(topology); !status.ok()) return status.error();

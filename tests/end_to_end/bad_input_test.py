@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be wrong around a good topology: each case says what to do with exit 1, or works."""
+"""What can be wrong around a good topology: each case says what to do with exit 1, or works.
+bad_input_test.py THROWS.so, a library of stages that cannot be made"""
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 
 from weir_run import WEIR, Launcher, check, children_of, run, status, wait_for
 
+THROWS = os.path.abspath(sys.argv[1])
 folder = tempfile.mkdtemp(prefix="weir-bad-")
 os.chdir(folder)
 
@@ -54,7 +58,14 @@ def output_that_cannot_be_made():
 
 
 def data_directory_that_cannot_be_made():
-    refused("a data directory that cannot be made", run("run", topology(), "--data", "plain/data"), "plain/data")
+    refused("a data directory that cannot be made", run("run", topology(), "--data", "plain/data"), "plain/data", "--data")
+
+
+def directory_of_another_topology():
+    works("the first topology of a directory", run("run", topology("first"), "--data", "common"))
+    refused("a directory of another topology", run("run", topology("second"), "--data", "common"), "common", '"first"', "--fresh")
+    file = topology("first", stages={"write": {"plugin": "file.write", "input": "numbers", "config": {"path": "other.jsonl"}}})
+    refused("a directory of the topology before a change", run("run", file, "--data", "common"), "common", "write", "--fresh")
 
 
 def directory_of_somebody_else():
@@ -71,9 +82,27 @@ def ports_in_use():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = "127.0.0.1:%d" % taken.getsockname()[1]
-        refused("an HTTP port in use", run("run", topology("http"  , http={"listen": address})), address)
+        refused("an HTTP port in use", run("run", topology("http", http={"listen": address})), address)
         file = topology("listen", broker={"listen": "tcp://" + address})
         refused("a broker's port in use", run("run", file), address)
+
+
+def the_default_port_in_use():
+    with socket.socket() as taken:
+        try:
+            taken.bind(("127.0.0.1", 9464))
+            taken.listen()
+        except OSError:
+            pass  # somebody else has it, which is as good
+        with open(topology("default")) as file:
+            value = json.load(file)
+        del value["http"]
+        with open("default.json", "w") as file:
+            json.dump(value, file)
+        result = run("run", "default.json")
+        works("the default HTTP port in use", result)
+        ports = re.findall(r"http://127\.0\.0\.1:(\d+)", result.stderr)
+        check(ports and "9464" not in ports, "no free port is announced: " + result.stderr)
 
 
 def a_constructor_that_throws():
@@ -81,7 +110,12 @@ def a_constructor_that_throws():
                                        "regex": {"plugin": "text.regex", "input": "numbers", "output": "more", "config": {"pattern": "(?P<a>x"}},
                                        "write": {"plugin": "file.write", "input": "more", "config": {"path": "out.jsonl"}}},
                     streams={"numbers": {}, "more": {}})
-    refused("a plugin that throws in its constructor", run("run", file), "regex", "pattern")
+    refused("a pattern that is none", run("run", file), "regex", "pattern")
+    for plugin, words in (("throws", "never in the mood"), ("throws_number", "threw something that is no std::exception")):
+        file = topology(plugin, libraries=[THROWS], streams={"numbers": {}, "more": {}},
+                        stages={"thrower": {"plugin": "test." + plugin, "input": "numbers", "output": "more"},
+                                "write": {"plugin": "file.write", "input": "more", "config": {"path": "none.jsonl"}}})
+        refused("a constructor that throws: " + plugin, run("run", file, timeout=60), "thrower", "test." + plugin, words)
 
 
 def a_deep_data_directory():
@@ -130,7 +164,8 @@ def a_full_command_line():
     print("ok: bad command lines", flush=True)
 
 
-for case in (missing_input, output_that_cannot_be_made, data_directory_that_cannot_be_made, directory_of_somebody_else, ports_in_use,
-             a_constructor_that_throws, a_deep_data_directory, a_damaged_journal, a_full_command_line):
+for case in (missing_input, output_that_cannot_be_made, data_directory_that_cannot_be_made, directory_of_another_topology,
+             directory_of_somebody_else, ports_in_use, the_default_port_in_use, a_constructor_that_throws, a_deep_data_directory,
+             a_damaged_journal, a_full_command_line):
     case()
 shutil.rmtree(folder)

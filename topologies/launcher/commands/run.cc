@@ -52,9 +52,12 @@ Result<std::vector<std::string>> chosen_stages(const std::string& list, const To
 Status prepare_data_dir(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  if (error) return {Code::kIo, fmt::format("the data directory {} cannot be made: {}", path, error.message())};
+  if (error)
+    return {Code::kIo,
+            fmt::format("the data directory {} cannot be made: {}; name another with --data", path, error.message())};
   if (::access(path.c_str(), R_OK | W_OK | X_OK) != 0)
-    return {Code::kIo, fmt::format("the data directory {} cannot be written: {}", path, ::strerror(errno))};
+    return {Code::kIo, fmt::format("the data directory {} cannot be written: {}; name another with --data", path,
+                                   ::strerror(errno))};
   return {};
 }
 
