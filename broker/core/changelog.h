@@ -7,6 +7,7 @@
 
 #include "broker/core/entry.h"
 #include "broker/core/place.h"
+#include "broker/core/segment_use.h"
 
 namespace weir::core {
 
@@ -27,12 +28,22 @@ class Changelog {
 
   [[nodiscard]] const std::optional<SnapshotTaken>& newest() const { return newest_; }
   [[nodiscard]] const std::deque<ChangesPlace>& tail() const { return tail_; }
-  [[nodiscard]] std::deque<ChangesPlace>& tail() { return tail_; }
+  /// The changes of an entry lie there now: those of one lane, or of all that the entry changed, part by part in
+  /// another segment and offset. Nothing happens where a snapshot has replaced them.
+  void place(Sequence sequence, std::uint32_t lane, const Place& place);
+  void place(Sequence sequence, std::uint64_t segment, std::uint32_t offset);
+  /// Null where a snapshot has replaced them.
+  [[nodiscard]] const ChangesPlace* find(Sequence sequence, std::uint32_t lane) const;
+  [[nodiscard]] const SegmentUse& use() const { return use_; }
   [[nodiscard]] std::uint64_t tail_bytes() const { return tail_bytes_; }
 
  private:
+  void place(ChangesPlace& changes, const Place& place);
+  [[nodiscard]] std::size_t index_of(Sequence sequence, std::uint32_t lane) const;  ///< tail_.size(): nowhere
+
   std::optional<SnapshotTaken> newest_;
-  std::deque<ChangesPlace> tail_;
+  std::deque<ChangesPlace> tail_;  ///< by rising sequence
+  SegmentUse use_;
   std::uint64_t tail_bytes_ = 0;
 };
 

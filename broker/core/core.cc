@@ -74,13 +74,18 @@ void Core::on_settled(Sequence sequence, Monotonic now) {
   for (auto& [client, session] : sessions_) settle(client, session);
 }
 
+bool Core::lies_at(std::uint32_t stream, std::uint64_t frame, const Place& place) const {
+  const StreamState& state = ledger_.stream(stream);
+  return state.holds(frame) && state.slot(frame).place == place;
+}
+
 void Core::on_frame(std::uint32_t stream, std::uint64_t frame, Bytes bytes) {
   --loads_;
   StreamState& state = ledger_.stream(stream);
   if (!state.holds(frame)) return;
   FrameSlot& slot = state.slot(frame);
   slot.loading = false;
-  if (slot.bytes) return;
+  if (slot.bytes || bytes.empty()) return;
   hot_bytes_ += bytes.size();
   slot.bytes = Buffer::of(std::move(bytes));
   hot_from_[stream] = std::min(hot_from_[stream], frame);
@@ -258,6 +263,8 @@ void Core::pump(Monotonic now) {
   drop_passed_bytes();
   consider_checkpoint();
   finish_checkpoint();
+  consider_compaction();
+  consider_copy();
   if (!finished_told_ && ledger_.finished() && settled_ == ledger_.next_sequence()) {
     finished_told_ = true;
     outside_.notify({Notice::Kind::kFinished, 0, 0, 0, ""});
@@ -300,7 +307,6 @@ void Core::tick(Monotonic now) {
   drop_passed_bytes();
   raise_cursor_frames();
   ledger_.release();
-  consider_compaction();
   pump(now);
 }
 

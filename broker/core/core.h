@@ -23,6 +23,7 @@ struct CoreOptions {
   std::chrono::microseconds beat{500'000};
   std::chrono::microseconds silence{10'000'000};  ///< a worker that said nothing for so long is fenced
   std::chrono::microseconds settle_in{500'000};  ///< how long a start waits for all workers before leases move to fewer
+  std::uint64_t segments_slack = 6;              ///< closed segments beyond twice what is needed before any is copied
   std::string commits_endpoint;                  ///< told to workers
   std::string topology_text;                     ///< told to workers: encode_resolved
 };
@@ -73,10 +74,15 @@ class Core {
   void on_settled(Sequence sequence, Monotonic now);
   /// Everything before `sequence` is on disk, whatever its entry asked for: what a checkpoint may hold.
   void on_durable(Sequence sequence);
-  /// Bytes of a frame that was read back, whole.
+  /// Bytes of a frame that was read back, whole; none if it had been copied elsewhere before it could be read.
   void on_frame(std::uint32_t stream, std::uint64_t frame, Bytes bytes);
+  /// The frame is still needed and lies there: if it cannot be read, it is lost.
+  [[nodiscard]] bool lies_at(std::uint32_t stream, std::uint64_t frame, const Place& place) const;
   void on_state(Incarnation incarnation, const wire::StatePart& part);
+  /// All that was to be restored has been said.
+  void on_restored(const RestoreJob& job);
   void on_compacted(const CompactJob& job);
+  void on_copied(const CopyJob& job);
   /// The file is on disk; `payload` is what the journal wants to find in the checkpoint's entry. Empty: it failed, and
   /// the next one is tried in its turn.
   void on_checkpoint(BytesView payload);
@@ -209,6 +215,11 @@ class Core {
   void take_checkpoint();
   void finish_checkpoint();
   void consider_compaction();
+  void consider_copy();
+  /// Nobody is reading it where it lies.
+  [[nodiscard]] bool may_move(const CopyItem& item) const;
+  /// Closed segments from the oldest that is needed, beyond which what is needed there is copied to the head.
+  [[nodiscard]] std::uint64_t segments_worth() const;
   /// The journal holds more segments than what waits in it needs, and work is under way that will free them: what adds
   /// to it waits for that.
   [[nodiscard]] bool upkeep_lags() const;

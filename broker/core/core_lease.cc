@@ -300,6 +300,11 @@ void Core::restore(Worker& worker, const std::vector<std::uint32_t>& lanes) {
     restores_waiting_.push_back({worker.incarnation, lanes});
     return;
   }
+  job.segment_from = UINT64_MAX;
+  for (const RestoreJob::Part& part : job.parts) {
+    for (const ChangesPlace& changes : part.tail) job.segment_from = std::min(job.segment_from, changes.place.segment);
+  }
+  upkeep_.restoring_from.insert(job.segment_from);
   outside_.restore(std::move(job));
 }
 

@@ -12,6 +12,7 @@ constexpr std::uint64_t kTailBytesMin = 4 << 20;  ///< so many bytes of changes 
 constexpr std::size_t kTailCountMax = 100'000;    ///< and so many changes, since memory names each
 constexpr std::uint64_t kSegmentsBehind = 3;      ///< closed segments that are held before upkeep hurries
 constexpr std::uint64_t kSegmentsFreedMin = 2;    ///< what upkeep must be about to free before anything waits for it
+constexpr std::uint64_t kCopiesBehind = 2;        ///< so many times what copies keep is held before anything waits
 
 }  // namespace
 
@@ -21,6 +22,10 @@ void Core::on_durable(Sequence sequence) {
 }
 
 bool Core::upkeep_lags() const {
+  if (upkeep_.copying &&
+      upkeep_.segment_now - ledger_.segment_needed_min(upkeep_.segment_now) >= kCopiesBehind * segments_worth()) {
+    return true;
+  }
   if (!upkeep_.checkpoint_under_way() && !upkeep_.compacting) return false;
   const std::uint64_t from = upkeep_.segment_from();
   if (upkeep_.segment_now < from + kSegmentsBehind) return false;
@@ -29,7 +34,8 @@ bool Core::upkeep_lags() const {
 }
 
 void Core::consider_checkpoint() {
-  if (upkeep_.checkpoint_under_way() || upkeep_.bytes_since_checkpoint == 0) return;
+  // A copy under way lies in two places.
+  if (upkeep_.checkpoint_under_way() || upkeep_.copying || upkeep_.bytes_since_checkpoint == 0) return;
   const bool due = upkeep_.bytes_since_checkpoint >= topology_.broker.segment_bytes / 2;
   const bool frees = upkeep_.segment_now >= upkeep_.segment_from() + kSegmentsBehind &&
                      ledger_.segment_needed_min(upkeep_.segment_now) > upkeep_.segment_from();
@@ -66,6 +72,9 @@ void Core::finish_checkpoint() {
   if (pending.fixed < pending.fixups.size()) return;
   // The segment that is being written holds what comes behind the checkpoint.
   pending.job.segment_needed_min = ledger_.segment_needed_min(upkeep_.segment_now);
+  if (!upkeep_.restoring_from.empty()) {
+    pending.job.segment_needed_min = std::min(pending.job.segment_needed_min, *upkeep_.restoring_from.begin());
+  }
   upkeep_.segment_from_writing = std::min(pending.job.segment_needed_min, pending.segment_through);
   upkeep_.writing = true;
   outside_.write_checkpoint(std::move(pending.job));
@@ -83,17 +92,17 @@ void Core::on_checkpoint(BytesView payload) {
 }
 
 void Core::consider_compaction() {
-  if (upkeep_.compacting) return;
+  // What a snapshot is made of, and what a restore reads, stays where it is meanwhile.
+  if (upkeep_.compacting || upkeep_.copying || !upkeep_.restoring_from.empty()) return;
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     const Changelog& changelog = ledger_.changelog(stage);
     if (changelog.tail().empty() || changelog.tail().front().sequence >= settled_) continue;
-    const Place& oldest = changelog.tail().front().place;
+    const std::uint64_t oldest = changelog.use().oldest().value_or(upkeep_.segment_now);
     const std::uint64_t before = changelog.newest() ? changelog.newest()->bytes : 0;
     const bool long_tail =
         changelog.tail_bytes() >= std::max(kTailBytesMin, before / 2) || changelog.tail().size() > kTailCountMax;
     // A small state that changes often must not hold on to segments.
-    const bool old_tail =
-        oldest.written() && upkeep_.segment_now > oldest.segment && before < topology_.broker.segment_bytes;
+    const bool old_tail = upkeep_.segment_now > oldest && before < topology_.broker.segment_bytes;
     if (!long_tail && !old_tail) continue;
     CompactJob job;
     job.stage = stage;
@@ -104,15 +113,58 @@ void Core::consider_compaction() {
     if (job.tail.empty()) continue;
     job.result.file = ledger_.next_file();
     job.result.through = job.tail.back().sequence.value() + 1;
-    upkeep_.compacting = true;
+    upkeep_.compacting = stage;
     return outside_.compact(std::move(job));
   }
 }
 
 void Core::on_compacted(const CompactJob& job) {
-  upkeep_.compacting = false;
+  upkeep_.compacting.reset();
   if (job.result.file == 0) return;  // it failed and says so elsewhere; the tail is kept
   append({EntryType::kSnapshot, {}, job.stage, 0}, encode(job.result), Durability::kNone);
+}
+
+void Core::on_restored(const RestoreJob& job) {
+  if (const auto one = upkeep_.restoring_from.find(job.segment_from); one != upkeep_.restoring_from.end()) {
+    upkeep_.restoring_from.erase(one);
+  }
+}
+
+std::uint64_t Core::segments_worth() const {
+  return options_.segments_slack + 2 * (ledger_.bytes_needed() / topology_.broker.segment_bytes + 1);
+}
+
+void Core::consider_copy() {
+  if (upkeep_.copying || upkeep_.pending) return;
+  const std::uint64_t oldest = ledger_.segment_needed_min(upkeep_.segment_now);
+  if (upkeep_.segment_now < oldest + segments_worth()) return;
+  CopyJob job;
+  for (CopyItem& item : ledger_.needed_in(oldest, topology_.broker.transaction_bytes_max)) {
+    if (may_move(item)) job.items.push_back(item);
+  }
+  if (job.items.empty()) return;
+  upkeep_.copying = true;
+  outside_.copy(std::move(job));
+}
+
+bool Core::may_move(const CopyItem& item) const {
+  if (item.kind == CopyItem::Kind::kChanges) return upkeep_.compacting != item.index;
+  return !ledger_.stream(item.index).slot(item.number).loading;
+}
+
+void Core::on_copied(const CopyJob& job) {
+  upkeep_.copying = false;
+  std::vector<CopyItem> items;
+  std::vector<BytesView> bytes;
+  for (std::size_t i = 0; i < job.bytes.size(); ++i) {
+    const Place now = ledger_.place_of(job.items[i]);
+    if (now.segment != job.items[i].place.segment || !may_move(job.items[i])) continue;
+    items.push_back(job.items[i]);
+    bytes.emplace_back(job.bytes[i]);
+  }
+  if (items.empty()) return;
+  upkeep_.copying = true;
+  upkeep_.copied = append({EntryType::kCopied, {}, 0, 0}, encode_copied(items, bytes), Durability::kNone);
 }
 
 }  // namespace weir::core

@@ -13,7 +13,7 @@ Result<EntryHeader> decode_header(BytesView payload) {
   EntryHeader header;
   if (payload.size() < sizeof(header)) return {Code::kCorrupt, "a journal entry shorter than its header"};
   std::memcpy(&header, payload.data(), sizeof(header));
-  if (header.type < EntryType::kTopology || header.type > EntryType::kCheckpoint) {
+  if (header.type < EntryType::kTopology || header.type > EntryType::kCopied) {
     return {Code::kCorrupt, "a journal entry of an unknown type: was it written by a newer Weir?"};
   }
   return header;

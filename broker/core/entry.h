@@ -16,6 +16,7 @@ enum class EntryType : std::uint8_t {
   kPublish = 3,      ///< records of an external producer
   kSnapshot = 4,     ///< a snapshot of a stage's state takes effect
   kCheckpoint = 5,   ///< a checkpoint takes effect; the rest of the payload is the journal's
+  kCopied = 6,       ///< what old segments held and is still needed lies here now (copy_job.h)
 };
 
 /// Starts every entry's payload.

@@ -58,6 +58,8 @@ Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool
       next_file_ = std::max(next_file_, taken->file + 1);
       return {};
     }
+    case EntryType::kCopied:
+      return apply_copied(sequence, payload, place);
     case EntryType::kCheckpoint:
       return {};
   }
@@ -136,7 +138,7 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
     at.at = static_cast<std::uint32_t>(changes.bytes.data() - payload.bytes.data());
     at.size = static_cast<std::uint32_t>(changes.bytes.size());
     changelogs_[changes.stage].append({sequence, changes.shard, at});
-    if (!place.written()) unplaced_.push_back({sequence, false, changes.stage, 0});
+    if (!place.written()) unplaced_.push_back({sequence, Unplaced::Kind::kChanges, changes.stage});
   }
   for (const wire::FrameAt& frame : commit->frames) {
     Place at = place;
@@ -154,6 +156,69 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
       std::any_of(commit->splits.begin(), commit->splits.end(), [](const auto& split) { return split.ended; });
   if (!commit->finished.empty() || commit->enumeration_ended || ends) refresh_ends();
   return {};
+}
+
+Status Ledger::apply_copied(Sequence sequence, const Buffer& payload, Place place) {
+  const auto items = decode_copied(payload.bytes, sizeof(EntryHeader));
+  if (!items.ok()) return corrupt(sequence, items.error().message);
+  for (const CopyItem& item : *items) {
+    const std::size_t known = item.kind == CopyItem::Kind::kFrame ? streams_.size() : changelogs_.size();
+    if (item.index >= known) return corrupt(sequence, "copies something of an unknown stream or stage");
+    // Until the copy is written, its items are read where they lay.
+    if (!place.written()) {
+      unplaced_.push_back({sequence, Unplaced::Kind::kCopy, item.index, 0, item});
+    } else {
+      this->place(item, {place.segment, place.offset, item.place.at, item.place.size});
+    }
+  }
+  return {};
+}
+
+void Ledger::place(const CopyItem& item, const Place& place) {
+  if (!place_of(item).written()) return;
+  if (item.kind == CopyItem::Kind::kFrame) {
+    streams_[item.index].place(item.number, place);
+  } else {
+    changelogs_[item.index].place(Sequence(item.number), item.lane, place);
+  }
+}
+
+Place Ledger::place_of(const CopyItem& item) const {
+  if (item.kind == CopyItem::Kind::kFrame) {
+    const StreamState& stream = streams_[item.index];
+    return stream.holds(item.number) ? stream.slot(item.number).place : Place{};
+  }
+  const ChangesPlace* changes = changelogs_[item.index].find(Sequence(item.number), item.lane);
+  return changes == nullptr ? Place{} : changes->place;
+}
+
+std::uint64_t Ledger::bytes_needed() const {
+  std::uint64_t bytes = 0;
+  for (const StreamState& stream : streams_) bytes += stream.bytes_kept();
+  for (const Changelog& changelog : changelogs_) bytes += changelog.tail_bytes();
+  return bytes;
+}
+
+std::vector<CopyItem> Ledger::needed_in(std::uint64_t segment, std::uint64_t bytes_max) const {
+  std::vector<CopyItem> items;
+  std::uint64_t bytes = 0;
+  const auto take = [&](CopyItem item) {
+    if (item.place.segment != segment || (!items.empty() && bytes + item.place.size > bytes_max)) return;
+    bytes += item.place.size;
+    items.push_back(item);
+  };
+  for (std::uint32_t index = 0; index < streams_.size() && bytes < bytes_max; ++index) {
+    const StreamState& stream = streams_[index];
+    for (std::uint64_t frame = stream.first_frame(); frame < stream.end_frame() && bytes < bytes_max; ++frame) {
+      take({CopyItem::Kind::kFrame, index, 0, frame, stream.slot(frame).place});
+    }
+  }
+  for (std::uint32_t index = 0; index < changelogs_.size() && bytes < bytes_max; ++index) {
+    for (const ChangesPlace& changes : changelogs_[index].tail()) {
+      take({CopyItem::Kind::kChanges, index, changes.lane, changes.sequence.value(), changes.place});
+    }
+  }
+  return items;
 }
 
 Status Ledger::apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep) {
@@ -210,7 +275,9 @@ Status Ledger::append_frame(Sequence sequence, std::uint32_t stream, const Buffe
   slot.place = place;
   if (keep || !place.written()) slot.bytes = frame;
   state.append(std::move(slot), *view);
-  if (!place.written()) unplaced_.push_back({sequence, true, stream, state.end_frame() - 1});
+  if (!place.written()) {
+    unplaced_.push_back({sequence, Unplaced::Kind::kFrame, stream, state.end_frame() - 1});
+  }
   return {};
 }
 
@@ -218,19 +285,19 @@ void Ledger::placed(Sequence sequence, std::uint64_t segment, std::uint32_t offs
   while (!unplaced_.empty() && unplaced_.front().sequence <= sequence) {
     const Unplaced& part = unplaced_.front();
     WEIR_CHECK(part.sequence == sequence, "entries are placed in order, each once");
-    if (part.is_frame) {
-      if (streams_[part.index].holds(part.frame)) {
-        Place& place = streams_[part.index].slot(part.frame).place;
-        place.segment = segment;
-        place.offset = offset;
-      }
-    } else {
-      auto& tail = changelogs_[part.index].tail();
-      for (auto it = tail.rbegin(); it != tail.rend() && it->sequence >= sequence; ++it) {
-        if (it->sequence != sequence) continue;
-        it->place.segment = segment;
-        it->place.offset = offset;
-      }
+    switch (part.kind) {
+      case Unplaced::Kind::kFrame:
+        if (StreamState& stream = streams_[part.index]; stream.holds(part.frame)) {
+          const Place& place = stream.slot(part.frame).place;
+          stream.place(part.frame, {segment, offset, place.at, place.size});
+        }
+        break;
+      case Unplaced::Kind::kChanges:
+        changelogs_[part.index].place(sequence, segment, offset);
+        break;
+      case Unplaced::Kind::kCopy:
+        place(part.copy, {segment, offset, part.copy.place.at, part.copy.place.size});
+        break;
     }
     unplaced_.pop_front();
   }
@@ -254,16 +321,10 @@ void Ledger::release() {
 
 std::uint64_t Ledger::segment_needed_min(std::uint64_t none, std::uint64_t snapshot_bytes_min) const {
   std::uint64_t least = none;
-  for (const StreamState& state : streams_) {
-    if (state.first_frame() == state.end_frame()) continue;
-    const Place& place = state.slot(state.first_frame()).place;
-    if (place.written()) least = std::min(least, place.segment);
-  }
+  for (const StreamState& stream : streams_) least = std::min(least, stream.use().oldest().value_or(none));
   for (const Changelog& changelog : changelogs_) {
-    if (changelog.tail().empty() || !changelog.tail().front().place.written()) continue;
-    if ((changelog.newest() ? changelog.newest()->bytes : 0) >= snapshot_bytes_min) {
-      least = std::min(least, changelog.tail().front().place.segment);
-    }
+    if ((changelog.newest() ? changelog.newest()->bytes : 0) < snapshot_bytes_min) continue;
+    least = std::min(least, changelog.use().oldest().value_or(none));
   }
   return least;
 }

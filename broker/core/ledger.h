@@ -8,6 +8,7 @@
 
 #include "broker/core/buffer.h"
 #include "broker/core/changelog.h"
+#include "broker/core/copy_job.h"
 #include "broker/core/entry.h"
 #include "broker/core/place.h"
 #include "broker/core/stream_state.h"
@@ -47,6 +48,13 @@ class Ledger {
   /// state behind a snapshot below `snapshot_bytes_min` do not count.
   [[nodiscard]] std::uint64_t segment_needed_min(std::uint64_t none, std::uint64_t snapshot_bytes_min = 0) const;
 
+  /// Bytes in the journal that are still needed, as far as they are known by frames and changes.
+  [[nodiscard]] std::uint64_t bytes_needed() const;
+  /// What is still needed in `segment`, about `bytes_max` of it, at least one item if there is any.
+  [[nodiscard]] std::vector<CopyItem> needed_in(std::uint64_t segment, std::uint64_t bytes_max) const;
+  /// Where the item lies now; an unwritten place if nobody needs it any more.
+  [[nodiscard]] Place place_of(const CopyItem& item) const;
+
   /// A place in an encoded checkpoint that was not known yet: of entry `sequence`, at byte `at`.
   struct Fixup {
     Sequence sequence;
@@ -81,6 +89,8 @@ class Ledger {
  private:
   friend class LedgerCodec;
   Status apply_transaction(Sequence sequence, const EntryHeader& header, const Buffer& payload, Place place, bool keep);
+  Status apply_copied(Sequence sequence, const Buffer& payload, Place place);
+  void place(const CopyItem& item, const Place& place);
   Status apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep);
   Status append_frame(Sequence sequence, std::uint32_t stream, const Buffer& frame, Place place, bool keep);
   /// Derives what has ended from what the lanes say; the flow goes from sources down, so one pass per stage suffices.
@@ -105,9 +115,10 @@ class Ledger {
   /// Entries that were applied before they were written: where their parts went.
   struct Unplaced {
     Sequence sequence;
-    bool is_frame = false;
+    enum class Kind : std::uint8_t { kFrame, kChanges, kCopy } kind{};
     std::uint32_t index = 0;  ///< of the stream, or of the stage
     std::uint64_t frame = 0;
+    CopyItem copy{};
   };
   std::deque<Unplaced> unplaced_;
 };

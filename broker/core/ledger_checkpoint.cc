@@ -67,6 +67,7 @@ class LedgerCodec {
       slot.records = reader.get<std::uint64_t>();
       slot.place = get_place(reader);
       stream.bytes_kept_ += slot.place.size;
+      stream.use_.add(slot.place.segment);
       stream.frames_.push_back(std::move(slot));
     }
     return reader.ok();

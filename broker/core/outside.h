@@ -6,6 +6,7 @@
 
 #include "broker/core/buffer.h"
 #include "broker/core/changelog.h"
+#include "broker/core/copy_job.h"
 #include "broker/core/place.h"
 #include "sdk/base/ids.h"
 #include "sdk/topology/topology.h"
@@ -25,6 +26,7 @@ struct RestoreJob {
     std::vector<ChangesPlace> tail;  ///< of these lanes, in order
   };
   std::vector<Part> parts;
+  std::uint64_t segment_from = 0;  ///< the oldest that it reads; kept until on_restored
 };
 
 /// A snapshot of one stage's state to be made from the one before and the changes behind it.
@@ -69,10 +71,12 @@ class Outside {
   virtual void reply(const Client& client, Bytes message) = 0;
   /// Comes back as on_frame.
   virtual void read_frame(std::uint32_t stream, std::uint64_t frame, Place place) = 0;
-  /// Comes back as on_state, part by part.
+  /// Comes back as on_state, part by part, and at last as on_restored.
   virtual void restore(RestoreJob job) = 0;
   /// Comes back as on_compacted.
   virtual void compact(CompactJob job) = 0;
+  /// Comes back as on_copied.
+  virtual void copy(CopyJob job) = 0;
   /// Comes back as on_checkpoint.
   virtual void write_checkpoint(CheckpointJob job) = 0;
   virtual void notify(Notice notice) = 0;

@@ -15,6 +15,7 @@ struct Place {
   std::uint32_t at = 0;
   std::uint32_t size = 0;
 
+  friend bool operator==(const Place&, const Place&) = default;
   [[nodiscard]] bool written() const { return segment != 0; }
 };
 

@@ -11,14 +11,23 @@ void StreamState::append(FrameSlot slot, const wire::FrameView& view) {
     next_offsets_[batch.shard] += batch.count;
   }
   slot.records = header.records;
+  use_.add(slot.place.segment);
   bytes_kept_ += slot.place.size;
   bytes_total_ += slot.place.size;
   records_total_ += header.records;
   frames_.push_back(std::move(slot));
 }
 
+void StreamState::place(std::uint64_t frame, const Place& place) {
+  FrameSlot& moved = slot(frame);
+  use_.remove(moved.place.segment);
+  moved.place = place;
+  use_.add(place.segment);
+}
+
 void StreamState::release_before(std::uint64_t frame) {
   while (first_frame_ < frame && !frames_.empty()) {
+    use_.remove(frames_.front().place.segment);
     bytes_kept_ -= frames_.front().place.size;
     frames_.pop_front();
     ++first_frame_;

@@ -6,6 +6,7 @@
 
 #include "broker/core/buffer.h"
 #include "broker/core/place.h"
+#include "broker/core/segment_use.h"
 #include "sdk/topology/topology.h"
 #include "sdk/wire/frame.h"
 
@@ -33,6 +34,9 @@ class StreamState {
 
   [[nodiscard]] std::uint64_t first_frame() const { return first_frame_; }
   [[nodiscard]] std::uint64_t end_frame() const { return first_frame_ + frames_.size(); }
+  /// The frame lies there now.
+  void place(std::uint64_t frame, const Place& place);
+  [[nodiscard]] const SegmentUse& use() const { return use_; }
   [[nodiscard]] FrameSlot& slot(std::uint64_t frame) { return frames_[frame - first_frame_]; }
   [[nodiscard]] const FrameSlot& slot(std::uint64_t frame) const { return frames_[frame - first_frame_]; }
   [[nodiscard]] bool holds(std::uint64_t frame) const { return frame >= first_frame_ && frame < end_frame(); }
@@ -53,6 +57,7 @@ class StreamState {
  private:
   friend class LedgerCodec;
   std::deque<FrameSlot> frames_;
+  SegmentUse use_;
   std::uint64_t first_frame_ = 0;
   std::vector<std::uint64_t> next_offsets_;
   std::uint64_t bytes_kept_ = 0;

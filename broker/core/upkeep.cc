@@ -7,6 +7,10 @@ namespace weir::core {
 
 void Upkeep::on_written(Sequence sequence, std::uint64_t segment, std::uint32_t offset) {
   segment_now = segment;
+  if (copied && *copied <= sequence) {
+    copied.reset();
+    copying = false;
+  }
   if (!pending) return;
   if (sequence < pending->job.through) pending->segment_through = segment;
   while (pending->fixed < pending->fixups.size() && pending->fixups[pending->fixed].sequence == sequence) {

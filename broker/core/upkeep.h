@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "broker/core/ledger.h"
@@ -17,8 +18,8 @@ struct SegmentSpan {
   std::uint64_t newest = 0;
 };
 
-/// The work that keeps the journal short: checkpoints and snapshots under way, and how far back the journal reaches for
-/// the checkpoints in force. Thread: the core's.
+/// The work that keeps the journal short: checkpoints, snapshots and copies under way, and how far back the journal
+/// reaches for the checkpoints in force. Thread: the core's.
 struct Upkeep {
   /// A checkpoint that was taken of entries not all written yet; their places are filled in as they become known.
   struct Pending {
@@ -51,7 +52,10 @@ struct Upkeep {
   std::uint64_t bytes_since_checkpoint = 0;
   std::vector<std::uint64_t> files_of_last_checkpoint;
   std::uint32_t checkpoints_taken = 0;
-  bool compacting = false;
+  std::optional<std::uint32_t> compacting;      ///< the stage
+  std::optional<Sequence> copied;               ///< the entry of a copy that is not written yet
+  bool copying = false;                         ///< one is being read or written
+  std::multiset<std::uint64_t> restoring_from;  ///< the oldest segment that each restore under way reads
 };
 
 }  // namespace weir::core

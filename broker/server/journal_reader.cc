@@ -35,6 +35,15 @@ Result<Bytes> JournalReader::read(const core::Place& place) {
   return Bytes(bytes->begin(), bytes->end());
 }
 
+Status JournalReader::copy(core::CopyJob& job) {
+  for (const core::CopyItem& item : job.items) {
+    auto bytes = read(item.place);
+    if (!bytes.ok() && bytes.error().code != Code::kNotFound) return bytes.error();
+    job.bytes.push_back(bytes.ok() ? std::move(*bytes) : Bytes());
+  }
+  return {};
+}
+
 Status JournalReader::restore(const core::RestoreJob& job, const std::function<Status(const wire::StatePart&)>& visit) {
   const auto visible = [](BytesView changes, Bytes& out) -> Status {
     out.clear();

@@ -26,6 +26,10 @@ class JournalReader {
   /// `last` part; dead letters are left out. Stops at an error.
   Status restore(const core::RestoreJob& job, const std::function<Status(const wire::StatePart&)>& visit);
 
+  /// Reads the job's items; what lies in a segment that has been recycled is needed by nobody any more, and stays
+  /// empty.
+  Status copy(core::CopyJob& job);
+
   /// Merges a snapshot file out of the one before and the changes behind it; fills in result.bytes.
   Status compact(core::CompactJob& job);
 

@@ -18,6 +18,7 @@ class Keeper {
   /// Writes the file; the answer is what the journal wants to find in its entry.
   Result<Bytes> checkpoint(const core::CheckpointJob& job);
   Status compact(core::CompactJob& job) { return reader_.compact(job); }
+  Status copy(core::CopyJob& job) { return reader_.copy(job); }
 
  private:
   void remove_snapshots(const core::CheckpointJob& job);

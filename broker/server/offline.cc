@@ -29,6 +29,7 @@ class Nowhere final : public core::Outside {
   void read_frame(std::uint32_t, std::uint64_t, core::Place) override {}
   void restore(core::RestoreJob) override {}
   void compact(core::CompactJob) override {}
+  void copy(core::CopyJob) override {}
   void write_checkpoint(core::CheckpointJob) override {}
   void notify(core::Notice) override {}
 };

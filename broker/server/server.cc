@@ -272,9 +272,10 @@ void Server::on_journal_failed(const Error& error) {
 void Server::read_frame(std::uint32_t stream, std::uint64_t frame, core::Place place) {
   reader_thread_->post([this, stream, frame, place] {
     auto bytes = reader_->read(place);
-    mailbox_.post([this, stream, frame, bytes = std::move(bytes)]() mutable {
-      if (!bytes.ok()) return on_journal_failed(bytes.error());
-      core_->on_frame(stream, frame, std::move(*bytes));
+    mailbox_.post([this, stream, frame, place, bytes = std::move(bytes)]() mutable {
+      const bool moved = !bytes.ok() && bytes.error().code == Code::kNotFound && !core_->lies_at(stream, frame, place);
+      if (!bytes.ok() && !moved) return on_journal_failed(bytes.error());
+      core_->on_frame(stream, frame, moved ? Bytes() : std::move(*bytes));
     });
   });
 }
@@ -292,7 +293,7 @@ void Server::restore(core::RestoreJob job) {
       mailbox_.post([this, incarnation = job.incarnation, posted, held] { core_->on_state(incarnation, posted); });
       return {};
     });
-    if (!status.ok()) mailbox_.post([this, error = status.error()] { on_journal_failed(error); });
+    mailbox_.post([this, job, status] { status.ok() ? core_->on_restored(job) : on_journal_failed(status.error()); });
   });
 }
 
@@ -304,6 +305,15 @@ void Server::compact(core::CompactJob job) {
       if (!status.ok() && status.error().code == Code::kCorrupt) return on_journal_failed(status.error());
       if (!status.ok()) log::warning("a snapshot could not be written: {}", status.error().message);
       core_->on_compacted(job);
+    });
+  });
+}
+
+void Server::copy(core::CopyJob job) {
+  keeper_thread_->post([this, job = std::move(job)]() mutable {
+    const Status status = keeper_->copy(job);
+    mailbox_.post([this, job = std::move(job), status] {
+      status.ok() ? core_->on_copied(job) : on_journal_failed(status.error());
     });
   });
 }

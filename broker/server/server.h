@@ -79,6 +79,7 @@ class Server final : public core::Outside, public WriterListener {
   void read_frame(std::uint32_t stream, std::uint64_t frame, core::Place place) override;
   void restore(core::RestoreJob job) override;
   void compact(core::CompactJob job) override;
+  void copy(core::CopyJob job) override;
   void write_checkpoint(core::CheckpointJob job) override;
   void notify(core::Notice notice) override;
 

@@ -188,15 +188,16 @@ class Rules {
     }
   }
 
-  /// A sink that reads a source's records as they come would commit a position in splits that are not its own.
+  /// A sink sees only what is durable, so that a target outside never has what a crash takes back.
   void check_fused_sinks() {
     if (report_.errors() != 0) return;
     for (std::uint32_t i = 0; i < stages_.size(); ++i) {
       const StageSpec& head = stages_[stages_[i].host];
       if (stages_[i].kind != PluginKind::kSink || stages_[i].host == i || head.kind != PluginKind::kSource) continue;
-      report_.error(draft_.stages[i].pointer,
-                    "a \"fused\" chain from a source to a sink is not built in this version of Weir; put one \"queue\" "
-                    "stream between them");
+      report_.error(
+          draft_.stages[i].pointer,
+          "a sink sees only records that are durable, and a source's become so in a \"queue\" stream; put one "
+          "between them");
     }
   }
 

@@ -5,13 +5,12 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 
-from weir_run import WEIR, Launcher, check, children_of, run, status, wait_for
+from weir_run import WEIR, Launcher, check, run, status, wait_for
 
 THROWS = os.path.abspath(sys.argv[1])
 folder = tempfile.mkdtemp(prefix="weir-bad-")
@@ -126,10 +125,7 @@ def a_deep_data_directory():
     launcher = Launcher(topology("deeper", stages={"number": {"plugin": "generate.sequence", "output": "numbers", "config": {"from": 1, "rate": 100}}}),
                         "--data", deep + "-2", log="log.txt")
     wait_for("the worker", lambda: launcher.find("number"))
-    everyone = [launcher.process.pid, *children_of(launcher.process.pid)]
-    for pid in everyone:
-        os.kill(pid, signal.SIGKILL)
-    launcher.wait()
+    launcher.kill_everyone()
     launcher = Launcher("deeper.json", "--data", deep + "-2", log="log.txt")
     wait_for("the second run", lambda: (status(deep + "-2") or {}).get("state") == "running")
     written = os.path.getsize("out.jsonl")

@@ -6,11 +6,10 @@ import collections
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 
-from weir_run import Launcher, check, children_of, status, wait_for
+from weir_run import Launcher, check, status, wait_for
 
 MEBI = 1 << 20
 RECORD_BYTES = 12  # of one number on its way, at least: so the input has at least MULTIPLE segments
@@ -74,22 +73,14 @@ def bytes_read_at_start():
     return read
 
 
-def kill_everything():
-    everyone = [launcher.process.pid, *children_of(launcher.process.pid)]
-    for pid in everyone:
-        os.kill(pid, signal.SIGKILL)
-    launcher.wait()
-    wait_for("the end of everyone", lambda: not any(os.path.exists("/proc/%d" % pid) for pid in everyone), 10)
-
-
 launcher = Launcher("space.json", log="log.txt")
 watch(records // 5)
-kill_everything()
+launcher.kill_everyone()
 read_early = bytes_read_at_start()
 
 launcher = Launcher("space.json", log="log.txt")
 watch(records * 4 // 5)
-kill_everything()
+launcher.kill_everyone()
 read_late = bytes_read_at_start()
 
 launcher = Launcher("space.json", log="log.txt")

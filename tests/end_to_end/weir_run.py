@@ -146,5 +146,13 @@ class Launcher:
     def kill(self):
         self.process.kill()
 
+    def kill_everyone(self):
+        """Launcher, broker and workers at once, as a power cut would."""
+        everyone = [self.process.pid, *children_of(self.process.pid)]
+        for pid in everyone:
+            os.kill(pid, signal.SIGKILL)
+        self.wait()
+        wait_for("the end of everyone", lambda: not any(os.path.exists("/proc/%d" % pid) for pid in everyone), 10)
+
     def wait(self, timeout=300):
         return self.process.wait(timeout=timeout)

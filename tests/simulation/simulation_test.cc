@@ -38,6 +38,7 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"appends without room on the disk", &Outcome::disk_refusals},
     {"checkpoints", &Outcome::checkpoints},
     {"compactions", &Outcome::compactions},
+    {"copies of what old segments held", &Outcome::copies},
     {"frames read back", &Outcome::frames_read},
     {"dead letters", &Outcome::dead_letters},
     {"transactions of fused stages", &Outcome::fused_transactions},

@@ -97,6 +97,7 @@ Plan Plan::of(std::uint64_t seed) {
   plan.published = 1 + random() % 200;
   plan.drains = random() % 3 == 0;
   plan.full_disk = random() % 3 == 0;
+  plan.copies_early = random() % 2 == 0;
   plan.power_cuts = random() % 2 == 0;
   plan.drops_per_million = random() % 3 == 0 ? 0 : 500;
   plan.doubles_per_million = random() % 3 == 0 ? 0 : 20'000;
@@ -196,6 +197,7 @@ void World::start_broker() {
   core_options.beat = 200ms;
   core_options.silence = 2s;
   core_options.settle_in = 200ms;
+  if (plan_.copies_early) core_options.segments_slack = 0;
   core_options.commits_endpoint = "commits";
   broker_->core = std::make_unique<core::Core>(topology_, core_options, *this);
   const Status replayed = server::replay(*broker_->journal, found, broker_->core->ledger());
@@ -367,8 +369,13 @@ void World::read_frame(std::uint32_t stream, std::uint64_t frame, core::Place pl
   ++outcome_.frames_read;
   in_broker(broker_->reader_lane, micros(2000), [this, stream, frame, place] {
     auto bytes = broker_->reader->read(place);
-    if (!bytes.ok()) return failed(bytes.error(), "read");
-    post([this, stream, frame, bytes = *bytes] { with_core([&] { broker_->core->on_frame(stream, frame, bytes); }); });
+    const bool gone = !bytes.ok() && bytes.error().code == Code::kNotFound;
+    if (!bytes.ok() && !gone) return failed(bytes.error(), "read");
+    post([this, stream, frame, place, bytes = gone ? Bytes() : *bytes] {
+      if (bytes.empty() && broker_->core->lies_at(stream, frame, place))
+        problem("a frame is lost that is still needed");
+      with_core([&] { broker_->core->on_frame(stream, frame, bytes); });
+    });
   });
 }
 
@@ -383,7 +390,8 @@ void World::restore(core::RestoreJob job) {
       });
       return {};
     });
-    if (!status.ok()) failed(status.error(), "restore");
+    if (!status.ok()) return failed(status.error(), "restore");
+    post([this, job] { with_core([&] { broker_->core->on_restored(job); }); });
   });
 }
 
@@ -395,6 +403,16 @@ void World::compact(core::CompactJob job) {
     if (!status.ok() && status.error().code != Code::kDiskFull) return failed(status.error(), "compact");
     if (!status.ok()) job.result.file = 0;
     post([this, job] { with_core([&] { broker_->core->on_compacted(job); }); });
+  });
+}
+
+void World::copy(core::CopyJob job) {
+  trace("copy", job.items.size());
+  ++outcome_.copies;
+  in_broker(broker_->keeper_lane, micros(20'000), [this, job = std::move(job)]() mutable {
+    const Status status = broker_->keeper->copy(job);
+    if (!status.ok()) return failed(status.error(), "copy");
+    post([this, job] { with_core([&] { broker_->core->on_copied(job); }); });
   });
 }
 

@@ -34,6 +34,7 @@ struct Plan {
   std::uint64_t published = 0;  ///< messages of each producer
   bool drains = false;          ///< Ctrl-C now and then, and a new run
   bool full_disk = false;       ///< the disk is full now and then
+  bool copies_early = false;    ///< what is needed in old segments is copied as soon as half of the journal is not
   bool power_cuts = false;      ///< only where streams ask for fsync
   std::uint32_t drops_per_million = 0;
   std::uint32_t doubles_per_million = 0;
@@ -59,6 +60,7 @@ struct Outcome {
   std::uint64_t fences = 0;
   std::uint64_t checkpoints = 0;
   std::uint64_t compactions = 0;
+  std::uint64_t copies = 0;
   std::uint64_t frames_read = 0;
   std::uint64_t freezes = 0;
   std::uint64_t messages_dropped = 0;
@@ -123,6 +125,7 @@ class World final : public core::Outside {
   void read_frame(std::uint32_t stream, std::uint64_t frame, core::Place place) override;
   void restore(core::RestoreJob job) override;
   void compact(core::CompactJob job) override;
+  void copy(core::CopyJob job) override;
   void write_checkpoint(core::CheckpointJob job) override;
   void notify(core::Notice notice) override;
 

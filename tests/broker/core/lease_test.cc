@@ -225,5 +225,48 @@ TEST_F(LeaseTest, HoldsBackWhatAddsToTheJournalUntilTheCheckpointThatFreesItIsDo
   EXPECT_GT(delivered(first).size() + delivered(second).size(), sent);
 }
 
+TEST_F(LeaseTest, CopiesWhatASlowGroupNeedsOutOfOldSegments) {
+  Peer source = ready("read");
+  // One frame that nobody consumes, and a journal that goes on for other reasons.
+  commit(source, {}, {frame(0, 2'000)});
+  settle(1);
+  core_.tick(now_);
+  EXPECT_TRUE(out_.copies.empty());
+  commit(source, {}, {frame(0, 10)});
+  settle(20);
+  core_.tick(now_);
+  ASSERT_EQ(out_.copies.size(), 1U);
+  CopyJob copy = out_.copies.front();
+  ASSERT_EQ(copy.items.size(), 1U);
+  EXPECT_EQ(copy.items[0].place.segment, 1U);
+  EXPECT_EQ(copy.items[0].place.size, frame(0, 2'000).size());
+  const Place place = copy.items[0].place;
+  const Bytes& entry = out_.payloads[out_.payloads.size() - 2];  // before that of the second frame
+  copy.bytes.emplace_back(entry.begin() + place.at, entry.begin() + place.at + place.size);
+  const Bytes bytes = copy.bytes.front();
+  core_.on_copied(copy);
+  EXPECT_EQ(core_.ledger().segment_needed_min(99), 1U) << "it is not written yet";
+  settle(21);
+  EXPECT_EQ(core_.ledger().segment_needed_min(99), 20U);
+  // Where it lies now are its bytes, as they were.
+  const Place after = core_.ledger().stream(0).slot(0).place;
+  EXPECT_EQ(after.segment, 21U);
+  const Bytes& copied = out_.payloads.back();
+  EXPECT_EQ(Bytes(copied.begin() + after.at, copied.begin() + after.at + after.size), bytes);
+  core_.tick(now_);
+  EXPECT_EQ(out_.copies.size(), 1U) << "what lies in the last segments stays";
+}
+
+TEST_F(LeaseTest, LeavesWhatIsNeededInPlaceWhileMostOfTheJournalIs) {
+  Peer source = ready("read");
+  // Segments of a megabyte, each with more than half a megabyte that waits.
+  for (std::uint64_t segment = 1; segment <= 20; ++segment) {
+    for (int i = 0; i < 3; ++i) commit(source, {}, {frame(0, 50'000)});
+    settle(segment);
+    core_.tick(now_);
+  }
+  EXPECT_TRUE(out_.copies.empty());
+}
+
 }  // namespace
 }  // namespace weir::core

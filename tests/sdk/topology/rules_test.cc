@@ -49,8 +49,8 @@ TEST(Rules, RefuseASinkFusedToASource) {
   EXPECT_EQ(
       findings(load(file(R"("a": {"transport": "fused"})", kNumbers + R"(,
     "p": {"plugin": "console.print", "input": "a"})"))),
-      "t.json:5: /stages/p: a \"fused\" chain from a source to a sink is not built in this version of Weir; put one "
-      "\"queue\" stream between them\n");
+      "t.json:5: /stages/p: a sink sees only records that are durable, and a source's become so in a \"queue\" stream; "
+      "put one between them\n");
 }
 
 TEST(Rules, RefuseWhatMakesAQueueOnAFusedStream) {
