@@ -37,7 +37,7 @@ class HttplibPort final : public Http {
       } else {
         HttpAnswer found = answer_(request.path);
         response.status = found.status;
-        response.set_content(std::move(found.body), found.type);
+        response.set_content(found.body, found.type);
       }
       return httplib::Server::HandlerResponse::Handled;
     });
@@ -76,7 +76,7 @@ class HttplibPort final : public Http {
 
 }  // namespace
 
-Result<std::unique_ptr<Http>> Http::open(const std::string& listen, bool or_any, Answer answer) {
+Result<std::unique_ptr<Http>> Http::open(const std::string& listen, bool or_any, const Answer& answer) {
   const std::size_t colon = listen.rfind(':');
   int port = -1;
   if (colon != std::string::npos) {

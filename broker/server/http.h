@@ -25,7 +25,7 @@ class Http {
 
   /// `listen`: host:port, port 0 takes a free one; `or_any`: a free one also where the port is taken.
   /// Errors: kInUse with a sentence, kInvalid.
-  static Result<std::unique_ptr<Http>> open(const std::string& listen, bool or_any, Answer answer);
+  static Result<std::unique_ptr<Http>> open(const std::string& listen, bool or_any, const Answer& answer);
   virtual ~Http() = default;
   /// http://host:port
   [[nodiscard]] virtual std::string address() const = 0;

@@ -26,15 +26,15 @@ class Page {
  public:
   explicit Page(const std::string& topology) : common_{{"topology", topology}} {}
 
-  void counter(const char* name, const char* help, Labels labels, std::uint64_t value) {
+  void counter(const char* name, const char* help, const Labels& labels, std::uint64_t value) {
     auto& family = prometheus::BuildCounter().Name(name).Help(help).Labels(common_).Register(registry_);
     family.Add(labels).Increment(static_cast<double>(value));
   }
-  void gauge(const char* name, const char* help, Labels labels, double value) {
+  void gauge(const char* name, const char* help, const Labels& labels, double value) {
     auto& family = prometheus::BuildGauge().Name(name).Help(help).Labels(common_).Register(registry_);
     family.Add(labels).Set(value);
   }
-  void histogram(const char* name, const char* help, Labels labels, const std::vector<std::uint64_t>& buckets,
+  void histogram(const char* name, const char* help, const Labels& labels, const std::vector<std::uint64_t>& buckets,
                  double sum) {
     auto& family = prometheus::BuildHistogram().Name(name).Help(help).Labels(common_).Register(registry_);
     std::vector<double> increments(wire::kBucketCount);

@@ -83,6 +83,7 @@ Result<SnapshotReader> SnapshotReader::open(journal::Disk& disk, std::uint64_t n
 
 std::vector<std::uint32_t> SnapshotReader::lanes() const {
   std::vector<std::uint32_t> lanes;
+  lanes.reserve(sections_.size());
   for (const auto& [lane, section] : sections_) lanes.push_back(lane);
   return lanes;
 }

@@ -89,7 +89,7 @@ class Producer::Session {
     if (!failure_.empty()) return ProducerStatus::failed(failure_);
     const Monotonic end = monotonic_now() + deadline;
     bool late = false;
-    const ProducerStatus status = pump_until([&] {
+    ProducerStatus status = pump_until([&] {
       late = !messages_.empty() && monotonic_now() >= end;
       return messages_.empty() || late;
     });

@@ -88,11 +88,17 @@ def ports_in_use():
 
 def the_default_port_in_use():
     with socket.socket() as taken:
-        try:
-            taken.bind(("127.0.0.1", 9464))
-            taken.listen()
-        except OSError:
-            pass  # somebody else has it, which is as good
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+        def take():
+            try:
+                taken.bind(("127.0.0.1", 9464))
+                taken.listen()
+                return True
+            except OSError:
+                return False
+        # Another test may have it for a moment.
+        wait_for("the default HTTP port", take)
         with open(topology("default")) as file:
             value = json.load(file)
         del value["http"]
