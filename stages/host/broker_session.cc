@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/host/broker_session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace weir::host {
+
+using wire::MessageType;
+
+namespace {
+
+constexpr std::uint64_t kCapacityBytesMax = 32 << 20;
+constexpr std::uint64_t kCapacityRecords = 1'000'000;
+
+}  // namespace
+
+void BrokerSession::set_welcome(wire::WorkerWelcome welcome) {
+  welcome_ = std::move(welcome);
+  heard_ = beat_sent_ = clock();
+}
+
+void BrokerSession::start(const Topology& topology, std::uint32_t stage) {
+  const StageSpec& spec = topology.stages[stage];
+  commit_after_ = spec.commit_after;
+  window_bytes_ = std::min(4 * topology.broker.transaction_bytes_max, spec.memory_bytes / 4);
+  capacity_bytes_ = std::clamp<std::uint64_t>(spec.memory_bytes / 4, 64 << 10, kCapacityBytesMax);
+  send(MessageType::kReady, {});
+  send_credit();
+}
+
+void BrokerSession::send(MessageType type, BytesView body) {
+  transmit(wire::message({type, wire::kWireVersion, 0, welcome_.incarnation.value(), ++sent_}, body));
+}
+
+void BrokerSession::send_credit() {
+  credited_ = worked_;
+  send(MessageType::kCredit, wire::encode_totals({worked_.first + capacity_bytes_, worked_.second + kCapacityRecords}));
+}
+
+void BrokerSession::worked_off(std::uint64_t bytes, std::uint64_t records) {
+  worked_.first += bytes;
+  worked_.second += records;
+  // The broker judges by what is under way who is idle: small amounts are told too, but not one by one.
+  const bool much = worked_.first - credited_.first >= std::min<std::uint64_t>(capacity_bytes_ / 4, 64 << 10);
+  if (much || worked_.second - credited_.second >= kCapacityRecords / 4) send_credit();
+}
+
+void BrokerSession::commit(const Bytes& body, std::uint64_t published) {
+  ++committed_;
+  published_ += published;
+  unaccepted_.emplace_back(committed_, body.size());
+  unaccepted_bytes_ += body.size();
+  if (worked_.first != credited_.first || worked_.second != credited_.second) send_credit();
+  send(MessageType::kCommit, body);
+}
+
+void BrokerSession::release(const std::vector<wire::Lease>& leases) {
+  send(MessageType::kReleased, wire::encode_leases(leases));
+}
+
+void BrokerSession::beat(const wire::Measured& measured) {
+  beat_sent_ = clock();
+  if (sent_ == 0) return;
+  transmit(wire::message({MessageType::kBeat, wire::kWireVersion, 0, welcome_.incarnation.value(), sent_},
+                         wire::encode_measured(measured)));
+}
+
+Event BrokerSession::lost(std::string sentence) {
+  Event event;
+  event.kind = Event::Kind::kLost;
+  event.sentence = std::move(sentence);
+  return event;
+}
+
+void BrokerSession::pump() {
+  while (!urgent_) {
+    const auto received = receive();
+    if (!received) break;
+    heard_ = clock();
+    auto event = hear(*received);
+    if (!event) continue;
+    switch (event->kind) {
+      case Event::Kind::kDrain:
+      case Event::Kind::kStop:
+      case Event::Kind::kFenced:
+      case Event::Kind::kLost:
+        urgent_ = std::move(event);
+        break;
+      default:
+        events_.push_back(std::move(*event));
+    }
+  }
+  if (!urgent_ && clock() - heard_ > welcome_.silence) urgent_ = lost("the broker was silent for too long");
+}
+
+bool BrokerSession::urgent() {
+  pump();
+  return urgent_.has_value();
+}
+
+std::optional<Event> BrokerSession::take() {
+  if (urgent_) {
+    // What came before is not begun any more: its records stay with the broker.
+    events_.clear();
+    return std::exchange(urgent_, std::nullopt);
+  }
+  const bool held = !events_.empty() && events_.front().kind == Event::Kind::kDeliver && !has_window();
+  if (events_.empty() || held) return std::nullopt;
+  Event event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+std::optional<Event> BrokerSession::hear(const Received& received) {
+  const BytesView message = received.message;
+  const auto header = wire::decode_header(message);
+  if (!header || header->incarnation != welcome_.incarnation.value())
+    return std::nullopt;  // stale, or nobody's of ours
+  if (header->type == MessageType::kBeatDown) {
+    if (header->number != received_)
+      return lost(fmt::format("a message from the broker was lost: {} of {} came", received_, header->number));
+    return std::nullopt;
+  }
+  if (header->number != received_ + 1)
+    return lost(fmt::format("message {} of the broker came where {} was due", header->number, received_ + 1));
+  received_ = header->number;
+  const BytesView body = wire::body_of(message);
+  const auto broken = [&](const Error& error) { return lost("the broker sent " + error.message); };
+  Event event;
+  event.owner = received.owner;
+  switch (header->type) {
+    case MessageType::kGrant:
+    case MessageType::kRevoke: {
+      auto leases = wire::decode_leases(body);
+      if (!leases.ok()) return broken(leases.error());
+      event.kind = header->type == MessageType::kGrant ? Event::Kind::kGrant : Event::Kind::kRevoke;
+      event.leases = std::move(*leases);
+      return event;
+    }
+    case MessageType::kState: {
+      const auto part = wire::decode_state(body);
+      if (!part.ok()) return broken(part.error());
+      event.kind = Event::Kind::kState;
+      event.state = *part;
+      return event;
+    }
+    case MessageType::kDeliver: {
+      auto delivery = wire::decode_delivery(body);
+      if (!delivery.ok()) return broken(delivery.error());
+      event.kind = Event::Kind::kDeliver;
+      event.delivery = std::move(*delivery);
+      return event;
+    }
+    case MessageType::kCommitted: {
+      const auto totals = wire::decode_totals(body);
+      if (!totals.ok()) return broken(totals.error());
+      accepted_ = totals->first;
+      settled_ = totals->second;
+      while (!unaccepted_.empty() && unaccepted_.front().first <= accepted_) {
+        unaccepted_bytes_ -= unaccepted_.front().second;
+        unaccepted_.pop_front();
+      }
+      return std::nullopt;
+    }
+    case MessageType::kPublish: {
+      const auto totals = wire::decode_totals(body);
+      if (!totals.ok()) return broken(totals.error());
+      publish_granted_ = totals->first;
+      return std::nullopt;
+    }
+    case MessageType::kFinish: {
+      auto shards = wire::decode_shards(body);
+      if (!shards.ok()) return broken(shards.error());
+      event.kind = Event::Kind::kFinish;
+      event.shards = std::move(*shards);
+      return event;
+    }
+    case MessageType::kDrain:
+      event.kind = Event::Kind::kDrain;
+      return event;
+    case MessageType::kStop:
+      event.kind = Event::Kind::kStop;
+      return event;
+    case MessageType::kFenced: {
+      const auto sentence = wire::decode_sentence(body);
+      event.kind = Event::Kind::kFenced;
+      event.sentence = sentence.ok() ? *sentence : std::string();
+      return event;
+    }
+    default:
+      return lost(fmt::format("the broker sent a message of unknown type {}", static_cast<int>(header->type)));
+  }
+}
+
+}  // namespace weir::host

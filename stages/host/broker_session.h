@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "sdk/base/result.h"
+#include "sdk/topology/topology.h"
+#include "sdk/wire/messages.h"
+#include "stages/host/engine.h"
+
+namespace weir::host {
+
+/// A worker's side of what it and the broker say to each other: numbers on every message, credit for deliveries, the
+/// window of commits, and in which order the runner learns of it all. Has no socket and no clock: those belong to the
+/// class that derives from it. Thread: the runner's.
+class BrokerSession : public Engine {
+ public:
+  [[nodiscard]] std::uint32_t worker() const { return welcome_.worker; }
+  /// Says that the worker is ready, and how much it takes. REQUIRES: the broker's welcome.
+  void start(const Topology& topology, std::uint32_t stage);
+
+  bool urgent() override;
+  void commit(const Bytes& body, std::uint64_t published) override;
+  [[nodiscard]] std::uint64_t committed() const override { return committed_; }
+  [[nodiscard]] std::uint64_t settled() const override { return settled_; }
+  [[nodiscard]] bool has_window() const override { return unaccepted_bytes_ < window_bytes_; }
+  [[nodiscard]] bool may_publish() const override { return published_ < publish_granted_; }
+  void worked_off(std::uint64_t bytes, std::uint64_t records) override;
+  void release(const std::vector<wire::Lease>& leases) override;
+  void drained() override { send(wire::MessageType::kDrained, {}); }
+  void failed(const std::string& sentence) override {
+    send(wire::MessageType::kFailed, wire::encode_sentence(sentence));
+  }
+  [[nodiscard]] bool closes(Monotonic opened, Monotonic now) const override { return now - opened >= commit_after_; }
+  [[nodiscard]] bool beat_due() const override { return clock() - beat_sent_ >= welcome_.beat; }
+  void beat(const wire::Measured& measured) override;
+
+ protected:
+  /// Carries a message to the broker. What cannot be carried is lost: the broker sees the gap.
+  virtual void transmit(const Bytes& message) = 0;
+  /// Whether a message of the broker has come, and takes it: `owner` keeps its bytes.
+  struct Received {
+    std::shared_ptr<void> owner;
+    BytesView message;
+  };
+  virtual std::optional<Received> receive() = 0;
+  [[nodiscard]] virtual Monotonic clock() const = 0;
+
+  void set_welcome(wire::WorkerWelcome welcome);
+  [[nodiscard]] const wire::WorkerWelcome& welcome() const { return welcome_; }
+  /// Takes all that has come.
+  void pump();
+  /// What the runner is to know now, if anything.
+  std::optional<Event> take();
+
+ private:
+  std::optional<Event> hear(const Received& received);
+  static Event lost(std::string sentence);
+  void send(wire::MessageType type, BytesView body);
+  void send_credit();
+
+  wire::WorkerWelcome welcome_;
+  std::uint64_t sent_ = 0;
+  std::uint64_t received_ = 0;
+  std::deque<Event> events_;     ///< taken from the inbox; credit bounds them
+  std::optional<Event> urgent_;  ///< what makes them meaningless
+  Monotonic heard_{0};
+  Monotonic beat_sent_{0};
+  std::uint64_t committed_ = 0;
+  std::uint64_t accepted_ = 0;
+  std::uint64_t settled_ = 0;
+  std::deque<std::pair<std::uint64_t, std::uint64_t>> unaccepted_;  ///< number, bytes
+  std::uint64_t unaccepted_bytes_ = 0;
+  std::uint64_t window_bytes_ = 0;
+  std::uint64_t published_ = 0;
+  std::uint64_t publish_granted_ = 0;
+  std::uint64_t capacity_bytes_ = 0;
+  wire::Totals worked_;
+  wire::Totals credited_;
+  Monotonic commit_after_{0};
+};
+
+}  // namespace weir::host
