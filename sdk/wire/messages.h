@@ -115,6 +115,7 @@ Result<StatePart> decode_state(BytesView body);
 struct Totals {
   std::uint64_t first = 0;
   std::uint64_t second = 0;
+  friend bool operator==(const Totals&, const Totals&) = default;
 };
 Bytes encode_totals(const Totals& totals);
 Result<Totals> decode_totals(BytesView body);

@@ -52,7 +52,7 @@ void BrokerSession::commit(const Bytes& body, std::uint64_t published) {
   published_ += published;
   unaccepted_.emplace_back(committed_, body.size());
   unaccepted_bytes_ += body.size();
-  if (worked_.first != credited_.first || worked_.second != credited_.second) send_credit();
+  if (worked_ != credited_) send_credit();
   send(MessageType::kCommit, body);
 }
 
@@ -106,6 +106,8 @@ std::optional<Event> BrokerSession::take() {
     events_.clear();
     return std::exchange(urgent_, std::nullopt);
   }
+  // Nothing is under way that a commit will tell of: the broker waits for this, if its next batch needs all there is.
+  if (events_.empty() && worked_ != credited_) send_credit();
   const bool held = !events_.empty() && events_.front().kind == Event::Kind::kDeliver && !has_window();
   if (events_.empty() || held) return std::nullopt;
   Event event = std::move(events_.front());

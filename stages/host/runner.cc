@@ -90,11 +90,12 @@ std::optional<Exit> Runner::handle(Event event) {
   switch (event.kind) {
     case Event::Kind::kNone:
       break;
+    // A drain overtakes what came before it: what follows may belong to leases that were never heard of.
     case Event::Kind::kGrant:
-      status = grant(event.leases);
+      if (!draining_) status = grant(event.leases);
       break;
     case Event::Kind::kState:
-      status = restore(event.state);
+      if (!draining_) status = restore(event.state);
       break;
     case Event::Kind::kDeliver:
       if (!draining_) status = deliver(event);

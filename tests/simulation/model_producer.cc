@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simulation/model_producer.h"
 
+#include <array>
+
 #include "sdk/wire/map.h"
 
 namespace weir::simulation {
@@ -58,11 +60,11 @@ void ModelProducer::publish(std::uint64_t number) {
   msgpack::packer<msgpack::sbuffer> packer(records);
   packer.pack_array(Plan::kNumbersPerMessage);
   for (std::uint64_t i = 0; i < Plan::kNumbersPerMessage; ++i) {
-    const std::uint64_t value[] = {world_.plan().number_of(index_, number, i), world_.plan().splits + index_, 0};
+    const std::array<std::uint64_t, 3> value = {world_.plan().number_of(index_, number, i),
+                                                world_.plan().splits + index_, 0};
     packer.pack_array(3);
     packer.pack(value[0] % world_.plan().keys);
-    packer.pack_bin(sizeof(value));
-    packer.pack_bin_body(reinterpret_cast<const char*>(value), sizeof(value));
+    packer.pack(value);
     packer.pack(value[0]);
   }
   wire::MapWriter message("publish");

@@ -10,7 +10,7 @@
 
 #include "broker/server/replay.h"
 #include "tests/simulation/model_producer.h"
-#include "tests/simulation/model_worker.h"
+#include "tests/simulation/worker_process.h"
 
 namespace weir::simulation {
 
@@ -50,6 +50,9 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
     if (out >= 0) added.outputs.push_back({"out", static_cast<std::uint32_t>(out)});
     added.host = static_cast<std::uint32_t>(topology.stages.size());
     added.dead_letter_bytes_max = 1 << 20;
+    added.memory_bytes = 256 << 10;
+    added.commit_after = Monotonic(random() % 3 == 0 ? 0 : random() % 50'000);
+    added.retries = static_cast<std::uint32_t>(random() % 3);
     topology.stages.push_back(std::move(added));
   };
   const auto workers = [&] { return static_cast<std::uint32_t>(1 + random() % 3); };
@@ -77,7 +80,10 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
     topology.stages.back().host = sum;
   }
   stage("out", PluginKind::kSink, workers(), 1, -1);
-  topology.stages.back().sharing = random() % 2 == 0 ? Sharing::kSingle : Sharing::kShard;
+  if (random() % 2 == 0) {
+    topology.stages.back().sharing = Sharing::kShard;
+    topology.stages.back().plugin = "out_by_shard";
+  }
   return topology;
 }
 
@@ -197,7 +203,7 @@ void World::start_broker() {
   core_options.beat = 200ms;
   core_options.silence = 2s;
   core_options.settle_in = 200ms;
-  if (plan_.copies_early) core_options.segments_slack = 0;
+  if (plan_.copies_early) core_options.segments_slack = 2;
   core_options.commits_endpoint = "commits";
   broker_->core = std::make_unique<core::Core>(topology_, core_options, *this);
   const Status replayed = server::replay(*broker_->journal, found, broker_->core->ledger());
@@ -244,8 +250,8 @@ void World::plan_faults() {
   if (kind == 10) {
     if (plan_.drains && broker_ && broker_->core) with_core([&] { broker_->core->drain(now_); });
   } else if (kind == 11) {
-    if (plan_.full_disk && below(2) == 0) {
-      disk_.limit_bytes(disk_.bytes() + below(2 * topology_.broker.segment_bytes));
+    if (plan_.full_disk && (producers_.empty() || below(2) == 0)) {
+      disk_.limit_bytes(disk_.bytes() + below(topology_.broker.segment_bytes));
       later(micros(2'000'000), [this] { disk_.limit_bytes(UINT64_MAX); });
     } else if (!producers_.empty()) {
       ++outcome_.producer_deaths;
@@ -258,7 +264,7 @@ void World::plan_faults() {
   } else if (!workers_.empty()) {
     auto chosen = workers_.begin();
     std::advance(chosen, below(workers_.size()));
-    ModelWorker& worker = *chosen->second;
+    WorkerProcess& worker = *chosen->second;
     if (kind < 8 && worker.alive()) {
       worker.die();
       exited(worker);
@@ -492,8 +498,8 @@ void World::start_worker(std::uint32_t stage, std::uint32_t index) {
   const std::int64_t pid = ++pids_;
   trace("worker", static_cast<std::uint64_t>(pid));
   auto& worker = workers_[pid];
-  worker = std::make_unique<ModelWorker>(*this, stage, index, pid);
-  worker->start();
+  worker = std::make_unique<WorkerProcess>(*this, stage, index, pid);
+  worker->begin();
   later(micros(1000), [this, pid] { work(pid); });
 }
 
@@ -508,7 +514,7 @@ void World::work(std::int64_t pid) {
   later(micros(20'000), [this, pid] { work(pid); });
 }
 
-void World::exited(ModelWorker& worker) {
+void World::exited(WorkerProcess& worker) {
   ++outcome_.worker_deaths;
   trace("died", static_cast<std::uint64_t>(worker.pid()));
   const std::uint32_t stage = worker.stage();
@@ -519,7 +525,7 @@ void World::exited(ModelWorker& worker) {
   if (!worker.stopped()) later(micros(300'000), [this, stage, index] { start_worker(stage, index); });
 }
 
-void World::say_hello(const ModelWorker& worker, Bytes message) {
+void World::say_hello(const WorkerProcess& worker, Bytes message) {
   later(micros(2000), [this, client = std::to_string(worker.pid()), message = std::move(message)] {
     trace("hello", 0, message);
     with_core([&] { broker_->core->on_client(client, message, now_); });

@@ -19,7 +19,7 @@
 namespace weir::simulation {
 
 class ModelProducer;
-class ModelWorker;
+class WorkerProcess;
 
 /// What a seed makes of a run.
 struct Plan {
@@ -91,12 +91,18 @@ class World final : public core::Outside {
   [[nodiscard]] const Topology& topology() const { return topology_; }
   [[nodiscard]] Monotonic now() const { return now_; }
   std::uint64_t below(std::uint64_t bound) { return bound == 0 ? 0 : random_() % bound; }
-  void say_hello(const ModelWorker& worker, Bytes message);
+  void say_hello(const WorkerProcess& worker, Bytes message);
   void to_broker(std::int64_t pid, Bytes message);
   /// The process is gone; its parent notices, and starts another one.
-  void exited(ModelWorker& worker);
+  void exited(WorkerProcess& worker);
   void problem(const std::string& what);
   Outcome& outcome() { return outcome_; }
+  /// Something goes wrong now, with this probability, unless calm has come.
+  [[nodiscard]] bool chance(std::uint32_t per_million) {
+    return now_ < plan_.calm_from && below(1'000'000) < per_million;
+  }
+  static constexpr std::uint32_t kDeathsPerMillionCommits = 1000;
+  static constexpr std::int64_t kStartedUs = 1'700'000'000'000'000;  ///< wall clock at the beginning
   /// From a producer, whose connection loses and doubles messages, to the broker's ROUTER.
   void ask(const core::Client& client, Bytes message);
 
@@ -171,9 +177,6 @@ class World final : public core::Outside {
   void in_broker(Lane& lane, Monotonic delay, Action action);
   void post(Action action) { in_broker(broker_->mailbox, micros(200), std::move(action)); }
   [[nodiscard]] Monotonic micros(std::uint64_t most) { return Monotonic(below(most) + 1); }
-  [[nodiscard]] bool chance(std::uint32_t per_million) {
-    return now_ < plan_.calm_from && below(1'000'000) < per_million;
-  }
   void trace(std::string_view what, std::uint64_t number, BytesView bytes = {});
   void with_core(const Action& action);
 
@@ -205,7 +208,7 @@ class World final : public core::Outside {
   bool crash_due_ = false;
   bool finished_ = false;
   std::int64_t pids_ = 0;
-  std::map<std::int64_t, std::unique_ptr<ModelWorker>> workers_;
+  std::map<std::int64_t, std::unique_ptr<WorkerProcess>> workers_;
   std::map<std::int64_t, Lane> to_broker_;
   std::vector<std::unique_ptr<ModelProducer>> producers_;
   std::map<core::Client, Lane> asked_;

@@ -9,8 +9,6 @@
 #include <filesystem>
 #include <future>
 
-#include "sdk/wire/batch.h"
-
 namespace weir::host {
 namespace {
 
@@ -54,14 +52,14 @@ class BrokerEngineTest : public ::testing::Test {
     EXPECT_TRUE(decoded.ok());
     return *decoded;
   }
-  void start(std::chrono::microseconds silence = 10s) {
+  void start() {
     auto opened = say_hello();
     wire::WorkerWelcome welcome;
     welcome.incarnation = Incarnation(kIncarnation);
     welcome.commits = endpoint("commits");
     welcome.topology = "{}";
     welcome.beat = 20ms;
-    welcome.silence = silence;
+    welcome.silence = 10s;
     const wire::WorkerHello hello = answer(wire::encode(welcome));
     inbox_.connect(hello.inbox);
     auto engine = opened.get();
@@ -73,22 +71,9 @@ class BrokerEngineTest : public ::testing::Test {
     topology.stages[0].memory_bytes = 4 << 20;
     engine_->start(topology, 0);
   }
-  void send(MessageType type, const Bytes& body, std::uint64_t number, std::uint64_t incarnation = kIncarnation) {
-    const Bytes message = wire::message({type, wire::kWireVersion, 0, incarnation, number}, body);
+  void send(MessageType type, const Bytes& body, std::uint64_t number) {
+    const Bytes message = wire::message({type, wire::kWireVersion, 0, kIncarnation, number}, body);
     inbox_.send(zmq::buffer(message.data(), message.size()), zmq::send_flags::none);
-  }
-  static Bytes records(std::uint32_t count) {
-    Bytes batch;
-    for (std::uint32_t i = 0; i < count; ++i) wire::append_record(batch, {0, wire::nil_bytes(), wire::nil_bytes(), {}});
-    wire::DeliveryHeader header;
-    header.count = count;
-    header.bytes = static_cast<std::uint32_t>(batch.size());
-    Bytes body;
-    ByteWriter writer(body);
-    writer.put(std::uint32_t{1});
-    writer.raw(std::as_bytes(std::span(&header, 1)));
-    writer.raw(batch);
-    return body;
   }
   /// The next event within a generous time.
   Event next() {
@@ -143,61 +128,12 @@ TEST_F(BrokerEngineTest, SaysReadyFirstThenWhatItCanTakeAndNumbersWhatItSays) {
   EXPECT_EQ(wire::decode_totals(body)->first, 1U << 20);
 }
 
-TEST_F(BrokerEngineTest, EndsTheIncarnationAtAGapInTheNumbers) {
+TEST_F(BrokerEngineTest, HearsTheBrokerAtItsInbox) {
   start();
-  send(MessageType::kPublish, wire::encode_totals({1, 0}), 1);
-  send(MessageType::kPublish, wire::encode_totals({2, 0}), 3);
+  send(MessageType::kFinish, wire::encode_shards({3}), 1);
   const Event event = next();
-  EXPECT_EQ(event.kind, Event::Kind::kLost);
-  EXPECT_THAT(event.sentence, HasSubstr("3"));
-}
-
-TEST_F(BrokerEngineTest, NoticesByTheHeartbeatThatTheLastMessageWasLost) {
-  start();
-  send(MessageType::kPublish, wire::encode_totals({1, 0}), 1);
-  send(MessageType::kBeatDown, {}, 1);
-  EXPECT_EQ(engine_->next(50ms).kind, Event::Kind::kNone);
-  send(MessageType::kBeatDown, {}, 2);
-  EXPECT_EQ(next().kind, Event::Kind::kLost);
-}
-
-TEST_F(BrokerEngineTest, GivesUpABrokerThatSaysNothing) {
-  start(100ms);
-  const Event event = next();
-  EXPECT_EQ(event.kind, Event::Kind::kLost);
-  EXPECT_THAT(event.sentence, HasSubstr("silent"));
-}
-
-TEST_F(BrokerEngineTest, IgnoresWhatIsMeantForAPredecessor) {
-  start();
-  send(MessageType::kFenced, wire::encode_sentence("too late"), 1, kIncarnation - 1);
-  send(MessageType::kDeliver, records(3), 1);
-  EXPECT_EQ(next().kind, Event::Kind::kDeliver);
-}
-
-TEST_F(BrokerEngineTest, HoldsRecordsBackUntilItsCommitsAreAccepted) {
-  start();
-  engine_->commit(Bytes(2 << 20), 0);
-  EXPECT_FALSE(engine_->has_window());
-  send(MessageType::kDeliver, records(3), 1);
-  while (engine_->next(10ms).kind != Event::Kind::kNone || engine_->urgent()) FAIL() << "records came";
-  send(MessageType::kCommitted, wire::encode_totals({1, 0}), 2);
-  const Event event = next();
-  ASSERT_EQ(event.kind, Event::Kind::kDeliver);
-  EXPECT_EQ(event.delivery.batches[0].count, 3U);
-  EXPECT_EQ(engine_->settled(), 0U);
-}
-
-TEST_F(BrokerEngineTest, HearsOfTheEndBeforeTheRecordsThatWait) {
-  start();
-  send(MessageType::kDeliver, records(3), 1);
-  send(MessageType::kDeliver, records(3), 2);
-  send(MessageType::kDrain, {}, 3);
-  for (int i = 0; i < 500 && !engine_->urgent(); ++i) usleep(10'000);
-  EXPECT_EQ(next().kind, Event::Kind::kDrain);
-  EXPECT_EQ(engine_->next(20ms).kind, Event::Kind::kNone);
-  send(MessageType::kStop, {}, 4);
-  EXPECT_EQ(next().kind, Event::Kind::kStop);
+  EXPECT_EQ(event.kind, Event::Kind::kFinish);
+  EXPECT_EQ(event.shards, std::vector<std::uint32_t>{3});
 }
 
 TEST_F(BrokerEngineTest, GivesBackCreditWithWhatIsWorkedOff) {

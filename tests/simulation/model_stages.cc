@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/simulation/model_stages.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <stdexcept>
+#include <vector>
+
+#include "tests/simulation/worker_process.h"
+#include "weir/sink.h"
+#include "weir/source.h"
+#include "weir/stage.h"
+
+namespace weir::simulation {
+namespace {
+
+using Numbers = std::vector<std::uint64_t>;
+
+/// Emits the numbers that are its split modulo the number of splits, in rising order, a few at a time.
+class NumberSource final : public Source {
+ public:
+  void splits(SplitList& list) override {
+    for (std::uint32_t split = 0; split < plan_.splits; ++split) list.add(std::to_string(split));
+  }
+  Progress read(Split& split, Context& out) override {
+    if (world_.below(3) == 0) return Progress::kEmpty;
+    const std::uint64_t which = std::stoull(std::string(split.id()));
+    const std::uint64_t total = (plan_.numbers + plan_.splits - 1 - which) / plan_.splits;
+    auto position = split.position<std::uint64_t>();
+    for (std::uint64_t left = world_.below(12); left > 0 && position < total && !out.full(); --left) {
+      const std::uint64_t number = which + position++ * plan_.splits;
+      out.emit(number % plan_.keys, Numbers{number, which, 0}, {.timestamp = static_cast<Timestamp>(number)});
+    }
+    split.set_position(position);
+    // Numbers of this split that come later are larger.
+    if (position > 0) out.watermark(static_cast<Timestamp>(which + (position - 1) * plan_.splits));
+    return position == total ? Progress::kEnd : Progress::kMore;
+  }
+
+ private:
+  World& world_ = WorkerProcess::at_work().world();
+  const Plan& plan_ = world_.plan();
+};
+
+class Pass final : public Stage {
+ public:
+  static constexpr bool kKeyed = false;
+  void process(const RecordView& in, Context& out) override { out.emit(in.key(), in.value()); }
+};
+
+/// Count and sum of each key, after every record and again at the end; fails for poison when it has done half of it.
+class Sum final : public Stage {
+ public:
+  static constexpr bool kKeyed = true;
+  static constexpr bool kKeyPreserving = true;
+
+  void process(const RecordView& in, Context& out) override {
+    const auto value = in.value<Numbers>();
+    auto& sum = out.state<Numbers>();  // count, sum, last number by where it comes from
+    sum.resize(2 + plan_.splits + plan_.producers);
+    ++sum[0];
+    sum[1] += value[0];
+    std::uint64_t& last = sum.at(2 + value[1]);
+    const bool in_order = !plan_.unkeyed_stage || value[1] >= plan_.splits;
+    if (in_order && last > value[0]) world_.problem("a key's records came out of order (I3)");
+    last = value[0] + 1;
+    out.emit(in.key(), Numbers{sum[0], sum[1], 0});
+    // None of it must stay.
+    if (plan_.is_poison(value[0])) throw std::runtime_error(std::to_string(value[0]));
+  }
+  void finish(Context& out) override {
+    out.drain_state<Numbers>([&](ValueView key, const Numbers& sum) {
+      out.emit(key, Numbers{sum[0], sum[1], 1}, {.timestamp = 0});
+    });
+  }
+
+ private:
+  World& world_ = WorkerProcess::at_work().world();
+  const Plan& plan_ = world_.plan();
+};
+
+/// Counts for itself what the stage before it has counted: their states belong to one transaction.
+class Tally final : public Stage {
+ public:
+  static constexpr bool kKeyed = true;
+
+  void process(const RecordView& in, Context& out) override {
+    const auto value = in.value<Numbers>();
+    auto& tally = out.state<std::uint64_t>();
+    if (value[2] == 0) ++tally;
+    if (tally != value[0]) world_.problem("the states of two fused stages come apart");
+    out.emit(in.key(), value);
+  }
+
+ private:
+  World& world_ = WorkerProcess::at_work().world();
+};
+
+/// Writes to targets that any process may reach: who has the newest lease owns one, and cuts it to what is committed.
+class Out : public Sink {
+ public:
+  void open(const Target& target) override {
+    World::Target& written = world_.target(target.shard());
+    const std::uint64_t tenure = process_.tenure(target.shard());
+    const auto committed = target.position<std::uint64_t>();
+    if (written.owner > tenure) return;  // a newer one has it
+    if (written.records.size() < committed) return world_.problem("a target is shorter than what was committed of it");
+    written.owner = tenures_[target.shard()] = tenure;
+    written.records.resize(committed);
+    lengths_[target.shard()] = committed;
+  }
+  void write(const RecordView& in) override {
+    const auto value = in.value<Numbers>();
+    const std::uint32_t at = context().shard();
+    ++lengths_[at];
+    World::Target& written = world_.target(at);
+    if (written.owner == tenures_[at] && process_.alive()) {
+      written.records.push_back({in.key<std::uint64_t>(), value[0], value[1], value[2]});
+    }
+  }
+  void flush() override { set_position(lengths_[context().shard()]); }
+
+ private:
+  WorkerProcess& process_ = WorkerProcess::at_work();
+  World& world_ = process_.world();
+  std::map<std::uint32_t, std::uint64_t> tenures_;
+  std::map<std::uint32_t, std::uint64_t> lengths_;
+};
+
+class OutByShard final : public Out {
+ public:
+  static constexpr Sharing kSharing = Sharing::kShard;
+};
+
+}  // namespace
+
+Result<const weir_descriptor*> find_model_stage(const std::string& name) {
+  static const std::array kStages = {
+      stage<NumberSource>("numbers"), stage<Pass>("pass"), stage<Sum>("sum"),
+      stage<Tally>("tally"),          stage<Out>("out"),   stage<OutByShard>("out_by_shard")};
+  for (const weir_descriptor& descriptor : kStages) {
+    if (name == descriptor.name) return &descriptor;
+  }
+  return {Code::kNotFound, "no model of the stage \"" + name + "\""};
+}
+
+}  // namespace weir::simulation

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/simulation/worker_process.h"
+
+#include <utility>
+
+#include "sdk/wire/batch.h"
+#include "sdk/wire/commit.h"
+#include "tests/simulation/model_stages.h"
+#include "weir/value.h"
+
+namespace weir::simulation {
+namespace {
+
+constexpr std::uint64_t kTurns = 24;  ///< at most so many between two looks at what else happens
+
+constexpr Monotonic kHelloDeadline = std::chrono::seconds(3);
+
+WorkerProcess* at_work_now = nullptr;
+
+}  // namespace
+
+WorkerProcess& WorkerProcess::at_work() { return *at_work_now; }
+
+WorkerProcess::WorkerProcess(World& world, std::uint32_t stage, std::uint32_t index, std::int64_t pid)
+    : world_(world), stage_(stage), index_(index), pid_(pid) {}
+
+WorkerProcess::~WorkerProcess() = default;
+
+void WorkerProcess::begin() {
+  begun_ = world_.now();
+  wire::WorkerHello hello;
+  hello.stage = world_.topology().stages[stage_].name;
+  hello.worker = index_;
+  hello.pid = pid_;
+  hello.inbox = std::to_string(pid_);
+  world_.say_hello(*this, wire::encode(hello));
+}
+
+void WorkerProcess::on_reply(BytesView message) {
+  auto said = wire::decode_worker_welcome(message);
+  if (!said.ok()) return exit(false);
+  if (runner_ != nullptr) return;
+  set_welcome(std::move(*said));
+  at_work_now = this;
+  chain_ = std::make_unique<host::Chain>(world_.topology(), stage_, index_);
+  const Status created = chain_->create(find_model_stage, [](const StageSpec&, const weir_descriptor&) {
+    return Result<std::string>(std::string("null"));
+  });
+  if (!created.ok()) return world_.problem("a stage could not be made: " + created.error().message);
+  start(world_.topology(), stage_);
+  host::Engine& engine = *this;
+  runner_ = std::make_unique<host::Runner>(
+      world_.topology(), *chain_, engine,
+      host::RunnerClock{[this] { return world_.now(); }, [this] { return World::kStartedUs + world_.now().count(); }});
+}
+
+void WorkerProcess::work() {
+  if (world_.now() < frozen_until_) return;
+  if (runner_ == nullptr) {
+    if (world_.now() - begun_ > kHelloDeadline) exit(false);
+    return;
+  }
+  at_work_now = this;
+  const std::uint64_t turns = 1 + world_.below(kTurns);
+  int idle = 0;
+  for (std::uint64_t turn = 0; turn < turns && alive_ && idle < 2; ++turn) {
+    idle_ = false;
+    if (const auto ended = runner_->turn(); ended && alive_) return exit(*ended == host::Exit::kStopped);
+    idle = idle_ ? idle + 1 : 0;
+  }
+  tell_settled();
+}
+
+void WorkerProcess::exit(bool told) {
+  if (!alive_) return;
+  alive_ = false;
+  stopped_ = told;
+  world_.exited(*this);
+}
+
+std::uint64_t WorkerProcess::tenure(std::uint32_t lane) const {
+  const auto held = lanes_.find(lane);
+  return held == lanes_.end() ? 0 : held->second.tenure;
+}
+
+std::string WorkerProcess::fact(std::uint32_t stream, std::uint32_t shard) const {
+  return world_.topology().stages[stage_].name + " of " + world_.topology().streams[stream].name + "/" +
+         std::to_string(shard);
+}
+
+// The wire.
+
+host::Event WorkerProcess::next(std::chrono::milliseconds) {
+  pump();
+  if (auto event = take()) {
+    check(*event);
+    return std::move(*event);
+  }
+  idle_ = true;
+  return {};
+}
+
+std::optional<host::BrokerSession::Received> WorkerProcess::receive() {
+  if (inbox_.empty()) return std::nullopt;
+  std::shared_ptr<Bytes> message = std::move(inbox_.front());
+  inbox_.pop_front();
+  const BytesView view = *message;
+  return Received{std::move(message), view};
+}
+
+void WorkerProcess::transmit(const Bytes& message) {
+  if (!alive_) return;
+  world_.to_broker(pid_, message);
+}
+
+void WorkerProcess::commit(const Bytes& body, std::uint64_t published) {
+  if (world_.chance(World::kDeathsPerMillionCommits)) {  // what it has written to a target stays there
+    die();
+    world_.exited(*this);
+    return;
+  }
+  BrokerSession::commit(body, published);
+  const auto said = wire::decode_commit(body, 0);
+  if (!said.ok()) return world_.problem("a commit cannot be read: " + said.error().message);
+  Facts facts;
+  for (const wire::Consumed& range : said->consumed) {
+    if (lanes_.contains(range.shard)) facts[fact(range.stream, range.shard)] = range.to;
+  }
+  for (const wire::SplitMoved& moved : said->splits) {
+    facts["split " + std::to_string(moved.split)] = ValueView(moved.position).as<std::uint64_t>();
+  }
+  if (said->counters.size() > 1) ++world_.outcome().fused_transactions;
+  unsettled_.emplace_back(committed(), std::move(facts));
+}
+
+void WorkerProcess::tell_settled() {
+  if (settled() > committed()) return world_.problem("more transactions were settled than said");
+  for (; !unsettled_.empty() && unsettled_.front().first <= settled(); unsettled_.pop_front()) {
+    for (const auto& [of, value] : unsettled_.front().second) world_.settled(of, value);
+  }
+}
+
+// The checks.
+
+void WorkerProcess::check(const host::Event& event) {
+  using Kind = host::Event::Kind;
+  // A drain overtakes what came before it; what follows changes nothing any more.
+  draining_ |= event.kind == Kind::kDrain;
+  if (draining_) return;
+  if (event.kind == Kind::kGrant) return check_grant(event.leases);
+  if (event.kind == Kind::kDeliver) return check_delivery(event.delivery);
+  if (event.kind == Kind::kState) return check_state(event.state);
+  if (event.kind != Kind::kRevoke) return;
+  for (const wire::Lease& lease : event.leases) lanes_.erase(lease.shard);
+}
+
+void WorkerProcess::check_state(const wire::StatePart& part) {
+  const auto held = lanes_.find(part.shard);
+  if (held == lanes_.end() || held->second.ready) return world_.problem("state came for a lane that awaits none");
+  held->second.ready = part.last;
+  wire::ChangesReader reader(part.changes);
+  while (const auto change = reader.next()) {
+    if (!change->value) return world_.problem("state came with an erased entry");
+    if (change->space == wire::Space::kDeadLetter) return world_.problem("a dead letter came as state");
+  }
+}
+
+void WorkerProcess::check_grant(const std::vector<wire::Lease>& leases) {
+  for (const wire::Lease& lease : leases) {
+    if (lease.kind == wire::LeaseKind::kEnumerate || lease.kind == wire::LeaseKind::kRanges) continue;
+    if (lanes_.contains(lease.shard)) world_.problem("a lane was granted twice to one worker");
+    Held& held = lanes_[lease.shard];
+    held.ready = !lease.state_follows;
+    held.tenure = (welcome().incarnation.value() >> 32 << 32) | lease.epoch;
+    if (lease.kind == wire::LeaseKind::kSplit) {
+      const std::uint64_t position = lease.position.empty() ? 0 : ValueView(lease.position).as<std::uint64_t>();
+      world_.restored(welcome().incarnation, "split " + std::to_string(lease.shard), position);
+    }
+  }
+}
+
+void WorkerProcess::check_delivery(const wire::DeliveryView& delivery) {
+  const bool by_shard = world_.topology().stages[stage_].keyed || chain_->sink() != nullptr;
+  for (std::size_t i = 0; i < delivery.batches.size(); ++i) {
+    const wire::DeliveryHeader& batch = delivery.batches[i];
+    wire::BatchReader reader(delivery.records[i]);
+    std::uint32_t records = 0;
+    for (std::size_t before = 0; reader.next(); before = reader.position(), ++records) {
+      if (chain_->sink() == nullptr) continue;
+      world_.delivered_to_sink(batch.shard, batch.offset + records,
+                               delivery.records[i].subspan(before, reader.position() - before));
+    }
+    if (!reader.ok() || records != batch.count) return world_.problem("a delivery's count is wrong");
+    if (!by_shard) continue;
+    const auto held = lanes_.find(batch.shard);
+    if (held == lanes_.end() || !held->second.ready) {
+      return world_.problem("records came for a shard that is not held or awaits its state");
+    }
+    const auto [input, first] = held->second.inputs.try_emplace(batch.stream);
+    if (first && batch.count != 0)
+      world_.restored(welcome().incarnation, fact(batch.stream, batch.shard), batch.offset);
+    if (!first && input->second.expected != UINT64_MAX && input->second.expected != batch.offset) {
+      return world_.problem("records came out of order");
+    }
+    input->second.expected = batch.offset + batch.count;
+    if (batch.watermark < input->second.watermark) return world_.problem("a watermark went back (I8)");
+    input->second.watermark = batch.watermark;
+  }
+}
+
+}  // namespace weir::simulation

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "stages/host/broker_session.h"
+#include "stages/host/chain.h"
+#include "stages/host/runner.h"
+#include "tests/simulation/world.h"
+
+namespace weir::simulation {
+
+/// A worker's process: the real runner, chain and session on a wire and a clock of the simulation, with stages of its
+/// own (model_stages.h). What the broker tells it is checked here before the runner sees it, by code that shares
+/// nothing with either.
+class WorkerProcess final : private host::BrokerSession {
+ public:
+  WorkerProcess(World& world, std::uint32_t stage, std::uint32_t index, std::int64_t pid);
+  ~WorkerProcess() override;
+
+  /// Says hello.
+  void begin();
+  void on_reply(BytesView message);
+  void on_message(BytesView message) { inbox_.push_back(std::make_shared<Bytes>(message.begin(), message.end())); }
+  /// Some turns of the runner.
+  void work();
+  void die() { alive_ = false; }
+  void freeze(Monotonic until) { frozen_until_ = until; }
+
+  [[nodiscard]] bool alive() const { return alive_; }
+  [[nodiscard]] bool stopped() const { return stopped_; }  ///< it was told to exit
+  [[nodiscard]] std::uint32_t stage() const { return stage_; }
+  [[nodiscard]] std::uint32_t index() const { return index_; }
+  [[nodiscard]] std::int64_t pid() const { return pid_; }
+
+  // For the stages that run in it.
+  [[nodiscard]] World& world() { return world_; }
+  /// Which of all leases of this lane is the newer one: reign and epoch.
+  [[nodiscard]] std::uint64_t tenure(std::uint32_t lane) const;
+  /// The process that is at work just now.
+  static WorkerProcess& at_work();
+
+ private:
+  struct Input {
+    std::uint64_t expected = UINT64_MAX;
+    Timestamp watermark = INT64_MIN;
+  };
+  struct Held {
+    std::uint64_t tenure = 0;
+    bool ready = false;                     ///< its state is here
+    std::map<std::uint32_t, Input> inputs;  ///< by stream
+  };
+  using Facts = std::map<std::string, std::uint64_t>;
+
+  // host::BrokerSession
+  host::Event next(std::chrono::milliseconds wait) override;
+  void commit(const Bytes& body, std::uint64_t published) override;
+  void transmit(const Bytes& message) override;
+  std::optional<Received> receive() override;
+  [[nodiscard]] Monotonic clock() const override { return world_.now(); }
+
+  void exit(bool told);
+  void check(const host::Event& event);
+  void check_grant(const std::vector<wire::Lease>& leases);
+  void check_state(const wire::StatePart& part);
+  void check_delivery(const wire::DeliveryView& delivery);
+  void tell_settled();
+  [[nodiscard]] std::string fact(std::uint32_t stream, std::uint32_t shard) const;
+
+  World& world_;
+  const std::uint32_t stage_;
+  const std::uint32_t index_;
+  const std::int64_t pid_;
+  bool alive_ = true;
+  bool stopped_ = false;
+  Monotonic begun_{0};
+  Monotonic frozen_until_{0};
+  std::deque<std::shared_ptr<Bytes>> inbox_;
+  std::unique_ptr<host::Chain> chain_;
+  std::unique_ptr<host::Runner> runner_;
+  bool idle_ = false;  ///< the runner asked for an event and there was none
+
+  // As the checks see it.
+  bool draining_ = false;
+  std::map<std::uint32_t, Held> lanes_;
+  std::deque<std::pair<std::uint64_t, Facts>> unsettled_;  ///< what each commit makes known, by its number
+};
+
+}  // namespace weir::simulation

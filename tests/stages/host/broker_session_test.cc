@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker says to the broker, and what it makes of the answers, without a socket.
+#include "stages/host/broker_session.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+namespace weir::host {
+namespace {
+
+using wire::MessageType;
+
+class Session final : public BrokerSession {
+ public:
+  Session() {
+    wire::WorkerWelcome welcome;
+    welcome.incarnation = Incarnation(7);
+    welcome.beat = std::chrono::milliseconds(500);
+    welcome.silence = std::chrono::seconds(10);
+    set_welcome(std::move(welcome));
+    Topology topology;
+    topology.broker.transaction_bytes_max = 1 << 20;
+    StageSpec stage;
+    stage.memory_bytes = 1 << 20;
+    topology.stages.push_back(stage);
+    start(topology, 0);
+  }
+  Event next(std::chrono::milliseconds) override {
+    pump();
+    return take().value_or(Event{});
+  }
+  /// The broker's next message.
+  void tell(MessageType type, BytesView body = {}) {
+    inbox.push_back(wire::message({type, wire::kWireVersion, 0, 7, ++told}, body));
+  }
+  [[nodiscard]] std::uint64_t credit_said() const {
+    std::uint64_t credit = 0;
+    for (const Bytes& message : said) {
+      if (wire::decode_header(message)->type != MessageType::kCredit) continue;
+      credit = wire::decode_totals(wire::body_of(message))->first;
+    }
+    return credit;
+  }
+
+  Monotonic now{0};
+  std::uint64_t told = 0;
+  std::deque<Bytes> inbox;
+  std::vector<Bytes> said;
+
+ private:
+  void transmit(const Bytes& message) override { said.push_back(message); }
+  std::optional<Received> receive() override {
+    if (inbox.empty()) return std::nullopt;
+    auto owner = std::make_shared<Bytes>(std::move(inbox.front()));
+    inbox.pop_front();
+    const BytesView view = *owner;
+    return Received{std::move(owner), view};
+  }
+  [[nodiscard]] Monotonic clock() const override { return now; }
+};
+
+TEST(BrokerSession, TellsOfEveryByteWorkedOffOnceNothingElseIsToDo) {
+  Session session;
+  const std::uint64_t before = session.credit_said();
+  session.worked_off(10, 1);  // too little to be worth a message of its own
+  EXPECT_EQ(session.credit_said(), before);
+  session.next({});
+  EXPECT_EQ(session.credit_said(), before + 10);
+  const std::size_t said = session.said.size();
+  session.next({});
+  EXPECT_EQ(session.said.size(), said) << "it says the same twice";
+}
+
+TEST(BrokerSession, LosesTheBrokerWhenAMessageIsMissing) {
+  Session session;
+  session.tell(MessageType::kFinish, wire::encode_shards({1}));
+  ++session.told;
+  session.tell(MessageType::kFinish, wire::encode_shards({2}));
+  const Event event = session.next({});
+  EXPECT_EQ(event.kind, Event::Kind::kLost);
+  EXPECT_EQ(event.sentence, "message 3 of the broker came where 2 was due");
+}
+
+TEST(BrokerSession, LosesTheBrokerWhenItsLastMessageIsMissing) {
+  Session session;
+  session.tell(MessageType::kFinish, wire::encode_shards({1}));
+  EXPECT_EQ(session.next({}).kind, Event::Kind::kFinish);
+  session.inbox.push_back(wire::message({MessageType::kBeatDown, wire::kWireVersion, 0, 7, 2}));
+  EXPECT_EQ(session.next({}).kind, Event::Kind::kLost);
+}
+
+TEST(BrokerSession, LosesASilentBroker) {
+  Session session;
+  session.now = std::chrono::seconds(10);
+  EXPECT_EQ(session.next({}).kind, Event::Kind::kNone);
+  session.now += Monotonic(1);
+  EXPECT_EQ(session.next({}).kind, Event::Kind::kLost);
+}
+
+TEST(BrokerSession, IsDeafToMessagesForAnotherIncarnation) {
+  Session session;
+  session.inbox.push_back(wire::message({MessageType::kFinish, wire::kWireVersion, 0, 6, 1}, wire::encode_shards({1})));
+  EXPECT_EQ(session.next({}).kind, Event::Kind::kNone);
+}
+
+TEST(BrokerSession, HandsOutADrainBeforeAllElseAndForgetsWhatCameBefore) {
+  Session session;
+  session.tell(MessageType::kGrant, wire::encode_leases({wire::Lease{}}));
+  session.tell(MessageType::kDrain);
+  EXPECT_EQ(session.next({}).kind, Event::Kind::kDrain);
+  EXPECT_EQ(session.next({}).kind, Event::Kind::kNone);
+}
+
+TEST(BrokerSession, HoldsDeliveriesBackWhileTheWindowIsFull) {
+  Session session;
+  session.commit(Bytes(1 << 20), 0);
+  EXPECT_FALSE(session.has_window());
+  session.tell(MessageType::kDeliver, Bytes(4));
+  session.tell(MessageType::kFinish, wire::encode_shards({1}));
+  EXPECT_EQ(session.next({}).kind, Event::Kind::kNone);
+  session.tell(MessageType::kCommitted, wire::encode_totals({1, 0}));
+  EXPECT_EQ(session.next({}).kind, Event::Kind::kDeliver);
+  EXPECT_EQ(session.next({}).kind, Event::Kind::kFinish);
+  EXPECT_EQ(session.settled(), 0U);
+}
+
+}  // namespace
+}  // namespace weir::host
