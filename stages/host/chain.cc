@@ -110,6 +110,9 @@ Status Chain::fatal(Instance& instance, const char* what) {
 Status Chain::process(const wire::DeliveryHeader& header, BytesView records, std::uint32_t lane, std::uint32_t first,
                       std::uint32_t& done) {
   const Joint at = joint(header.stream);
+  if (at.consumer == nullptr) {
+    return {Code::kInvalid, "the broker delivers a stream that stage \"" + head().spec().name + "\" does not read"};
+  }
   Work item;
   item.instance = at.consumer;
   item.lane = lane;

@@ -57,7 +57,7 @@ void append(benchmark::State& state, bool synced) {
     if (!done.ok()) return state.SkipWithError(done.error().message.c_str());
   }
   const std::uint64_t first = (*journal)->written().value();
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     Status done = (*journal)->append(std::span(&entry, 1), positions);
     if (done.ok() && synced) done = (*journal)->sync();
     if (done.ok()) done = trim(**journal, segment, positions);
@@ -79,7 +79,7 @@ void baseline(benchmark::State& state, bool synced) {
   const Bytes payload(static_cast<std::size_t>(state.range(0) + kBlockBytes) / kBlockBytes * kBlockBytes);
   const BytesView part = payload;
   std::uint64_t at = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     if (at + payload.size() > kSegmentBytes) at = 0;
     Status done = (*file)->write(at, std::span(&part, 1));
     if (done.ok() && synced) done = (*file)->sync();

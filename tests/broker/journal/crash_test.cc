@@ -142,8 +142,10 @@ class Lives {
 
   Status append(journal::Journal& journal, const std::vector<std::string>& texts, journal::EntryKind kind) {
     std::vector<BytesView> parts;
+    parts.reserve(texts.size());
     for (const std::string& text : texts) parts.push_back(as_bytes(text));
     std::vector<journal::EntryView> group;
+    group.reserve(parts.size());
     for (const BytesView& part : parts) group.push_back({kind, std::span(&part, 1)});
     std::vector<journal::Position> positions;
     Status status = journal.append(group, positions);

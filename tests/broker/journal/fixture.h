@@ -38,8 +38,10 @@ class JournalFixture : public testing::Test {
   }
   void append_group(const std::vector<std::string>& texts) {
     std::vector<BytesView> parts;
+    parts.reserve(texts.size());
     for (const std::string& text : texts) parts.push_back(as_bytes(text));
     std::vector<journal::EntryView> group;
+    group.reserve(parts.size());
     for (const BytesView& part : parts) group.push_back({journal::EntryKind::kRecord, std::span(&part, 1)});
     const Status status = journal_->append(group, positions_);
     ASSERT_TRUE(status.ok()) << status.error().message;
