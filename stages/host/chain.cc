@@ -238,6 +238,7 @@ Status Chain::run_fused(Instance& instance, std::uint32_t lane) {
   for (const auto& output : instance.outputs()) {
     if (!output->fused() || output->fused_batch().count == 0) continue;
     const Joint next = joint(output->stream());
+    WEIR_CHECK(next.consumer != nullptr, "a fused stream has a stage that reads it");
     // Taken out whole: what the next stage emits goes elsewhere.
     FrameBuilder::ShardBatch batch;
     std::swap(batch, output->fused_batch());
@@ -292,8 +293,12 @@ Status Chain::portion(std::uint32_t lane, bool& more, int (*weir_descriptor::*ca
   return {};
 }
 
-Status Chain::on_watermark(std::uint32_t lane, Timestamp watermark, bool& more) {
+void Chain::set_watermark(Timestamp watermark) {
   for (const auto& instance : instances_) instance->context()->watermark = watermark;
+}
+
+Status Chain::on_watermark(std::uint32_t lane, Timestamp watermark, bool& more) {
+  set_watermark(watermark);
   return portion(lane, more, &weir_descriptor::on_watermark, "on_watermark");
 }
 

@@ -41,6 +41,8 @@ class Chain {
                  std::uint32_t& done);
   /// Works off what the head has emitted to fused streams (a source's read, finish).
   Status flush_fused(std::uint32_t lane) { return run_fused(head(), lane); }
+  /// How far event time has come for the lane that is worked on next: what stages see until another one is.
+  void set_watermark(Timestamp watermark);
   /// One portion of `on_watermark` or `finish` of every stage in turn; `more` asks for another call.
   Status on_watermark(std::uint32_t lane, Timestamp watermark, bool& more);
   Status finish(std::uint32_t lane, bool& more);

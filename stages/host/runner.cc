@@ -157,6 +157,7 @@ Status Runner::deliver(const Event& event) {
 
 Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late) {
   const wire::DeliveryHeader& batch = slice.header;
+  if (sharded_) chain_.set_watermark(lanes_[batch.shard].watermark);
   const Monotonic start = clock_.monotonic();
   Monotonic now = start;
   for (std::uint32_t done = 0; done < batch.count;) {
@@ -335,6 +336,7 @@ Status Runner::revoke(const std::vector<wire::Lease>& leases) {
 Status Runner::finish(const std::vector<std::uint32_t>& lanes) {
   if (Status status = close(); !status.ok()) return status;
   for (const std::uint32_t lane : lanes) {
+    chain_.set_watermark(lanes_[lane].watermark);
     for (bool more = true; more;) {
       open_ = true;
       opened_ = clock_.monotonic();

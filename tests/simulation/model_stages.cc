@@ -57,6 +57,13 @@ class Sum final : public Stage {
 
   void process(const RecordView& in, Context& out) override {
     const auto value = in.value<Numbers>();
+    if (out.watermark() && in.timestamp() <= *out.watermark()) {
+      world_.problem("a record came behind its watermark (I8)");
+    }
+    if (world_.has(Bug::kFailureKeepsChange) && plan_.is_poison(value[0])) {
+      const auto* kept = out.find_state<Numbers>();
+      if (kept != nullptr) ++const_cast<Numbers&>(*kept)[0];
+    }
     auto& sum = out.state<Numbers>();  // count, sum, last number by where it comes from
     sum.resize(2 + plan_.splits + plan_.producers);
     ++sum[0];

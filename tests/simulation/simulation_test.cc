@@ -44,6 +44,8 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"transactions of fused stages", &Outcome::fused_transactions},
 };
 
+constexpr std::uint64_t kSeedsPerBug = 300;
+
 /// Seeds that found something.
 constexpr std::uint64_t kFailedOnce[] = {1218341034, 1527260447, 4044205741, 2113326394};
 
@@ -89,16 +91,35 @@ TEST(Simulation, HoldsAndRepeatsForFixedSeeds) {
   for (const auto& [name, counter] : kCounters) EXPECT_GT(sum.*counter, 0U) << name << " never happened";
 }
 
+TEST(Simulation, FindsEveryBugThatIsPutIn) {
+  if (std::getenv("WEIR_SEED") != nullptr) GTEST_SKIP();
+  for (int bug = 1; bug < static_cast<int>(Bug::kEnd); ++bug) {
+    std::string found;
+    std::uint64_t seed = 0;
+    while (found.empty() && seed < kSeedsPerBug) {
+      Plan plan = Plan::of(++seed);
+      plan.bug = static_cast<Bug>(bug);
+      if (plan.bug == Bug::kHeartbeatUnheeded) plan.drops_per_million = 5000;
+      seed_now = seed;
+      found = World(plan).run().problem;
+    }
+    EXPECT_NE(found, "") << kBugNames[bug] << " was not found in " << kSeedsPerBug << " seeds";
+    std::printf("%-40s seed %3llu: %.120s\n", kBugNames[bug], static_cast<unsigned long long>(seed), found.c_str());
+  }
+}
+
 TEST(Simulation, HoldsForFreshSeeds) {
   if (std::getenv("WEIR_SEED") != nullptr) GTEST_SKIP();
   const char* text = std::getenv("WEIR_SIMULATION_SECONDS");
-  const std::chrono::seconds time(text == nullptr ? 10 : std::atoi(text));
+  const std::chrono::seconds time(text == nullptr ? 60 : std::atoi(text));
   const auto start = std::chrono::steady_clock::now();
   std::random_device entropy;
   int runs = 0;
   Outcome sum;
   for (; std::chrono::steady_clock::now() - start < time && !HasFailure(); ++runs) add(sum, run(entropy()));
-  std::printf("%d fresh seeds, %llu events\n", runs, static_cast<unsigned long long>(sum.events));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  std::printf("%d fresh seeds, %llu events, %.0f events/s\n", runs, static_cast<unsigned long long>(sum.events),
+              static_cast<double>(sum.events) / took.count());
   print(sum);
 }
 

@@ -92,7 +92,22 @@ std::string WorkerProcess::fact(std::uint32_t stream, std::uint32_t shard) const
 
 host::Event WorkerProcess::next(std::chrono::milliseconds) {
   pump();
+  if (drain_) {
+    host::Event drain = std::move(*drain_);
+    drain_.reset();
+    check(drain);
+    return drain;
+  }
   if (auto event = take()) {
+    if (world_.has(Bug::kDrainFinishes) && event->kind == host::Event::Kind::kDrain && !draining_) {
+      host::Event finish;
+      finish.kind = host::Event::Kind::kFinish;
+      for (const auto& [lane, held] : lanes_) {
+        if (held.ready) finish.shards.push_back(lane);
+      }
+      drain_ = std::move(event);
+      return finish;
+    }
     check(*event);
     return std::move(*event);
   }
@@ -104,6 +119,15 @@ std::optional<host::BrokerSession::Received> WorkerProcess::receive() {
   if (inbox_.empty()) return std::nullopt;
   std::shared_ptr<Bytes> message = std::move(inbox_.front());
   inbox_.pop_front();
+  if (world_.has(Bug::kHeartbeatUnheeded)) {
+    auto header = *wire::decode_header(*message);
+    if (header.type == wire::MessageType::kBeatDown) {
+      header.number = heard_;
+      *message = wire::message(header);
+    } else {
+      heard_ = header.number;
+    }
+  }
   const BytesView view = *message;
   return Received{std::move(message), view};
 }
@@ -119,9 +143,9 @@ void WorkerProcess::commit(const Bytes& body, std::uint64_t published) {
     world_.exited(*this);
     return;
   }
-  BrokerSession::commit(body, published);
-  const auto said = wire::decode_commit(body, 0);
+  auto said = wire::decode_commit(body, 0);
   if (!said.ok()) return world_.problem("a commit cannot be read: " + said.error().message);
+  BrokerSession::commit(mutilated(body, *said), published);
   Facts facts;
   for (const wire::Consumed& range : said->consumed) {
     if (lanes_.contains(range.shard)) facts[fact(range.stream, range.shard)] = range.to;
@@ -131,6 +155,20 @@ void WorkerProcess::commit(const Bytes& body, std::uint64_t published) {
   }
   if (said->counters.size() > 1) ++world_.outcome().fused_transactions;
   unsettled_.emplace_back(committed(), std::move(facts));
+}
+
+Bytes WorkerProcess::mutilated(const Bytes& body, wire::Commit commit) const {
+  const bool forgets = world_.has(Bug::kSinkForgets) && chain_->sink() != nullptr;
+  const bool guesses = world_.has(Bug::kWatermarkGuessed) && !commit.splits.empty();
+  if (!forgets && !guesses) return body;
+  if (forgets) commit.changes.clear();
+  for (wire::Advanced& advanced : commit.advanced) advanced.watermark += guesses ? 1000 : 0;
+  std::vector<BytesView> frames;
+  for (const wire::FrameAt& frame : commit.frames)
+    frames.push_back(BytesView(body).subspan(frame.position, frame.size));
+  Bytes bytes;
+  wire::encode(commit, frames, bytes);
+  return bytes;
 }
 
 void WorkerProcess::tell_settled() {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "sdk/wire/commit.h"
 #include "stages/host/broker_session.h"
 #include "stages/host/chain.h"
 #include "stages/host/runner.h"
@@ -69,6 +70,8 @@ class WorkerProcess final : private host::BrokerSession {
   void check_state(const wire::StatePart& part);
   void check_delivery(const wire::DeliveryView& delivery);
   void tell_settled();
+  /// The commit as a bug would have it.
+  [[nodiscard]] Bytes mutilated(const Bytes& body, wire::Commit commit) const;
   [[nodiscard]] std::string fact(std::uint32_t stream, std::uint32_t shard) const;
 
   World& world_;
@@ -82,7 +85,9 @@ class WorkerProcess final : private host::BrokerSession {
   std::deque<std::shared_ptr<Bytes>> inbox_;
   std::unique_ptr<host::Chain> chain_;
   std::unique_ptr<host::Runner> runner_;
-  bool idle_ = false;  ///< the runner asked for an event and there was none
+  std::uint64_t heard_ = 0;           ///< Bug::kHeartbeatUnheeded: the last number
+  std::optional<host::Event> drain_;  ///< Bug::kDrainFinishes: comes behind the finish
+  bool idle_ = false;                 ///< the runner asked for an event and there was none
 
   // As the checks see it.
   bool draining_ = false;

@@ -191,7 +191,7 @@ void World::start_broker() {
   options.segment_bytes = topology_.broker.segment_bytes;
   options.seed = random_();
   journal::Recovery found;
-  auto journal = journal::Journal::open(disk_, options, found);
+  auto journal = without_syncs(Bug::kTailServedUnsynced, [&] { return journal::Journal::open(disk_, options, found); });
   if (!journal.ok() && journal.error().code == Code::kDiskFull) {
     ++outcome_.disk_refusals;
     broker_.reset();
@@ -210,7 +210,8 @@ void World::start_broker() {
   if (!replayed.ok()) return failed(replayed.error(), "replay");
   broker_->reader = std::make_unique<server::JournalReader>(*broker_->journal, disk_);
   broker_->keeper = std::make_unique<server::Keeper>(*broker_->journal, disk_);
-  broker_->core->start(found.reign, {broker_->journal->segment_oldest(), broker_->journal->segment_newest()}, now_);
+  const Reign reign = has(Bug::kReignReused) ? Reign(1) : found.reign;
+  broker_->core->start(reign, {broker_->journal->segment_oldest(), broker_->journal->segment_newest()}, now_);
   broker_->core->pump(now_);
 }
 
@@ -318,7 +319,8 @@ void World::write_group() {
           {group[i].checkpoint ? journal::EntryKind::kCheckpoint : journal::EntryKind::kRecord, {&payloads[i], 1}});
     }
     std::vector<journal::Position> positions;
-    const Status status = broker.journal->append(views, positions);
+    const Status status =
+        without_syncs(Bug::kRollOverUnsynced, [&] { return broker.journal->append(views, positions); });
     broker.full = !status.ok() && status.error().code == Code::kDiskFull;
     if (broker.full) {
       ++outcome_.disk_refusals;
@@ -337,7 +339,7 @@ void World::write_group() {
       written.emplace_back(group[i].sequence, positions[i]);
     }
     const Sequence end = group.back().sequence.plus(1);
-    post([this, written, end, settled = !broker.needs_sync] {
+    post([this, written, end, settled = !broker.needs_sync || has(Bug::kSettledAheadOfSync)] {
       with_core([&] {
         for (const auto& [sequence, position] : written)
           broker_->core->on_written(sequence, position.segment, position.offset);
@@ -387,6 +389,9 @@ void World::read_frame(std::uint32_t stream, std::uint64_t frame, core::Place pl
 
 void World::restore(core::RestoreJob job) {
   trace("restore", job.incarnation.value());
+  if (has(Bug::kSnapshotWithoutTail)) {
+    for (core::RestoreJob::Part& part : job.parts) part.tail.clear();
+  }
   in_broker(broker_->reader_lane, micros(5000), [this, job = std::move(job)] {
     const Status status = broker_->reader->restore(job, [&](const wire::StatePart& part) -> Status {
       post([this, incarnation = job.incarnation, part, held = Bytes(part.changes.begin(), part.changes.end())] {
@@ -405,7 +410,7 @@ void World::compact(core::CompactJob job) {
   trace("compact", job.result.file);
   ++outcome_.compactions;
   in_broker(broker_->keeper_lane, micros(20'000), [this, job = std::move(job)]() mutable {
-    const Status status = broker_->keeper->compact(job);
+    const Status status = without_syncs(Bug::kSnapshotUnsynced, [&] { return broker_->keeper->compact(job); });
     if (!status.ok() && status.error().code != Code::kDiskFull) return failed(status.error(), "compact");
     if (!status.ok()) job.result.file = 0;
     post([this, job] { with_core([&] { broker_->core->on_compacted(job); }); });
@@ -425,7 +430,7 @@ void World::copy(core::CopyJob job) {
 void World::write_checkpoint(core::CheckpointJob job) {
   trace("checkpoint", job.through.value(), job.bytes);
   in_broker(broker_->keeper_lane, micros(20'000), [this, job = std::move(job)]() mutable {
-    const auto payload = broker_->keeper->checkpoint(job);
+    const auto payload = without_syncs(Bug::kCheckpointUnsynced, [&] { return broker_->keeper->checkpoint(job); });
     if (!payload.ok() && payload.error().code != Code::kDiskFull) return failed(payload.error(), "checkpoint");
     post([this, payload = payload.ok() ? *payload : Bytes()] {
       with_core([&] { broker_->core->on_checkpoint(payload); });
@@ -532,7 +537,24 @@ void World::say_hello(const WorkerProcess& worker, Bytes message) {
   });
 }
 
+bool World::backlog_is_full() {
+  for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {
+    if (topology_.streams[stream].transport != Transport::kQueue) continue;
+    if (broker_->core->ledger().stream(stream).bytes_kept() >= topology_.streams[stream].backlog_bytes_max) return true;
+  }
+  return false;
+}
+
 void World::to_broker(std::int64_t pid, Bytes message) {
+  if (has(Bug::kGapUnseen)) {
+    auto header = *wire::decode_header(message);
+    if (header.number != 0) header.number -= unseen_[pid];
+    message = wire::message(header, Bytes(wire::body_of(message).begin(), wire::body_of(message).end()));
+    if (header.type == wire::MessageType::kCommit && chance(5000)) {
+      ++unseen_[pid];
+      return trace("unseen", static_cast<std::uint64_t>(pid));
+    }
+  }
   if (chance(plan_.drops_per_million)) {
     ++outcome_.messages_dropped;
     return trace("dropped", static_cast<std::uint64_t>(pid));
@@ -542,6 +564,9 @@ void World::to_broker(std::int64_t pid, Bytes message) {
   for (int i = 0; i < times; ++i) {
     in_lane(to_broker_[pid], micros(3000), [this, message] {
       trace("to broker", 0, message);
+      const bool refused = has(Bug::kBacklogRefuses) && broker_ && broker_->core && backlog_is_full() &&
+                           wire::decode_header(message)->type == wire::MessageType::kCommit;
+      if (refused) return;
       with_core([&] { broker_->core->on_message(core::Buffer::of(message), now_); });
     });
   }

@@ -14,6 +14,7 @@
 #include "broker/journal/journal.h"
 #include "broker/server/journal_reader.h"
 #include "broker/server/keeper.h"
+#include "tests/simulation/bug.h"
 #include "tests/support/sim_disk.h"
 
 namespace weir::simulation {
@@ -39,6 +40,7 @@ struct Plan {
   std::uint32_t drops_per_million = 0;
   std::uint32_t doubles_per_million = 0;
   Monotonic calm_from{0};  ///< no faults from here on
+  Bug bug = Bug::kNone;
 
   static Plan of(std::uint64_t seed);
 
@@ -88,6 +90,7 @@ class World final : public core::Outside {
 
   // For workers.
   [[nodiscard]] const Plan& plan() const { return plan_; }
+  [[nodiscard]] bool has(Bug bug) const { return plan_.bug == bug; }
   [[nodiscard]] const Topology& topology() const { return topology_; }
   [[nodiscard]] Monotonic now() const { return now_; }
   std::uint64_t below(std::uint64_t bound) { return bound == 0 ? 0 : random_() % bound; }
@@ -179,6 +182,16 @@ class World final : public core::Outside {
   [[nodiscard]] Monotonic micros(std::uint64_t most) { return Monotonic(below(most) + 1); }
   void trace(std::string_view what, std::uint64_t number, BytesView bytes = {});
   void with_core(const Action& action);
+  /// The call of a component that a bug keeps from syncing its files.
+  template <typename Call>
+  auto without_syncs(Bug bug, Call call) {
+    disk_.lie_about_syncs(has(bug));
+    auto result = call();
+    disk_.lie_about_syncs(false);
+    return result;
+  }
+  /// Some stream has as much waiting as it may have.
+  [[nodiscard]] bool backlog_is_full();
 
   void start_broker();
   void crash_broker();
@@ -210,6 +223,7 @@ class World final : public core::Outside {
   std::int64_t pids_ = 0;
   std::map<std::int64_t, std::unique_ptr<WorkerProcess>> workers_;
   std::map<std::int64_t, Lane> to_broker_;
+  std::map<std::int64_t, std::uint64_t> unseen_;  ///< Bug::kGapUnseen: numbers that were left out
   std::vector<std::unique_ptr<ModelProducer>> producers_;
   std::map<core::Client, Lane> asked_;
   std::map<std::uint32_t, Target> targets_;

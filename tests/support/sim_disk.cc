@@ -113,6 +113,7 @@ Status SimDisk::sync(Inode& inode, std::uint64_t life) {
   if (crashed_ || life != life_) return dead();
   ++counters_.syncs;
   if (dies()) return dead();
+  if (syncs_lie_) return {};
   if (sync_fails_in_ != 0 && --sync_fails_in_ == 0) {
     for (const auto& [block, versions] : inode.unsynced) {
       if (below(2) == 0) put_block(inode.disk, block, block_of(inode.cache, block), inode.cache.size());
@@ -255,6 +256,11 @@ void SimDisk::power_cut() {
       inode->cache = inode->disk;
     }
   }
+}
+
+void SimDisk::lie_about_syncs(bool on) {
+  const std::scoped_lock lock(mutex_);
+  syncs_lie_ = on;
 }
 
 void SimDisk::fail_sync(std::uint64_t nth, Pages pages) {

@@ -53,6 +53,8 @@ class SimDisk final : public journal::Disk {
   void fail_sync(std::uint64_t nth, Pages pages);
   /// The `nth` write from now fails, having written a part.
   void fail_write(std::uint64_t nth);
+  /// While on, syncs of files say that they have succeeded and do nothing.
+  void lie_about_syncs(bool on);
   /// Files may have this many bytes in all.
   void limit_bytes(std::uint64_t bytes_max);
   /// Damages what is stored, in cache and on disk. REQUIRES: inside the file.
@@ -105,6 +107,7 @@ class SimDisk final : public journal::Disk {
   bool crashed_ = false;
   std::uint64_t sync_fails_in_ = 0;
   Pages sync_fails_with_ = Pages::kKept;
+  bool syncs_lie_ = false;
   std::uint64_t write_fails_in_ = 0;
   std::uint64_t bytes_max_ = std::numeric_limits<std::uint64_t>::max();
   Counters counters_;

@@ -157,7 +157,7 @@ struct weir_context {
   /** The shard whose state the state functions mean. */
   uint32_t shard;
   const weir_host* host;
-  /** The highest watermark of the inputs so far, WEIR_TIME_MIN before there is one. */
+  /** The watermark of this shard's inputs, WEIR_TIME_MIN before there is one. */
   int64_t watermark;
   /** The instance's worker number within its stage, and how many workers the stage has. */
   uint32_t worker;

@@ -149,7 +149,7 @@ class Context {
 
   /// Sources, in read: no later record of this split will have a timestamp at or before `time`.
   void watermark(Timestamp time) { raw_->host->watermark(raw_, time); }
-  /// The highest watermark of the inputs so far; nothing before there is one.
+  /// The watermark of this shard's inputs; nothing before there is one.
   [[nodiscard]] std::optional<Timestamp> watermark() const {
     return raw_->watermark == WEIR_TIME_MIN ? std::nullopt : std::optional(raw_->watermark);
   }

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace weir::simulation {
+
+/// A bug that Weir could have, put in at one of its seams (disk, outside, session, stage). The simulation must find
+/// each: a checker that finds none of them would prove nothing.
+enum class Bug : std::uint8_t {
+  kNone,
+  kTailServedUnsynced,   ///< recovery serves before it has synced what it read
+  kRollOverUnsynced,     ///< a full segment is left without a sync
+  kSettledAheadOfSync,   ///< sinks see, and producers are told, what is not on disk yet
+  kCheckpointUnsynced,   ///< a checkpoint's file is not synced before it takes effect
+  kSnapshotUnsynced,     ///< nor is a snapshot's
+  kSnapshotWithoutTail,  ///< state is restored from the snapshot alone
+  kReignReused,          ///< every life of the broker has the same number
+  kGapUnseen,            ///< a lost message of a worker leaves no gap in the numbers
+  kHeartbeatUnheeded,    ///< a lost last message of the broker goes unnoticed
+  kDrainFinishes,        ///< Ctrl-C counts as the end of the input
+  kBacklogRefuses,       ///< a full stream has commits refused that would empty it
+  kFailureKeepsChange,   ///< a record that failed has changed the state
+  kWatermarkGuessed,     ///< a split that is silent is taken for one that has nothing earlier to say
+  kSinkForgets,          ///< a commit of a sink is told without the sink's position
+  kEnd,
+};
+
+constexpr const char* kBugNames[] = {"none",
+                                     "recovery serves an unsynced tail",
+                                     "roll-over without a sync",
+                                     "settled ahead of the sync",
+                                     "checkpoint file not synced",
+                                     "snapshot file not synced",
+                                     "snapshot restored without its tail",
+                                     "the reign's number is reused",
+                                     "a gap in the numbers is not seen",
+                                     "a lost last message is not noticed",
+                                     "drain calls finish",
+                                     "backlog refuses a consuming commit",
+                                     "an exception keeps the change of state",
+                                     "event time guessed from silence",
+                                     "a sink's position is not committed"};
+static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
+
+}  // namespace weir::simulation
