@@ -198,7 +198,6 @@ void WorkerProcess::check_state(const wire::StatePart& part) {
   held->second.ready = part.last;
   wire::ChangesReader reader(part.changes);
   while (const auto change = reader.next()) {
-    if (!change->value) return world_.problem("state came with an erased entry");
     if (change->space == wire::Space::kDeadLetter) return world_.problem("a dead letter came as state");
   }
 }
