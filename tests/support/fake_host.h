@@ -212,6 +212,7 @@ class FakeHost {
   /// Outputs as JSON, `KEY VALUE`, in order; and sorted.
   [[nodiscard]] std::vector<std::string> pairs() const {
     std::vector<std::string> said;
+    said.reserve(outputs.size());
     for (const Emitted& output : outputs) said.push_back(json(output.key) + " " + json(output.value));
     return said;
   }

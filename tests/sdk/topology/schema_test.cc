@@ -32,9 +32,9 @@ const JsonNode& schema() {
 
 /// Where the schema describes the objects that `owner` means.
 SchemaView view_of(FieldOwner owner) {
-  const SchemaView root(&schema());
-  const SchemaView stage = root.member("stages").member("any");
-  const SchemaView stream = root.member("streams").member("any");
+  SchemaView root(&schema());
+  SchemaView stage = root.member("stages").member("any");
+  SchemaView stream = root.member("streams").member("any");
   switch (owner) {
     case FieldOwner::kTopology:
       return root;
