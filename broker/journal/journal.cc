@@ -276,7 +276,8 @@ Status Journal::prepare_spare() {
   if (!warm_.load(std::memory_order_relaxed)) return {};
   const std::size_t target = 1 + std::size_t{options_.segments_reserve};
   // What a roll-over took, a checkpoint brings back as a rule; a new file is made only when it is late.
-  if (pool_.ready() + 1 == target && pool_.ready() >= 2 && !past_half_.load(std::memory_order_relaxed)) return {};
+  const bool one_short = pool_.ready() + 1 == target && pool_.ready() >= 2;
+  if (one_short && !pool_.low() && !past_half_.load(std::memory_order_relaxed)) return {};
   return pool_.prepare(target);
 }
 
