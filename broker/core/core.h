@@ -80,7 +80,7 @@ class Core {
   [[nodiscard]] bool lies_at(std::uint32_t stream, std::uint64_t frame, const Place& place) const;
   void on_state(Incarnation incarnation, const wire::StatePart& part);
   /// All that was to be restored has been said.
-  void on_restored(const RestoreJob& job);
+  void on_restored(const RestoreJob& job) { upkeep_.on_restored(job); }
   void on_compacted(const CompactJob& job);
   void on_copied(const CopyJob& job);
   /// The file is on disk; `payload` is what the journal wants to find in the checkpoint's entry. Empty: it failed, and

@@ -304,7 +304,7 @@ void Core::restore(Worker& worker, const std::vector<std::uint32_t>& lanes) {
   for (const RestoreJob::Part& part : job.parts) {
     for (const ChangesPlace& changes : part.tail) job.segment_from = std::min(job.segment_from, changes.place.segment);
   }
-  upkeep_.restoring_from.insert(job.segment_from);
+  upkeep_.on_restore(job);
   outside_.restore(std::move(job));
 }
 

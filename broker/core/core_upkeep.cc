@@ -58,6 +58,8 @@ void Core::take_checkpoint() {
   pending.job.files_needed = files;
   pending.job.files_needed.insert(pending.job.files_needed.end(), upkeep_.files_of_last_checkpoint.begin(),
                                   upkeep_.files_of_last_checkpoint.end());
+  pending.job.files_needed.insert(pending.job.files_needed.end(), upkeep_.files_restored.begin(),
+                                  upkeep_.files_restored.end());
   pending.job.files_known = ++upkeep_.checkpoints_taken > 1;
   upkeep_.files_of_last_checkpoint = std::move(files);
   upkeep_.pending = std::move(pending);
@@ -122,12 +124,6 @@ void Core::on_compacted(const CompactJob& job) {
   upkeep_.compacting.reset();
   if (job.result.file == 0) return;  // it failed and says so elsewhere; the tail is kept
   append({EntryType::kSnapshot, {}, job.stage, 0}, encode(job.result), Durability::kNone);
-}
-
-void Core::on_restored(const RestoreJob& job) {
-  if (const auto one = upkeep_.restoring_from.find(job.segment_from); one != upkeep_.restoring_from.end()) {
-    upkeep_.restoring_from.erase(one);
-  }
 }
 
 std::uint64_t Core::segments_worth() const {

@@ -41,7 +41,7 @@ struct CheckpointJob {
   Sequence through;
   std::uint64_t segment_needed_min = 0;
   Bytes bytes;
-  std::vector<std::uint64_t> files_needed;  ///< snapshot files that it or the checkpoint before it name
+  std::vector<std::uint64_t> files_needed;  ///< snapshot files that it, the checkpoint before it or a restore name
   bool files_known = false;                 ///< other snapshot files may go once it is in force
 };
 

@@ -18,6 +18,19 @@ void Upkeep::on_written(Sequence sequence, std::uint64_t segment, std::uint32_t 
   }
 }
 
+void Upkeep::on_restore(const RestoreJob& job) {
+  restoring_from.insert(job.segment_from);
+  for (const RestoreJob::Part& part : job.parts) files_restored.insert(part.file);
+}
+
+void Upkeep::on_restored(const RestoreJob& job) {
+  const auto remove = [](std::multiset<std::uint64_t>& from, std::uint64_t one) {
+    if (const auto found = from.find(one); found != from.end()) from.erase(found);
+  };
+  remove(restoring_from, job.segment_from);
+  for (const RestoreJob::Part& part : job.parts) remove(files_restored, part.file);
+}
+
 void Upkeep::on_durable(Sequence durable) {
   if (!entered || durable <= entered->sequence) return;
   segment_from_before = segment_from_newest;

@@ -40,6 +40,8 @@ struct Upkeep {
 
   /// The oldest segment that the last two checkpoints in force need.
   [[nodiscard]] std::uint64_t segment_from() const { return std::min(segment_from_before, segment_from_newest); }
+  void on_restore(const RestoreJob& job);
+  void on_restored(const RestoreJob& job);
   [[nodiscard]] bool checkpoint_under_way() const { return pending || writing || entered; }
 
   std::optional<Pending> pending;
@@ -55,6 +57,7 @@ struct Upkeep {
   std::optional<std::uint32_t> compacting;      ///< the stage
   std::optional<Sequence> copied;               ///< the entry of a copy that is not written yet
   bool copying = false;                         ///< one is being read or written
+  std::multiset<std::uint64_t> files_restored;  ///< the snapshots that restores under way read
   std::multiset<std::uint64_t> restoring_from;  ///< the oldest segment that each restore under way reads
 };
 

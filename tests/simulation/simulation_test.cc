@@ -47,7 +47,8 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
 constexpr std::uint64_t kSeedsPerBug = 300;
 
 /// Seeds that found something.
-constexpr std::uint64_t kFailedOnce[] = {1218341034, 1527260447, 4044205741, 2113326394, 3077726574, 3678661834};
+constexpr std::uint64_t kFailedOnce[] = {1218341034, 1527260447, 4044205741, 2113326394,
+                                         3077726574, 3678661834, 2397891471};
 
 void add(Outcome& sum, const Outcome& outcome) {
   sum.events += outcome.events;
