@@ -24,16 +24,17 @@ struct Groups {
 
 class Historian {
  public:
-  Historian(Disk& disk, std::vector<SegmentFile>& files) : disk_(disk), files_(files), groups_(files.size()) {}
+  Historian(Disk& disk, std::vector<SegmentFile>& files, History& out)
+      : disk_(disk), files_(files), groups_(files.size()), out_(out) {}
 
-  Result<History> run() {
+  Status run() {
     for (Status (Historian::*step)() :
          {&Historian::read_seed, &Historian::find_reign, &Historian::read_newest, &Historian::find_marks,
           &Historian::judge_files, &Historian::judge_tail, &Historian::find_checkpoint, &Historian::walk_back}) {
-      if (Status done = (this->*step)(); !done.ok()) return done.error();
+      if (Status done = (this->*step)(); !done.ok()) return done;
       if (finished_) break;
     }
-    return std::move(out_);
+    return {};
   }
 
  private:
@@ -46,6 +47,12 @@ class Historian {
     return fmt::format("{}/{}: byte {} (its header is unreadable)", disk_.name(), file.name, offset);
   }
 
+  /// "FILE: segment, reign, byte: SENTENCE", and the place for a program.
+  Error corrupt(std::size_t index, std::uint64_t offset, std::string_view sentence) {
+    out_.fault = Fault{index, files_[index].state == HeaderState::kValid ? files_[index].header.number : 0, offset};
+    return {Code::kCorrupt, fmt::format("{}: {}", where(index, offset), sentence)};
+  }
+
   /// All headers share one seed. Where none is readable, an opening mark proves that there was a journal.
   Status read_seed() {
     for (std::size_t i = 0; i < files_.size(); ++i) {
@@ -54,9 +61,9 @@ class Historian {
       out_.reign_next = std::max(out_.reign_next, header.reign);
       if (header.mark > out_.mark) out_.mark = header.mark, mark_file_ = i;
       if (out_.seed_known && header.seed != out_.seed) {
-        return {Code::kCorrupt, fmt::format("{}: belongs to another journal than the files before it; nothing may be "
-                                            "copied into this directory",
-                                            where(i, 0))};
+        return corrupt(i, 0,
+                       "belongs to another journal than the files before it; nothing may be copied into this "
+                       "directory");
       }
       out_.seed = header.seed;
       out_.seed_known = true;
@@ -69,9 +76,9 @@ class Historian {
       out_.bytes_read += window.bytes_read();
       if (!found.ok()) return found.error();
       if (*found) {
-        return {Code::kCorrupt, fmt::format("{}: reign {} was served from this file, and no header of the journal can "
-                                            "be read",
-                                            where(i, 0), (*found)->reign)};
+        return corrupt(i, 0,
+                       fmt::format("reign {} was served from this file, and no header of the journal can be read",
+                                   (*found)->reign));
       }
     }
     return {};
@@ -156,7 +163,7 @@ class Historian {
       if ((*entry)->kind != EntryKind::kCheckpoint) continue;
       const auto ref = decode_checkpoint_ref((*entry)->payload);
       if (!ref.ok()) {
-        return {Code::kCorrupt, fmt::format("{}: {}", where(*out_.newest, (*entry)->offset), ref.error().message)};
+        return corrupt(*out_.newest, (*entry)->offset, ref.error().message);
       }
       // The header of a start names what the copied entries name again.
       if (out_.checkpoint_newest && ref->through <= out_.checkpoint_newest->through) continue;
@@ -213,14 +220,15 @@ class Historian {
       SegmentFile& file = files_[i];
       file.verdict = judge(evidence(i, out_.newest == i));
       if (file.verdict == FileVerdict::kLostReign) {
-        return {Code::kCorrupt, fmt::format("{}: holds a group of reign {}, whose opening is not found; the highest "
-                                            "reign in force is {}",
-                                            where(i, 0), groups_[i].reign_max.value(), out_.reign.value())};
+        return corrupt(i, 0,
+                       fmt::format("holds a group of reign {}, whose opening is not found; the highest reign in force "
+                                   "is {}",
+                                   groups_[i].reign_max.value(), out_.reign.value()));
       }
       if (file.verdict == FileVerdict::kLostEntries && !out_.newest) {
-        return {Code::kCorrupt, fmt::format("{}: a mark says that entries before {} are durable, but no segment of "
-                                            "them can be read",
-                                            where(i, mark_offset_), out_.mark.value())};
+        return corrupt(i, mark_offset_,
+                       fmt::format("a mark says that entries before {} are durable, but no segment of them can be read",
+                                   out_.mark.value()));
       }
       if (file.verdict == FileVerdict::kUnreadable) {
         note(fmt::format("{}/{}: its header is unreadable and nothing in it was durable; it is free", disk_.name(),
@@ -262,14 +270,14 @@ class Historian {
         break;
       case TailVerdict::kCorrupt:
         if (!tail.mark_above_end) {
-          return {Code::kCorrupt, fmt::format("{}: damaged inside what reign {} copied from the reign before it",
-                                              where(newest, end_offset_), out_.reign.value())};
+          return corrupt(
+              newest, end_offset_,
+              fmt::format("damaged inside what reign {} copied from the reign before it", out_.reign.value()));
         }
-        return {Code::kCorrupt,
-                fmt::format(
-                    "{}: damaged: entries can be read up to sequence {}, but a mark ({}) says that those before "
-                    "{} were durable",
-                    where(newest, end_offset_), out_.end.value(), where(mark_file_, mark_offset_), out_.mark.value())};
+        return corrupt(newest, end_offset_,
+                       fmt::format("damaged: entries can be read up to sequence {}, but a mark ({}) says that those "
+                                   "before {} were durable",
+                                   out_.end.value(), where(mark_file_, mark_offset_), out_.mark.value()));
       case TailVerdict::kTorn:
         out_.cut_bytes = kBlockBytes;
         note(fmt::format(
@@ -306,6 +314,7 @@ class Historian {
     }
     if (damage.empty()) return {};
     if (out_.checkpoint_before) {
+      out_.fault = Fault{};
       return {Code::kCorrupt, fmt::format("{}/{}: no checkpoint is left to start from", disk_.name(), damage)};
     }
     note(fmt::format("{}/{}; there is none before it: the journal is read from its start", disk_.name(), damage));
@@ -328,8 +337,9 @@ class Historian {
       keep_from = std::min(keep_from, ref ? ref->through : Sequence(0));
     }
     if (out_.end < from) {
-      return {Code::kCorrupt, fmt::format("{}: the journal ends at sequence {}, before its checkpoint ({})",
-                                          where(*out_.newest, end_offset_), out_.end.value(), from.value())};
+      return corrupt(
+          *out_.newest, end_offset_,
+          fmt::format("the journal ends at sequence {}, before its checkpoint ({})", out_.end.value(), from.value()));
     }
     while (successor->number > 1) {
       std::optional<std::size_t> found;
@@ -344,6 +354,7 @@ class Historian {
       if (!kept) break;
       if (!found) {
         if (!replayed && successor->number <= must_min) break;
+        out_.fault = Fault{{}, successor->number - 1, 0};
         return {Code::kCorrupt,
                 fmt::format("{}: segment {} of reign {} is missing, {}", disk_.name(), successor->number - 1,
                             successor->reign_predecessor.value(),
@@ -379,11 +390,10 @@ class Historian {
       const auto entry = chain.next();
       if (!entry.ok()) return entry.error();
       if (!*entry) {
-        return {Code::kCorrupt,
-                fmt::format("{}: damaged: entries of this closed segment can be read up to sequence {}, "
-                            "but segment {} starts at {}",
-                            where(index, chain.end_offset()), chain.sequence().value(), successor.number,
-                            successor.sequence_first.value())};
+        return corrupt(index, chain.end_offset(),
+                       fmt::format("damaged: entries of this closed segment can be read up to sequence {}, but segment "
+                                   "{} starts at {}",
+                                   chain.sequence().value(), successor.number, successor.sequence_first.value()));
       }
     }
     out_.bytes_read += chain.bytes_read();
@@ -398,7 +408,7 @@ class Historian {
   Disk& disk_;
   std::vector<SegmentFile>& files_;
   std::vector<Groups> groups_;
-  History out_;
+  History& out_;
   bool finished_ = false;
   Reign served_max_;
   std::size_t mark_file_ = 0;
@@ -444,6 +454,8 @@ Result<std::vector<SegmentFile>> open_segment_files(Disk& disk, std::uint64_t& b
   return files;
 }
 
-Result<History> read_history(Disk& disk, std::vector<SegmentFile>& files) { return Historian(disk, files).run(); }
+Status read_history(Disk& disk, std::vector<SegmentFile>& files, History& out) {
+  return Historian(disk, files, out).run();
+}
 
 }  // namespace weir::journal
