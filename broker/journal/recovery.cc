@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "broker/journal/segment_reader.h"
 
@@ -114,6 +115,19 @@ class Historian {
     return done;
   }
 
+  /// A closed segment is scanned all the same if its first group cannot be its own, nor left from before: then its
+  /// header is another file's, and what was served last may be behind it. (Or a roll-over's header was lost in a power
+  /// cut and the group behind it was not; then there is nothing to be found.)
+  Status scan_if_misled(std::size_t index) {
+    FrameHeader frame{};
+    const auto got = files_[index].file->read(kBlockBytes, std::as_writable_bytes(std::span(&frame, 1)));
+    if (!got.ok()) return got.error();
+    out_.bytes_read += *got;
+    const bool misled = *got == sizeof(frame) && check_header(frame, out_.seed, kBlockBytes) != FrameCheck::kInvalid &&
+                        Sequence(frame.sequence) >= files_[*out_.newest].header.sequence_first;
+    return misled ? scan(index) : Status();
+  }
+
   /// Step 2: a reign is in force by a roll-over header, an opening mark or a group, never by its opening header or a
   /// complete copy, which may exist in the cache only.
   Status find_reign() {
@@ -192,6 +206,9 @@ class Historian {
                           file.header.number < files_[*out_.newest].header.number && file.header.reign <= out_.reign;
       if (!closed && file.state != HeaderState::kBlank) {
         if (Status done = scan(i); !done.ok()) return done;
+      }
+      if (closed) {
+        if (Status done = scan_if_misled(i); !done.ok()) return done;
       }
       const Groups& groups = groups_[i];
       out_.reign_next = std::max(out_.reign_next, groups.reign_max);

@@ -15,7 +15,7 @@ bool Remains::fits(const FrameHeader& header, std::uint32_t offset) const {
   // A group starts on a block; a frame within one may lie on a block by chance.
   const bool on_block = offset % kBlockBytes == 0;
   const bool place_fits = header.group_bytes != 0 ? on_block : !on_block || offset < group_end_;
-  return reign_fits && place_fits && header.sequence >= passed_.value() &&
+  return header.reign != 0 && reign_fits && place_fits && header.sequence >= passed_.value() &&
          offset + frame_bytes(header.payload_bytes) <= header_.segment_bytes;
 }
 
@@ -25,7 +25,8 @@ Result<std::optional<FrameHeader>> Remains::frame(std::uint32_t offset) {
   if (bytes->size() < sizeof(FrameHeader)) return std::optional<FrameHeader>();
   FrameHeader header{};
   std::memcpy(&header, bytes->data(), sizeof(header));
-  if (check_header(header, header_.seed, offset) != FrameCheck::kValid || !fits(header, offset)) {
+  // The cheap question first: behind damage every multiple of 8 is asked for.
+  if (!fits(header, offset) || check_header(header, header_.seed, offset) != FrameCheck::kValid) {
     return std::optional<FrameHeader>();
   }
   return std::optional<FrameHeader>(header);
