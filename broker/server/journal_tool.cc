@@ -7,6 +7,7 @@
 
 #include "broker/server/journal_check.h"
 #include "broker/server/journal_dump.h"
+#include "broker/server/journal_salvage.h"
 
 namespace weir::server {
 namespace {
@@ -27,6 +28,14 @@ int check(const JournalToolOptions& options, RestingDir& directory) {
   return verdict->damage().empty() ? kDone : kFailed;
 }
 
+int salvage(const JournalToolOptions& options, RestingDir& directory) {
+  const auto report = salvage_journal(directory, options.to);
+  if (!report.ok()) return refuse(report.error());
+  fmt::print("{}", options.json ? to_json(*report, directory.path(), options.to)
+                                : to_text(*report, directory.path(), options.to));
+  return kDone;
+}
+
 }  // namespace
 
 int run_journal_tool(const JournalToolOptions& options) {
@@ -37,7 +46,8 @@ int run_journal_tool(const JournalToolOptions& options) {
     const Status dumped = dump_journal(*directory, {options.json, options.from, options.count});
     return dumped.ok() ? kDone : refuse(dumped.error());
   }
-  return refuse({Code::kInvalid, fmt::format("--journal \"{}\": check or dump", options.what)});
+  if (options.what == "salvage") return salvage(options, *directory);
+  return refuse({Code::kInvalid, fmt::format("--journal \"{}\": check, dump or salvage", options.what)});
 }
 
 }  // namespace weir::server

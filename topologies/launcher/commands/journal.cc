@@ -18,6 +18,7 @@ struct Arguments {
   std::string file;
   std::string data_dir;
   bool json = false;
+  std::string to;
   std::uint64_t from = 0;
   std::uint64_t count = 0;  ///< 0: no end
 };
@@ -33,6 +34,7 @@ int journal(const Arguments& arguments) {
   if (arguments.json) argv.emplace_back("--json");
   if (arguments.from != 0) argv.insert(argv.end(), {"--from", std::to_string(arguments.from)});
   if (arguments.count != 0) argv.insert(argv.end(), {"--count", std::to_string(arguments.count)});
+  if (!arguments.to.empty()) argv.insert(argv.end(), {"--to", absolute_data_dir(arguments.to)});
   std::vector<char*> pointers;
   pointers.reserve(argv.size() + 1);
   for (std::string& each : argv) pointers.push_back(each.data());
@@ -66,6 +68,11 @@ void add_journal(CLI::App& app, CommandLine& line) {
   dump->add_flag("--json", arguments->json, "print one JSON object a line");
   dump->add_option("--from", arguments->from, "begin with this sequence number");
   dump->add_option("--count", arguments->count, "end after so many lines")->check(CLI::PositiveNumber);
+  CLI::App* salvage = add("salvage",
+                          "Makes a new data directory out of what can be read of a damaged one, and says what "
+                          "is lost; the damaged one is not touched");
+  salvage->add_option("--to", arguments->to, "the new data directory; must not exist, or be empty")->required();
+  salvage->add_flag("--json", arguments->json, "print one JSON object");
 }
 
 }  // namespace weir::launcher
