@@ -24,8 +24,11 @@ class Checker {
     out_.journal = std::move(*examined);
     if (!topology_.ok()) {
       damage().push_back({DamageMeans::kStartRefused, "weir.json", 0, 0, 0, topology_.error().message});
-    } else if (!out_.journal.refusal) {
-      if (Status done = go_through_the_start(); !done.ok()) return done.error();
+    } else {
+      if (!out_.journal.refusal) {
+        if (Status done = go_through_the_start(); !done.ok()) return done.error();
+      }
+      find_snapshots_of_checkpoints();
     }
     if (Status done = look_at_snapshots(); !done.ok()) return done.error();
     return std::move(out_);
@@ -48,12 +51,18 @@ class Checker {
     replayed_ = true;
     snapshots_needed_ = snapshots_of(ledger);
     read_back(**journal, ledger);
-    if (const auto& before = out_.journal.history.checkpoint_before; before) {
-      core::Ledger older(*topology_);
-      const auto bytes = journal::read_checkpoint_file(disk_, out_.journal.history.seed, *before);
-      if (bytes.ok() && older.decode_checkpoint(*bytes).ok()) snapshots_before_ = snapshots_of(older);
-    }
     return {};
+  }
+
+  /// Snapshots that the checkpoints in force name: a start from the one before the newest needs its own; where a start
+  /// is refused this is all that is known.
+  void find_snapshots_of_checkpoints() {
+    for (const journal::CheckpointFacts& facts : out_.journal.checkpoints) {
+      if (!facts.in_force || !facts.whole) continue;
+      core::Ledger ledger(*topology_);
+      const auto bytes = journal::read_checkpoint_file(disk_, out_.journal.history.seed, facts.ref);
+      if (bytes.ok() && ledger.decode_checkpoint(*bytes).ok()) snapshots_before_.merge(snapshots_of(ledger));
+    }
   }
 
   /// Every entry that the broker will read, so that no other damage before the checkpoint matters.
@@ -121,8 +130,8 @@ class Checker {
     facts.whole = read.ok();
     if (read.ok()) return {};
     if (read.error().code == Code::kIo) return read;
-    // Of a start that is refused it is not known what it needs; what nobody needs may be cut short by a crash.
-    if (!facts.needed && !facts.needed_before && replayed_) return {};
+    // What nobody needs may have been cut short by a crash.
+    if (!facts.needed && !facts.needed_before) return {};
     const DamageMeans means = facts.needed || !replayed_ ? DamageMeans::kStopsLater : DamageMeans::kHarmless;
     damage().push_back({means, name, 0, 0, 0, read.error().message});
     return {};

@@ -15,7 +15,7 @@ struct SnapshotFacts {
   std::uint64_t file = 0;
   std::uint64_t bytes = 0;
   bool needed = false;         ///< by what a start recovers
-  bool needed_before = false;  ///< by the checkpoint before the newest
+  bool needed_before = false;  ///< by one of the two checkpoints in force
   bool whole = false;          ///< one that nobody needs may be unfinished
 };
 

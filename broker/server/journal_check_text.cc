@@ -101,7 +101,7 @@ std::string line(const SnapshotFacts& facts) {
   return fmt::format("  {}: {} bytes, {}{}\n", snapshot_file_name(facts.file), facts.bytes,
                      facts.whole ? "all its CRCs fit" : "damaged or unfinished",
                      facts.needed          ? "; needed"
-                     : facts.needed_before ? "; needed by the checkpoint before the newest"
+                     : facts.needed_before ? "; named by a checkpoint in force"
                                            : "; not needed");
 }
 

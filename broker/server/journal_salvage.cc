@@ -27,6 +27,12 @@ using journal::Journal;
 using journal::kBlockBytes;
 using nlohmann::ordered_json;
 
+/// "entry 5", "entries 5 to 7".
+std::string entries_text(Sequence first, Sequence end) {
+  if (end.value() == first.value() + 1) return fmt::format("entry {}", first.value());
+  return fmt::format("entries {} to {}", first.value(), end.value() - 1);
+}
+
 constexpr std::uint64_t kGroupBytes = 1 << 20;  ///< so much is appended at once
 
 /// The history up to a cut, as a ledger, and why it is no good.
@@ -159,9 +165,9 @@ class Salvage {
     const Sequence end = report_.end;
     for (const Archive::Gap& gap : archive_.gaps()) {
       const bool behind = gap.end > end;
-      report_.lost.push_back(fmt::format("{}, segment {}, from byte {}: entries {} to {} cannot be read{}", gap.file,
-                                         gap.position.segment, gap.position.offset, gap.first.value(),
-                                         gap.end.value() - 1, behind ? "" : "; nothing needs them any more"));
+      report_.lost.push_back(fmt::format("{}, segment {}, from byte {}: {} cannot be read{}", gap.file,
+                                         gap.position.segment, gap.position.offset, entries_text(gap.first, gap.end),
+                                         behind ? "" : "; nothing needs them any more"));
     }
     if (end >= report_.end_known) return {};
     struct Sum {
