@@ -12,6 +12,7 @@
 #include <set>
 #include <tuple>
 
+#include "broker/journal/archive.h"
 #include "broker/journal/examination.h"
 #include "tests/broker/journal/fixture.h"
 
@@ -114,6 +115,7 @@ class JournalSweep : public JournalFixture, public testing::WithParamInterface<s
       return std::any_of(examined->damage.begin(), examined->damage.end(),
                          [&](const journal::Damage& each) { return each.means == wanted; });
     };
+    ASSERT_NO_FATAL_FAILURE(read_what_is_left(twin, what));
     journal::Recovery found;
     auto opened = journal::Journal::open(twin, options_, found);
     ASSERT_EQ(opened.ok(), !means(DamageMeans::kStartRefused))
@@ -153,6 +155,28 @@ class JournalSweep : public JournalFixture, public testing::WithParamInterface<s
     ASSERT_EQ(wrong, 0U) << what;
     ASSERT_EQ(next, end) << what;
     read_all(**opened, what, end, means(DamageMeans::kStopsLater));
+  }
+
+  /// What a salvage is made of: entries and checkpoints that are right, whatever is damaged.
+  void read_what_is_left(SimDisk& twin, const std::string& what) {
+    const auto archive = journal::Archive::open(twin);
+    if (!archive.ok()) {
+      ASSERT_EQ(archive.error().code, Code::kCorrupt) << what << ": " << archive.error().message;
+      return;
+    }
+    for (std::uint64_t sequence = 0; sequence < written_.size(); ++sequence) {
+      const journal::Archive::Entry* entry = archive->find(Sequence(sequence));
+      if (entry == nullptr) continue;
+      ++left_;
+      ASSERT_EQ(entry->position, positions_[sequence]) << what;
+      const auto bytes = archive->read(*entry);
+      ASSERT_TRUE(bytes.ok()) << what << ": " << bytes.error().message;
+      ASSERT_TRUE(written_[sequence] == "<checkpoint>" || as_text(*bytes) == written_[sequence]) << what;
+    }
+    ASSERT_EQ(archive->find(Sequence(written_.size())), nullptr) << what;
+    for (const journal::CheckpointRef& ref : archive->checkpoints()) {
+      ASSERT_TRUE(states_.contains(ref.through.value())) << what;
+    }
   }
 
   /// Positions that were given once are read, or refused; never is anything else read there.
@@ -201,9 +225,10 @@ class JournalSweep : public JournalFixture, public testing::WithParamInterface<s
 
   void tell() {
     RecordProperty("cases", std::to_string(cases_));
-    std::printf("%llu cases: %llu starts refused, %llu cut, %llu entries found damaged when read\n",
+    std::printf("%llu cases: %llu starts refused, %llu cut, %llu entries found damaged when read, %llu left a case\n",
                 static_cast<unsigned long long>(cases_), static_cast<unsigned long long>(refused_),
-                static_cast<unsigned long long>(cut_), static_cast<unsigned long long>(found_when_read_));
+                static_cast<unsigned long long>(cut_), static_cast<unsigned long long>(found_when_read_),
+                static_cast<unsigned long long>(left_ / cases_));
   }
 
   std::vector<std::string> written_;             // by sequence; a checkpoint's entry as "<checkpoint>"
@@ -215,6 +240,7 @@ class JournalSweep : public JournalFixture, public testing::WithParamInterface<s
   std::uint64_t refused_ = 0;
   std::uint64_t cut_ = 0;
   std::uint64_t found_when_read_ = 0;
+  std::uint64_t left_ = 0;
 };
 
 TEST_P(JournalSweep, OfAnUndamagedJournalFindsAllAndNoDamage) {
@@ -244,6 +270,9 @@ TEST_P(JournalSweep, FlipsEachByteThatMeansSomething) {
   }
   tell();
   EXPECT_GT(refused_, 300U);
+  EXPECT_GT(cut_, 50U);
+  EXPECT_GT(found_when_read_, 300U);
+  EXPECT_GT(left_ / cases_, 25U);
 }
 
 TEST_P(JournalSweep, CutsEachFileAtManyLengths) {
