@@ -15,7 +15,7 @@ struct SalvageReport {
   Sequence end_known;         ///< that of the damaged directory reached up to here, as far as it says
   std::uint64_t carried = 0;  ///< older entries that the broker still needs
   std::uint64_t carried_bytes = 0;
-  std::vector<std::string> lost;  ///< a sentence each: what is lost, and what is not in the damaged directory's favour
+  std::vector<std::string> lost;  ///< a sentence each
 };
 
 /// Makes a data directory out of what can be read of a damaged one, which is not touched.
