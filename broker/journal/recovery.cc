@@ -219,7 +219,7 @@ class Historian {
     return {};
   }
 
-  FileEvidence evidence(std::size_t i, bool needed) const {
+  FileEvidence file_evidence(std::size_t i, bool needed) const {
     const SegmentFile& file = files_[i];
     FileEvidence found;
     found.header = file.state;
@@ -235,7 +235,7 @@ class Historian {
   Status judge_files() {
     for (std::size_t i = 0; i < files_.size(); ++i) {
       SegmentFile& file = files_[i];
-      file.verdict = judge(evidence(i, out_.newest == i));
+      file.verdict = judge(file_evidence(i, out_.newest == i));
       if (file.verdict == FileVerdict::kLostReign) {
         return corrupt(i, 0,
                        fmt::format("holds a group of reign {}, whose opening is not found; the highest reign in force "
@@ -316,25 +316,40 @@ class Historian {
   /// The newest that is readable, else the one before; a journal that had none yet is read from its start.
   Status find_checkpoint() {
     std::string damage;
-    for (const auto& ref : {out_.checkpoint_newest, out_.checkpoint_before}) {
-      if (!ref) break;
-      auto bytes = read_checkpoint_file(disk_, out_.seed, *ref);
+    Bytes content[2];
+    CheckpointState states[2] = {CheckpointState::kNone, CheckpointState::kNone};
+    const std::optional<CheckpointRef> refs[2] = {out_.checkpoint_newest, out_.checkpoint_before};
+    for (int i = 0; i < 2 && refs[i] && states[0] != CheckpointState::kWhole; ++i) {
+      auto bytes = read_checkpoint_file(disk_, out_.seed, *refs[i]);
+      if (!bytes.ok() && bytes.error().code != Code::kCorrupt) return bytes.error();
+      states[i] = bytes.ok() ? CheckpointState::kWhole : CheckpointState::kBroken;
       if (bytes.ok()) {
         out_.bytes_read += bytes->size();
-        out_.checkpoint_used = ref;
-        out_.checkpoint_bytes = std::move(*bytes);
-        if (!damage.empty()) note(fmt::format("{}/{}; the checkpoint before it is used", disk_.name(), damage));
-        return {};
+        content[i] = std::move(*bytes);
+      } else {
+        damage += damage.empty() ? bytes.error().message : fmt::format(", and {}", bytes.error().message);
       }
-      if (bytes.error().code != Code::kCorrupt) return bytes.error();
-      damage += damage.empty() ? bytes.error().message : fmt::format(", and {}", bytes.error().message);
     }
-    if (damage.empty()) return {};
-    if (out_.checkpoint_before) {
-      out_.fault = Fault{};
-      return {Code::kCorrupt, fmt::format("{}/{}: no checkpoint is left to start from", disk_.name(), damage)};
+    const auto use = [&](int i) {
+      out_.checkpoint_used = refs[i];
+      out_.checkpoint_bytes = std::move(content[i]);
+    };
+    switch (judge(CheckpointEvidence{states[0], states[1]})) {
+      case CheckpointVerdict::kNewest:
+        use(0);
+        break;
+      case CheckpointVerdict::kBefore:
+        use(1);
+        note(fmt::format("{}/{}; the checkpoint before it is used", disk_.name(), damage));
+        break;
+      case CheckpointVerdict::kBeginning:
+        if (damage.empty()) break;
+        note(fmt::format("{}/{}; there is none before it: the journal is read from its start", disk_.name(), damage));
+        break;
+      case CheckpointVerdict::kCorrupt:
+        out_.fault = Fault{};
+        return {Code::kCorrupt, fmt::format("{}/{}: no checkpoint is left to start from", disk_.name(), damage)};
     }
-    note(fmt::format("{}/{}; there is none before it: the journal is read from its start", disk_.name(), damage));
     return {};
   }
 
@@ -366,23 +381,31 @@ class Historian {
         if (file.header.reign == successor->reign_predecessor && (!file.header.opening || groups_[i].own)) found = i;
       }
       if (out_.chain.size() == 1) out_.predecessor = found;
-      const bool replayed = successor->sequence_first > from;
-      const bool kept = successor->sequence_first > keep_from || successor->number > keep_min;
-      if (!kept) break;
-      if (!found) {
-        if (!replayed && successor->number <= must_min) break;
-        out_.fault = Fault{{}, successor->number - 1, 0};
-        return {Code::kCorrupt,
-                fmt::format("{}: segment {} of reign {} is missing, {}", disk_.name(), successor->number - 1,
-                            successor->reign_predecessor.value(),
-                            replayed ? fmt::format("and the checkpoint holds only entries before {}", from.value())
-                                     : "and records in it are still needed")};
+      SegmentEvidence evidence;
+      evidence.replayed = successor->sequence_first > from;
+      evidence.needed = successor->number > must_min;
+      evidence.kept = successor->sequence_first > keep_from || successor->number > keep_min;
+      evidence.found = found.has_value();
+      Status whole;
+      if (evidence.found && evidence.replayed) {
+        whole = verify_closed(*found, *successor);
+        if (!whole.ok() && whole.error().code != Code::kCorrupt) return whole;
+        evidence.whole = whole.ok();
       }
-      if (replayed) {
-        if (Status whole = verify_closed(*found, *successor); !whole.ok()) return whole;
+      const SegmentVerdict verdict = judge(evidence);
+      if (verdict == SegmentVerdict::kEnough) break;
+      if (verdict == SegmentVerdict::kDamaged) return whole;
+      if (verdict == SegmentVerdict::kMissing) {
+        out_.fault = Fault{{}, successor->number - 1, 0};
+        return {
+            Code::kCorrupt,
+            fmt::format("{}: segment {} of reign {} is missing, {}", disk_.name(), successor->number - 1,
+                        successor->reign_predecessor.value(),
+                        evidence.replayed ? fmt::format("and the checkpoint holds only entries before {}", from.value())
+                                          : "and records in it are still needed")};
       }
       out_.chain.insert(out_.chain.begin(), *found);
-      files_[*found].verdict = judge(evidence(*found, true));
+      files_[*found].verdict = judge(file_evidence(*found, true));
       successor = &files_[*found].header;
     }
     if (out_.chain.size() == 1 && !out_.predecessor) find_predecessor();
