@@ -5,12 +5,14 @@
 
 #include <algorithm>
 
+#include "broker/journal/lost_header.h"
 #include "broker/journal/remains.h"
 
 namespace weir::journal {
 
-Result<Archive> Archive::open(Disk& disk) {
+Result<Archive> Archive::open(Disk& disk, std::uint64_t segment_bytes) {
   Archive archive;
+  archive.directory_ = disk.name();
   std::uint64_t bytes_read = 0;
   auto files = open_segment_files(disk, bytes_read);
   if (!files.ok()) return files.error();
@@ -20,11 +22,17 @@ Result<Archive> Archive::open(Disk& disk) {
     if (read.error().code != Code::kCorrupt) return read.error();
     archive.refusal_ = read.error();
   }
+  archive.segment_bytes_ = segment_bytes;
+  for (const SegmentFile& file : archive.files_) {
+    if (file.state == HeaderState::kValid) archive.segment_bytes_ = file.header.segment_bytes;
+  }
+  if (archive.refusal_) {
+    if (Status rebuilt = archive.rebuild_headers(); !rebuilt.ok()) return rebuilt.error();
+  }
   if (!history.newest) {
     return {Code::kCorrupt, fmt::format("{}: no segment of the journal can be read, so there is nothing to go by{}",
                                         disk.name(), archive.refusal_ ? ": " + archive.refusal_->message : "")};
   }
-  archive.segment_bytes_ = archive.files_[*history.newest].header.segment_bytes;
   archive.end_known_ = std::max(history.end, history.mark);
   if (archive.refusal_) {
     if (Status limited = archive.limit_to_lost_reigns(); !limited.ok()) return limited.error();
@@ -38,19 +46,112 @@ Result<Archive> Archive::open(Disk& disk) {
     const SegmentHeader& header = archive.files_[*at].header;
     if (Status walked = archive.walk(*at, stop); !walked.ok()) return walked.error();
     stop = header.sequence_first;
-    std::optional<std::size_t> found;
-    for (std::size_t i = 0; i < archive.files_.size(); ++i) {
-      const SegmentFile& file = archive.files_[i];
-      if (file.state == HeaderState::kValid && file.header.number + 1 == header.number &&
-          file.header.reign == header.reign_predecessor) {
-        found = i;
-      }
-    }
-    at = found;
+    auto found = archive.before(header);
+    if (!found.ok()) return found.error();
+    at = *found;
   }
   std::sort(archive.gaps_.begin(), archive.gaps_.end(), [](const Gap& a, const Gap& b) { return a.first < b.first; });
   if (Status found = archive.find_checkpoints(disk); !found.ok()) return found.error();
   return archive;
+}
+
+Result<std::optional<std::size_t>> Archive::before(const SegmentHeader& header) {
+  std::optional<std::size_t> found;
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    const SegmentFile& file = files_[i];
+    if (file.state == HeaderState::kValid && file.header.number + 1 == header.number &&
+        file.header.reign == header.reign_predecessor) {
+      found = i;
+    }
+  }
+  if (found || header.number == 1) return found;
+  // A closed segment whose header is lost: of the reign that is asked for, and it ends where its successor begins.
+  for (const auto& [index, candidate] : candidates_) {
+    if (files_[index].state == HeaderState::kValid || candidate.reign != header.reign_predecessor ||
+        candidate.sequence_first >= header.sequence_first) {
+      continue;
+    }
+    const auto end = end_of(index, candidate);
+    if (!end.ok()) return end.error();
+    if (*end != header.sequence_first) continue;
+    SegmentHeader rebuilt = candidate;
+    rebuilt.number = header.number - 1;
+    // Whose predecessor it followed is not known: what is found of that number.
+    for (const SegmentFile& file : files_) {
+      const bool fits = file.state == HeaderState::kValid && file.header.number + 1 == rebuilt.number &&
+                        file.header.reign <= rebuilt.reign && file.header.sequence_first < rebuilt.sequence_first;
+      if (fits) rebuilt.reign_predecessor = std::max(rebuilt.reign_predecessor, file.header.reign);
+    }
+    take_rebuilt(index, rebuilt);
+    return std::optional<std::size_t>(index);
+  }
+  return found;
+}
+
+Result<Sequence> Archive::end_of(std::size_t index, const SegmentHeader& header) {
+  Remains remains(*files_[index].file, header);
+  while (true) {
+    const auto entry = remains.next();
+    if (!entry.ok()) return entry.error();
+    if (!*entry) return remains.sequence();
+  }
+}
+
+void Archive::take_rebuilt(std::size_t index, const SegmentHeader& header) {
+  files_[index].header = header;
+  files_[index].state = HeaderState::kValid;
+  rebuilt_.push_back(fmt::format("{}/{}: its header is lost; by what stands behind it, it is segment {} of reign {}",
+                                 directory_, files_[index].name, header.number, header.reign.value()));
+}
+
+/// The newest segments may be those whose headers are lost: what stands behind them tells the rest, and what is known
+/// of the others their numbers. A copy begins where another version of its segment begins; a roll-over, where the
+/// segment before it ends.
+Status Archive::rebuild_headers() {
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    if (files_[i].state != HeaderState::kUnreadable) continue;
+    if (!history_.seed_known) {
+      Window window(*files_[i].file);
+      const auto mark = find_opening_without_seed(window, files_[i].file->size());
+      if (!mark.ok()) return mark.status();
+      if (!*mark) continue;
+      history_.seed = (*mark)->seed;
+      history_.seed_known = true;
+    }
+    const auto header = rebuild_header(*files_[i].file, history_.seed, segment_bytes_);
+    if (!header.ok()) return header.status();
+    if (*header) candidates_[i] = **header;
+  }
+  for (bool more = true; more;) {
+    more = false;
+    for (auto& [index, header] : candidates_) {
+      if (header.number != 0 || header.reign < history_.reign) continue;
+      if (!history_.newest) {
+        if (header.sequence_first.value() != 0) continue;
+        header.number = 1;
+      } else {
+        const SegmentHeader newest = files_[*history_.newest].header;
+        const auto end = end_of(*history_.newest, newest);
+        if (!end.ok()) return end.status();
+        if (header.opening && header.reign > newest.reign && header.sequence_first == newest.sequence_first) {
+          header.number = newest.number;
+          header.reign_predecessor = newest.reign_predecessor;
+        } else if (!header.opening && header.reign == newest.reign && header.sequence_first == *end) {
+          header.number = newest.number + 1;
+          header.reign_predecessor = newest.reign;
+        } else {
+          continue;
+        }
+      }
+      take_rebuilt(index, header);
+      history_.newest = index;
+      history_.reign = header.reign;
+      history_.reign_next = std::max(history_.reign_next, Reign(header.reign.value() + 1));
+      more = true;
+      break;
+    }
+  }
+  return {};
 }
 
 /// Groups of a reign whose headers are lost: it went on where its opening marks say, else somewhere behind what was

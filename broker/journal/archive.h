@@ -30,8 +30,9 @@ class Archive {
     std::string file;
   };
 
-  /// Errors: kIo; kCorrupt where no part of a history can be found; kRefused for a format of a newer Weir.
-  static Result<Archive> open(Disk& disk);
+  /// `segment_bytes`: where every header is lost. Errors: kIo; kCorrupt where no part of a history can be found;
+  /// kRefused for a format of a newer Weir.
+  static Result<Archive> open(Disk& disk, std::uint64_t segment_bytes);
 
   [[nodiscard]] const Entry* find(Sequence sequence) const;
   [[nodiscard]] const Entry* find(Position position) const;
@@ -40,6 +41,8 @@ class Archive {
 
   [[nodiscard]] const std::vector<CheckpointRef>& checkpoints() const { return checkpoints_; }
   [[nodiscard]] const std::vector<Gap>& gaps() const { return gaps_; }
+  /// Segments whose headers were made up from what stands behind them, a sentence each.
+  [[nodiscard]] const std::vector<std::string>& rebuilt() const { return rebuilt_; }
   [[nodiscard]] std::uint64_t seed() const { return history_.seed; }
   [[nodiscard]] std::uint64_t segment_bytes() const { return segment_bytes_; }
   [[nodiscard]] Reign reign_next() const { return history_.reign_next; }
@@ -49,11 +52,18 @@ class Archive {
   [[nodiscard]] const std::optional<Error>& refusal() const { return refusal_; }
 
  private:
+  Status rebuild_headers();
+  /// Behind the last entry of a file, as `header` makes it read.
+  Result<Sequence> end_of(std::size_t index, const SegmentHeader& header);
+  void take_rebuilt(std::size_t index, const SegmentHeader& header);
+  Result<std::optional<std::size_t>> before(const SegmentHeader& header);
   Status walk(std::size_t index, Sequence stop);
   Status limit_to_lost_reigns();
   Status find_checkpoints(Disk& disk);
 
+  std::string directory_;
   std::vector<SegmentFile> files_;
+  std::map<std::size_t, SegmentHeader> candidates_;  ///< headers made up, by file; number 0 while it is not known
   History history_;
   std::optional<Error> refusal_;
   std::uint64_t segment_bytes_ = 0;
@@ -63,6 +73,7 @@ class Archive {
   std::map<Sequence, Entry> entries_;
   std::map<Position, Sequence> by_position_;
   std::vector<Gap> gaps_;
+  std::vector<std::string> rebuilt_;
   std::vector<CheckpointRef> checkpoints_;
 };
 

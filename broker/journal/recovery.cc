@@ -79,7 +79,7 @@ class Historian {
       if (*found) {
         return corrupt(i, 0,
                        fmt::format("reign {} was served from this file, and no header of the journal can be read",
-                                   (*found)->reign));
+                                   (*found)->frame.reign));
       }
     }
     return {};

@@ -163,6 +163,7 @@ class Salvage {
   /// What is behind the cut, as far as it can be told.
   Status tell_losses() {
     const Sequence end = report_.end;
+    for (const std::string& each : archive_.rebuilt()) report_.lost.push_back(each);
     for (const Archive::Gap& gap : archive_.gaps()) {
       const bool behind = gap.end > end;
       report_.lost.push_back(fmt::format("{}, segment {}, from byte {}: {} cannot be read{}", gap.file,
@@ -369,7 +370,7 @@ Result<SalvageReport> salvage_journal(RestingDir& directory, const std::string& 
                     "made by a run on another data directory, may be put there",
                     directory.topology().error().message)};
   }
-  const auto archive = Archive::open(directory.disk());
+  const auto archive = Archive::open(directory.disk(), directory.topology()->broker.segment_bytes);
   if (!archive.ok()) return archive.error();
   Salvage salvage(directory, *archive);
   if (Status chosen = salvage.choose(); !chosen.ok()) return chosen.error();

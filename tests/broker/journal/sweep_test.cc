@@ -159,7 +159,7 @@ class JournalSweep : public JournalFixture, public testing::WithParamInterface<s
 
   /// What a salvage is made of: entries and checkpoints that are right, whatever is damaged.
   void read_what_is_left(SimDisk& twin, const std::string& what) {
-    const auto archive = journal::Archive::open(twin);
+    const auto archive = journal::Archive::open(twin, options_.segment_bytes);
     if (!archive.ok()) {
       ASSERT_EQ(archive.error().code, Code::kCorrupt) << what << ": " << archive.error().message;
       return;
@@ -201,7 +201,7 @@ class JournalSweep : public JournalFixture, public testing::WithParamInterface<s
   }
 
   /// The bytes to damage: of every block that starts with a header or a frame all of these; one of every payload; and
-  /// of the rest one in 97.
+  /// of the rest one in 251.
   [[nodiscard]] std::set<std::uint64_t> places_in(const std::string& name) const {
     const Bytes& content = originals_.at(name);
     std::set<std::uint64_t> places;
@@ -209,7 +209,7 @@ class JournalSweep : public JournalFixture, public testing::WithParamInterface<s
       for (std::uint64_t at = 0; at < content.size(); ++at) places.insert(at);
       return places;
     }
-    for (std::uint64_t at = 0; at < content.size(); at += 97) places.insert(at);
+    for (std::uint64_t at = 0; at < content.size(); at += 251) places.insert(at);
     if (content.size() < kBlockBytes) return places;
     for (std::uint64_t at = 0; at < sizeof(journal::SegmentHeaderWire); ++at) places.insert(at);
     for (std::uint64_t at = kBlockBytes; at + sizeof(journal::FrameHeader) <= content.size();
@@ -278,7 +278,7 @@ TEST_P(JournalSweep, FlipsEachByteThatMeansSomething) {
 TEST_P(JournalSweep, CutsEachFileAtManyLengths) {
   for (const auto& [name, content] : originals_) {
     std::set<std::uint64_t> lengths;
-    for (std::uint64_t length = 0; length < content.size(); length += content.size() < 200 ? 1 : 251) {
+    for (std::uint64_t length = 0; length < content.size(); length += content.size() < 200 ? 1 : 509) {
       lengths.insert(length);
     }
     for (std::uint64_t length = 0; length < content.size(); length += kBlockBytes) lengths.insert(length);
