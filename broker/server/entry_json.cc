@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "broker/core/copy_job.h"
 #include "broker/core/entry.h"
 #include "sdk/wire/changes.h"
 #include "sdk/wire/commit.h"
@@ -95,6 +96,24 @@ void tell_publish(ordered_json& json, BytesView body, const Topology* topology) 
   if (frame.ok()) json["emitted"].push_back(frame_json(*frame, topology));
 }
 
+void tell_copies(ordered_json& json, BytesView payload, const Topology* topology) {
+  json["what"] = "copies";
+  const auto items = core::decode_copied(payload, sizeof(core::EntryHeader));
+  if (!items.ok()) {
+    json["problem"] = items.error().message;
+    return;
+  }
+  for (const core::CopyItem& item : *items) {
+    const bool frame = item.kind == core::CopyItem::Kind::kFrame;
+    ordered_json one =
+        frame ? ordered_json{{"stream", stream_name(topology, item.index)}, {"frame", item.number}}
+              : ordered_json{
+                    {"stage", stage_name(topology, item.index)}, {"shard", item.lane}, {"sequence", item.number}};
+    one["bytes"] = item.place.size;
+    json["copied"].push_back(one);
+  }
+}
+
 ordered_json record_json(BytesView payload, const Topology* topology) {
   const auto header = core::decode_header(payload);
   if (!header.ok()) return {{"what", "unknown"}, {"problem", header.error().message}};
@@ -126,6 +145,9 @@ ordered_json record_json(BytesView payload, const Topology* topology) {
     }
     case core::EntryType::kCheckpoint:
       json["what"] = "checkpoint";
+      break;
+    case core::EntryType::kCopied:
+      tell_copies(json, payload, topology);
       break;
   }
   return json;
@@ -181,6 +203,7 @@ std::string entry_text(const ordered_json& entry) {
   for (const auto& [stream, sum] : sums) {
     text += fmt::format("; consumed {} records in {} ranges of {}", sum.first, sum.second, stream);
   }
+  counted("copied", "older parts that are still needed:");
   counted("splits", "splits moved:");
   counted("splits_found", "splits found:");
   if (entry.contains("enumeration_ended")) text += "; all splits are found";

@@ -9,7 +9,6 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "broker/journal/archive.h"
 #include "broker/server/data_dir.h"
@@ -144,8 +143,8 @@ class Salvage {
   Status read_need(const Need& need) {
     const journal::Position position{need.place.segment, need.place.offset};
     const Archive::Entry* entry = archive_.find(position);
-    // By its sequence too: another segment's entry may have come to this place.
-    if (entry == nullptr || entry->sequence != need.sequence) {
+    // It may lie in a later entry, which has copied it, never in an earlier one.
+    if (entry == nullptr || entry->sequence < need.sequence) {
       return {Code::kCorrupt, fmt::format("segment {}, byte {} cannot be read", position.segment, position.offset)};
     }
     if (std::uint64_t{need.place.at} + need.place.size > entry->bytes) {
@@ -236,11 +235,14 @@ class Salvage {
 
   /// The entries that are carried over, each once, in their order.
   [[nodiscard]] std::vector<const Archive::Entry*> carried() const {
-    std::set<Sequence> sequences;
-    for (const Need& need : prefix_.needs) sequences.insert(need.sequence);
-    std::vector<const Archive::Entry*> entries;
-    for (const Sequence sequence : sequences) entries.push_back(archive_.find(sequence));
-    return entries;
+    std::map<Sequence, const Archive::Entry*> entries;
+    for (const Need& need : prefix_.needs) {
+      const Archive::Entry* entry = archive_.find(journal::Position{need.place.segment, need.place.offset});
+      entries[entry->sequence] = entry;
+    }
+    std::vector<const Archive::Entry*> all;
+    for (const auto& [sequence, entry] : entries) all.push_back(entry);
+    return all;
   }
 
   /// An empty journal that goes on at the sequence and the reign of the old one, so that neither is given twice.
@@ -275,7 +277,7 @@ class Salvage {
     journal::Recovery found;
     auto journal = Journal::open(disk, options, found);
     if (!journal.ok()) return journal.status();
-    std::map<Sequence, journal::Position> places;
+    std::map<journal::Position, journal::Position> places;
     const std::vector<const Archive::Entry*> entries = carried();
     for (std::size_t first = 0; first < entries.size();) {
       std::vector<Bytes> payloads;
@@ -293,25 +295,21 @@ class Salvage {
       for (const BytesView& view : views) group.push_back({EntryKind::kRecord, std::span(&view, 1)});
       std::vector<journal::Position> positions;
       if (Status appended = (*journal)->append(group, positions); !appended.ok()) return appended;
-      for (std::size_t i = first; i < end; ++i) places[entries[i]->sequence] = positions[i - first];
+      for (std::size_t i = first; i < end; ++i) places[entries[i]->position] = positions[i - first];
       report_.carried += end - first;
       report_.carried_bytes += bytes;
       first = end;
     }
     if (Status synced = (*journal)->sync(); !synced.ok()) return synced;
-    const auto move = [&](Sequence sequence, core::Place& place) {
-      place.segment = places.at(sequence).segment;
-      place.offset = places.at(sequence).offset;
-    };
     core::Ledger& ledger = *prefix_.ledger;
-    for (std::uint32_t index = 0; index < topology_.streams.size(); ++index) {
-      core::StreamState& stream = ledger.stream(index);
-      for (std::uint64_t frame = stream.first_frame(); frame < stream.end_frame(); ++frame) {
-        move(stream.slot(frame).sequence, stream.slot(frame).place);
+    for (const Need& need : prefix_.needs) {
+      const journal::Position moved = places.at({need.place.segment, need.place.offset});
+      const core::Place place{moved.segment, moved.offset, need.place.at, need.place.size};
+      if (need.is_state) {
+        ledger.changelog(need.index).place(need.sequence, static_cast<std::uint32_t>(need.number), place);
+      } else {
+        ledger.stream(need.index).place(need.number, place);
       }
-    }
-    for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
-      for (core::ChangesPlace& changes : ledger.changelog(stage).tail()) move(changes.sequence, changes.place);
     }
     std::vector<core::Ledger::Fixup> fixups;
     checkpoint_ = ledger.encode_checkpoint(fixups);
