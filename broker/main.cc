@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "broker/server/journal_tool.h"
 #include "broker/server/offline.h"
 #include "broker/server/server.h"
 #include "sdk/base/log.h"
@@ -25,8 +26,12 @@ struct Options {
   std::string http;
   std::string read;
   std::string stream;
+  std::string journal;
+  std::string to;
   std::string log_level = "info";
   std::uint64_t count = 0;
+  std::uint64_t from = 0;
+  bool json = false;
   int launcher = -1;
   bool fresh = false;
 };
@@ -42,7 +47,12 @@ void define(CLI::App& app, Options& options) {
   app.add_option("--read", options.read,
                  "Print \"status\", \"tail\" or \"dead-letters\" of a directory at rest, and end");
   app.add_option("--stream", options.stream, "With --read tail: which stream");
-  app.add_option("--count", options.count, "With --read tail: at most so many records");
+  app.add_option("--count", options.count, "With --read tail or --journal dump: at most so many records or entries");
+  app.add_option("--journal", options.journal,
+                 "\"check\", \"dump\" or \"salvage\" the journal of a directory at rest, and end");
+  app.add_flag("--json", options.json, "With --journal: print JSON");
+  app.add_option("--from", options.from, "With --journal dump: from this sequence on");
+  app.add_option("--to", options.to, "With --journal salvage: the new data directory");
   app.add_option("--log-level", options.log_level, "debug, info, warning or error");
 }
 
@@ -95,6 +105,12 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "weir-broker: %s\n", status.error().message.c_str());
     return status.error().code == weir::Code::kInvalid ? static_cast<int>(Exit::kUsage)
                                                        : static_cast<int>(Exit::kRefused);
+  }
+  if (!options.journal.empty()) {
+    const std::optional<std::uint64_t> count =
+        options.count == 0 ? std::nullopt : std::optional<std::uint64_t>(options.count);
+    return weir::server::run_journal_tool(
+        {options.journal, options.data, options.json, options.from, count, options.to});
   }
   if (options.topology.empty()) {
     std::fprintf(stderr,

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cstring>
 #include <span>
 
@@ -10,6 +11,11 @@
 #include "broker/journal/frame.h"
 
 namespace weir::journal {
+namespace {
+
+constexpr std::string_view kPrefix = "checkpoint-";
+
+}  // namespace
 
 CheckpointWire to_wire(const std::optional<CheckpointRef>& ref) {
   CheckpointWire wire{};
@@ -40,10 +46,24 @@ Result<CheckpointRef> decode_checkpoint_ref(BytesView payload) {
 }
 
 std::string checkpoint_file_name(const CheckpointRef& ref) {
-  return fmt::format("checkpoint-{:012}-{:08x}", ref.through.value(), ref.crc);
+  return fmt::format("{}{:012}-{:08x}", kPrefix, ref.through.value(), ref.crc);
 }
 
-bool is_checkpoint_file(std::string_view name) { return name.starts_with("checkpoint-"); }
+bool is_checkpoint_file(std::string_view name) { return name.starts_with(kPrefix); }
+
+std::optional<CheckpointRef> checkpoint_of(std::string_view name) {
+  if (!is_checkpoint_file(name)) return std::nullopt;
+  name.remove_prefix(kPrefix.size());
+  std::uint64_t through = 0;
+  CheckpointRef ref;
+  const char* const end = name.data() + name.size();
+  const auto number = std::from_chars(name.data(), end, through);
+  if (number.ec != std::errc() || number.ptr == end || *number.ptr != '-') return std::nullopt;
+  const auto crc = std::from_chars(number.ptr + 1, end, ref.crc, 16);
+  if (crc.ec != std::errc() || crc.ptr != end) return std::nullopt;
+  ref.through = Sequence(through);
+  return ref;
+}
 
 std::uint32_t checkpoint_crc(std::uint64_t seed, BytesView bytes) { return crc32c(crc_start(seed, 0), bytes); }
 

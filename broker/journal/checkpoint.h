@@ -44,6 +44,8 @@ Result<CheckpointRef> decode_checkpoint_ref(BytesView payload);
 /// "checkpoint-<through>-<crc>": named by its content, so that writing one never touches another.
 std::string checkpoint_file_name(const CheckpointRef& ref);
 bool is_checkpoint_file(std::string_view name);
+/// What a checkpoint file's name says: `through` and `crc`; nothing for other files.
+std::optional<CheckpointRef> checkpoint_of(std::string_view name);
 
 /// The CRC of a checkpoint file's bytes.
 std::uint32_t checkpoint_crc(std::uint64_t seed, BytesView bytes);

@@ -309,10 +309,14 @@ Result<Bytes> Journal::read(Position position, std::uint32_t payload_offset) con
   File* file = nullptr;
   Reign reign;
   std::uint32_t copy_end = 0;
+  Sequence first;
+  Sequence end = written();
   {
     const std::scoped_lock lock(shared_mutex_);
     const auto found = segments_.find(position.segment);
     if (found == segments_.end()) return gone();
+    first = found->second.header.sequence_first;
+    if (const auto next = std::next(found); next != segments_.end()) end = next->second.header.sequence_first;
     file = found->second.file.get();
     reign = found->second.header.reign;
     copy_end = found->second.header.copy_end;
@@ -327,6 +331,10 @@ Result<Bytes> Journal::read(Position position, std::uint32_t payload_offset) con
     }
     if (position.offset < copy_end ? Reign(frame.reign) > reign : Reign(frame.reign) != reign) {
       return broken(fmt::format("the entry is of reign {}, which is not of this history", frame.reign));
+    }
+    // A block of another segment's file may have come here: its frames fit this place as well as their own.
+    if (Sequence(frame.sequence) < first || Sequence(frame.sequence) >= end) {
+      return broken(fmt::format("entry {} stands here, which is not of this segment: damaged", frame.sequence));
     }
     if (std::uint64_t{position.offset} + frame_bytes(frame.payload_bytes) > options_.segment_bytes) {
       return broken("the entry does not fit into the segment");

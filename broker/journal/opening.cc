@@ -33,9 +33,7 @@ Status Opening::read() {
   auto files = open_segment_files(disk_, bytes_read_);
   if (!files.ok()) return files.error();
   files_ = std::move(*files);
-  auto history = read_history(disk_, files_);
-  if (!history.ok()) return history.error();
-  history_ = std::move(*history);
+  if (Status done = read_history(disk_, files_, history_); !done.ok()) return done;
   history_.bytes_read += bytes_read_;
   return {};
 }

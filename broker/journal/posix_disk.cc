@@ -143,15 +143,23 @@ Result<std::unique_ptr<PosixDisk>> PosixDisk::open(const std::string& directory)
   }
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return failure("cannot open the directory", path, errno);
-  return std::unique_ptr<PosixDisk>(new PosixDisk(path, descriptor));
+  return std::unique_ptr<PosixDisk>(new PosixDisk(path, descriptor, false));
+}
+
+Result<std::unique_ptr<PosixDisk>> PosixDisk::open_read_only(const std::string& directory) {
+  std::string path = directory;
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return failure("cannot open the directory", path, errno);
+  return std::unique_ptr<PosixDisk>(new PosixDisk(path, descriptor, true));
 }
 
 PosixDisk::~PosixDisk() { ::close(descriptor_); }
 
 Result<std::unique_ptr<File>> PosixDisk::open(std::string_view name) {
   const std::string path = fmt::format("{}/{}", directory_, name);
-  const int descriptor =
-      uninterrupted([&] { return ::openat(descriptor_, std::string(name).c_str(), O_RDWR | O_CLOEXEC); });
+  const int descriptor = uninterrupted(
+      [&] { return ::openat(descriptor_, std::string(name).c_str(), (read_only_ ? O_RDONLY : O_RDWR) | O_CLOEXEC); });
   if (descriptor < 0) return failure("cannot open", path, errno);
   struct stat facts {};
   if (::fstat(descriptor, &facts) != 0) {
@@ -163,6 +171,7 @@ Result<std::unique_ptr<File>> PosixDisk::open(std::string_view name) {
 }
 
 Result<std::unique_ptr<File>> PosixDisk::create(std::string_view name, std::uint64_t bytes) {
+  WEIR_CHECK(!read_only_, "a directory that is only looked at gets no files");
   const std::string path = fmt::format("{}/{}", directory_, name);
   const int descriptor = uninterrupted(
       [&] { return ::openat(descriptor_, std::string(name).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); });

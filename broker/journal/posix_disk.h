@@ -15,6 +15,8 @@ class PosixDisk final : public Disk {
  public:
   /// Opens `directory`, made (with its parents, durably) where it is missing. Errors: kIo, kDiskFull.
   static Result<std::unique_ptr<PosixDisk>> open(const std::string& directory);
+  /// `directory` as it is, to be looked at: its files are opened for reading only. Errors: kNotFound, kIo.
+  static Result<std::unique_ptr<PosixDisk>> open_read_only(const std::string& directory);
   ~PosixDisk() override;
   PosixDisk(const PosixDisk&) = delete;
   PosixDisk& operator=(const PosixDisk&) = delete;
@@ -29,10 +31,12 @@ class PosixDisk final : public Disk {
   [[nodiscard]] std::string name() const override { return directory_; }
 
  private:
-  PosixDisk(std::string directory, int descriptor) : directory_(std::move(directory)), descriptor_(descriptor) {}
+  PosixDisk(std::string directory, int descriptor, bool read_only)
+      : directory_(std::move(directory)), descriptor_(descriptor), read_only_(read_only) {}
 
   std::string directory_;
   int descriptor_;
+  bool read_only_;
 };
 
 }  // namespace weir::journal

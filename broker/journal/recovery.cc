@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "broker/journal/segment_reader.h"
 
@@ -24,16 +25,17 @@ struct Groups {
 
 class Historian {
  public:
-  Historian(Disk& disk, std::vector<SegmentFile>& files) : disk_(disk), files_(files), groups_(files.size()) {}
+  Historian(Disk& disk, std::vector<SegmentFile>& files, History& out)
+      : disk_(disk), files_(files), groups_(files.size()), out_(out) {}
 
-  Result<History> run() {
+  Status run() {
     for (Status (Historian::*step)() :
          {&Historian::read_seed, &Historian::find_reign, &Historian::read_newest, &Historian::find_marks,
           &Historian::judge_files, &Historian::judge_tail, &Historian::find_checkpoint, &Historian::walk_back}) {
-      if (Status done = (this->*step)(); !done.ok()) return done.error();
+      if (Status done = (this->*step)(); !done.ok()) return done;
       if (finished_) break;
     }
-    return std::move(out_);
+    return {};
   }
 
  private:
@@ -46,6 +48,12 @@ class Historian {
     return fmt::format("{}/{}: byte {} (its header is unreadable)", disk_.name(), file.name, offset);
   }
 
+  /// "FILE: segment, reign, byte: SENTENCE", and the place for a program.
+  Error corrupt(std::size_t index, std::uint64_t offset, std::string_view sentence) {
+    out_.fault = Fault{index, files_[index].state == HeaderState::kValid ? files_[index].header.number : 0, offset};
+    return {Code::kCorrupt, fmt::format("{}: {}", where(index, offset), sentence)};
+  }
+
   /// All headers share one seed. Where none is readable, an opening mark proves that there was a journal.
   Status read_seed() {
     for (std::size_t i = 0; i < files_.size(); ++i) {
@@ -54,9 +62,9 @@ class Historian {
       out_.reign_next = std::max(out_.reign_next, header.reign);
       if (header.mark > out_.mark) out_.mark = header.mark, mark_file_ = i;
       if (out_.seed_known && header.seed != out_.seed) {
-        return {Code::kCorrupt, fmt::format("{}: belongs to another journal than the files before it; nothing may be "
-                                            "copied into this directory",
-                                            where(i, 0))};
+        return corrupt(i, 0,
+                       "belongs to another journal than the files before it; nothing may be copied into this "
+                       "directory");
       }
       out_.seed = header.seed;
       out_.seed_known = true;
@@ -69,9 +77,9 @@ class Historian {
       out_.bytes_read += window.bytes_read();
       if (!found.ok()) return found.error();
       if (*found) {
-        return {Code::kCorrupt, fmt::format("{}: reign {} was served from this file, and no header of the journal can "
-                                            "be read",
-                                            where(i, 0), (*found)->reign)};
+        return corrupt(i, 0,
+                       fmt::format("reign {} was served from this file, and no header of the journal can be read",
+                                   (*found)->frame.reign));
       }
     }
     return {};
@@ -105,6 +113,19 @@ class Historian {
         });
     out_.bytes_read += window.bytes_read();
     return done;
+  }
+
+  /// A closed segment is scanned all the same if its first group cannot be its own, nor left from before: then its
+  /// header is another file's, and what was served last may be behind it. (Or a roll-over's header was lost in a power
+  /// cut and the group behind it was not; then there is nothing to be found.)
+  Status scan_if_misled(std::size_t index) {
+    FrameHeader frame{};
+    const auto got = files_[index].file->read(kBlockBytes, std::as_writable_bytes(std::span(&frame, 1)));
+    if (!got.ok()) return got.error();
+    out_.bytes_read += *got;
+    const bool misled = *got == sizeof(frame) && check_header(frame, out_.seed, kBlockBytes) != FrameCheck::kInvalid &&
+                        Sequence(frame.sequence) >= files_[*out_.newest].header.sequence_first;
+    return misled ? scan(index) : Status();
   }
 
   /// Step 2: a reign is in force by a roll-over header, an opening mark or a group, never by its opening header or a
@@ -156,7 +177,7 @@ class Historian {
       if ((*entry)->kind != EntryKind::kCheckpoint) continue;
       const auto ref = decode_checkpoint_ref((*entry)->payload);
       if (!ref.ok()) {
-        return {Code::kCorrupt, fmt::format("{}: {}", where(*out_.newest, (*entry)->offset), ref.error().message)};
+        return corrupt(*out_.newest, (*entry)->offset, ref.error().message);
       }
       // The header of a start names what the copied entries name again.
       if (out_.checkpoint_newest && ref->through <= out_.checkpoint_newest->through) continue;
@@ -186,6 +207,9 @@ class Historian {
       if (!closed && file.state != HeaderState::kBlank) {
         if (Status done = scan(i); !done.ok()) return done;
       }
+      if (closed) {
+        if (Status done = scan_if_misled(i); !done.ok()) return done;
+      }
       const Groups& groups = groups_[i];
       out_.reign_next = std::max(out_.reign_next, groups.reign_max);
       served_max_ = std::max(served_max_, groups.reign_served_max);
@@ -195,7 +219,7 @@ class Historian {
     return {};
   }
 
-  FileEvidence evidence(std::size_t i, bool needed) const {
+  FileEvidence file_evidence(std::size_t i, bool needed) const {
     const SegmentFile& file = files_[i];
     FileEvidence found;
     found.header = file.state;
@@ -211,16 +235,17 @@ class Historian {
   Status judge_files() {
     for (std::size_t i = 0; i < files_.size(); ++i) {
       SegmentFile& file = files_[i];
-      file.verdict = judge(evidence(i, out_.newest == i));
+      file.verdict = judge(file_evidence(i, out_.newest == i));
       if (file.verdict == FileVerdict::kLostReign) {
-        return {Code::kCorrupt, fmt::format("{}: holds a group of reign {}, whose opening is not found; the highest "
-                                            "reign in force is {}",
-                                            where(i, 0), groups_[i].reign_max.value(), out_.reign.value())};
+        return corrupt(i, 0,
+                       fmt::format("holds a group of reign {}, whose opening is not found; the highest reign in force "
+                                   "is {}",
+                                   groups_[i].reign_max.value(), out_.reign.value()));
       }
       if (file.verdict == FileVerdict::kLostEntries && !out_.newest) {
-        return {Code::kCorrupt, fmt::format("{}: a mark says that entries before {} are durable, but no segment of "
-                                            "them can be read",
-                                            where(i, mark_offset_), out_.mark.value())};
+        return corrupt(i, mark_offset_,
+                       fmt::format("a mark says that entries before {} are durable, but no segment of them can be read",
+                                   out_.mark.value()));
       }
       if (file.verdict == FileVerdict::kUnreadable) {
         note(fmt::format("{}/{}: its header is unreadable and nothing in it was durable; it is free", disk_.name(),
@@ -262,14 +287,14 @@ class Historian {
         break;
       case TailVerdict::kCorrupt:
         if (!tail.mark_above_end) {
-          return {Code::kCorrupt, fmt::format("{}: damaged inside what reign {} copied from the reign before it",
-                                              where(newest, end_offset_), out_.reign.value())};
+          return corrupt(
+              newest, end_offset_,
+              fmt::format("damaged inside what reign {} copied from the reign before it", out_.reign.value()));
         }
-        return {Code::kCorrupt,
-                fmt::format(
-                    "{}: damaged: entries can be read up to sequence {}, but a mark ({}) says that those before "
-                    "{} were durable",
-                    where(newest, end_offset_), out_.end.value(), where(mark_file_, mark_offset_), out_.mark.value())};
+        return corrupt(newest, end_offset_,
+                       fmt::format("damaged: entries can be read up to sequence {}, but a mark ({}) says that those "
+                                   "before {} were durable",
+                                   out_.end.value(), where(mark_file_, mark_offset_), out_.mark.value()));
       case TailVerdict::kTorn:
         out_.cut_bytes = kBlockBytes;
         note(fmt::format(
@@ -291,24 +316,40 @@ class Historian {
   /// The newest that is readable, else the one before; a journal that had none yet is read from its start.
   Status find_checkpoint() {
     std::string damage;
-    for (const auto& ref : {out_.checkpoint_newest, out_.checkpoint_before}) {
-      if (!ref) break;
-      auto bytes = read_checkpoint_file(disk_, out_.seed, *ref);
+    Bytes content[2];
+    CheckpointState states[2] = {CheckpointState::kNone, CheckpointState::kNone};
+    const std::optional<CheckpointRef> refs[2] = {out_.checkpoint_newest, out_.checkpoint_before};
+    for (int i = 0; i < 2 && refs[i] && states[0] != CheckpointState::kWhole; ++i) {
+      auto bytes = read_checkpoint_file(disk_, out_.seed, *refs[i]);
+      if (!bytes.ok() && bytes.error().code != Code::kCorrupt) return bytes.error();
+      states[i] = bytes.ok() ? CheckpointState::kWhole : CheckpointState::kBroken;
       if (bytes.ok()) {
         out_.bytes_read += bytes->size();
-        out_.checkpoint_used = ref;
-        out_.checkpoint_bytes = std::move(*bytes);
-        if (!damage.empty()) note(fmt::format("{}/{}; the checkpoint before it is used", disk_.name(), damage));
-        return {};
+        content[i] = std::move(*bytes);
+      } else {
+        damage += damage.empty() ? bytes.error().message : fmt::format(", and {}", bytes.error().message);
       }
-      if (bytes.error().code != Code::kCorrupt) return bytes.error();
-      damage += damage.empty() ? bytes.error().message : fmt::format(", and {}", bytes.error().message);
     }
-    if (damage.empty()) return {};
-    if (out_.checkpoint_before) {
-      return {Code::kCorrupt, fmt::format("{}/{}: no checkpoint is left to start from", disk_.name(), damage)};
+    const auto use = [&](int i) {
+      out_.checkpoint_used = refs[i];
+      out_.checkpoint_bytes = std::move(content[i]);
+    };
+    switch (judge(CheckpointEvidence{states[0], states[1]})) {
+      case CheckpointVerdict::kNewest:
+        use(0);
+        break;
+      case CheckpointVerdict::kBefore:
+        use(1);
+        note(fmt::format("{}/{}; the checkpoint before it is used", disk_.name(), damage));
+        break;
+      case CheckpointVerdict::kBeginning:
+        if (damage.empty()) break;
+        note(fmt::format("{}/{}; there is none before it: the journal is read from its start", disk_.name(), damage));
+        break;
+      case CheckpointVerdict::kCorrupt:
+        out_.fault = Fault{};
+        return {Code::kCorrupt, fmt::format("{}/{}: no checkpoint is left to start from", disk_.name(), damage)};
     }
-    note(fmt::format("{}/{}; there is none before it: the journal is read from its start", disk_.name(), damage));
     return {};
   }
 
@@ -328,8 +369,9 @@ class Historian {
       keep_from = std::min(keep_from, ref ? ref->through : Sequence(0));
     }
     if (out_.end < from) {
-      return {Code::kCorrupt, fmt::format("{}: the journal ends at sequence {}, before its checkpoint ({})",
-                                          where(*out_.newest, end_offset_), out_.end.value(), from.value())};
+      return corrupt(
+          *out_.newest, end_offset_,
+          fmt::format("the journal ends at sequence {}, before its checkpoint ({})", out_.end.value(), from.value()));
     }
     while (successor->number > 1) {
       std::optional<std::size_t> found;
@@ -339,22 +381,31 @@ class Historian {
         if (file.header.reign == successor->reign_predecessor && (!file.header.opening || groups_[i].own)) found = i;
       }
       if (out_.chain.size() == 1) out_.predecessor = found;
-      const bool replayed = successor->sequence_first > from;
-      const bool kept = successor->sequence_first > keep_from || successor->number > keep_min;
-      if (!kept) break;
-      if (!found) {
-        if (!replayed && successor->number <= must_min) break;
-        return {Code::kCorrupt,
-                fmt::format("{}: segment {} of reign {} is missing, {}", disk_.name(), successor->number - 1,
-                            successor->reign_predecessor.value(),
-                            replayed ? fmt::format("and the checkpoint holds only entries before {}", from.value())
-                                     : "and records in it are still needed")};
+      SegmentEvidence evidence;
+      evidence.replayed = successor->sequence_first > from;
+      evidence.needed = successor->number > must_min;
+      evidence.kept = successor->sequence_first > keep_from || successor->number > keep_min;
+      evidence.found = found.has_value();
+      Status whole;
+      if (evidence.found && evidence.replayed) {
+        whole = verify_closed(*found, *successor);
+        if (!whole.ok() && whole.error().code != Code::kCorrupt) return whole;
+        evidence.whole = whole.ok();
       }
-      if (replayed) {
-        if (Status whole = verify_closed(*found, *successor); !whole.ok()) return whole;
+      const SegmentVerdict verdict = judge(evidence);
+      if (verdict == SegmentVerdict::kEnough) break;
+      if (verdict == SegmentVerdict::kDamaged) return whole;
+      if (verdict == SegmentVerdict::kMissing) {
+        out_.fault = Fault{{}, successor->number - 1, 0};
+        return {
+            Code::kCorrupt,
+            fmt::format("{}: segment {} of reign {} is missing, {}", disk_.name(), successor->number - 1,
+                        successor->reign_predecessor.value(),
+                        evidence.replayed ? fmt::format("and the checkpoint holds only entries before {}", from.value())
+                                          : "and records in it are still needed")};
       }
       out_.chain.insert(out_.chain.begin(), *found);
-      files_[*found].verdict = judge(evidence(*found, true));
+      files_[*found].verdict = judge(file_evidence(*found, true));
       successor = &files_[*found].header;
     }
     if (out_.chain.size() == 1 && !out_.predecessor) find_predecessor();
@@ -379,11 +430,10 @@ class Historian {
       const auto entry = chain.next();
       if (!entry.ok()) return entry.error();
       if (!*entry) {
-        return {Code::kCorrupt,
-                fmt::format("{}: damaged: entries of this closed segment can be read up to sequence {}, "
-                            "but segment {} starts at {}",
-                            where(index, chain.end_offset()), chain.sequence().value(), successor.number,
-                            successor.sequence_first.value())};
+        return corrupt(index, chain.end_offset(),
+                       fmt::format("damaged: entries of this closed segment can be read up to sequence {}, but segment "
+                                   "{} starts at {}",
+                                   chain.sequence().value(), successor.number, successor.sequence_first.value()));
       }
     }
     out_.bytes_read += chain.bytes_read();
@@ -398,7 +448,7 @@ class Historian {
   Disk& disk_;
   std::vector<SegmentFile>& files_;
   std::vector<Groups> groups_;
-  History out_;
+  History& out_;
   bool finished_ = false;
   Reign served_max_;
   std::size_t mark_file_ = 0;
@@ -444,6 +494,8 @@ Result<std::vector<SegmentFile>> open_segment_files(Disk& disk, std::uint64_t& b
   return files;
 }
 
-Result<History> read_history(Disk& disk, std::vector<SegmentFile>& files) { return Historian(disk, files).run(); }
+Status read_history(Disk& disk, std::vector<SegmentFile>& files, History& out) {
+  return Historian(disk, files, out).run();
+}
 
 }  // namespace weir::journal

@@ -22,6 +22,13 @@ struct SegmentFile {
   FileVerdict verdict = FileVerdict::kSpare;
 };
 
+/// Where a history breaks off: the place that an error's sentence names.
+struct Fault {
+  std::optional<std::size_t> file;  ///< index; nothing where a file is missing
+  std::uint64_t segment = 0;        ///< 0: not known
+  std::uint64_t offset = 0;
+};
+
 /// What the files say happened. Nothing has been written to find it out.
 struct History {
   std::uint64_t seed = 0;  ///< meaningful when some header was read
@@ -42,6 +49,7 @@ struct History {
   std::uint64_t cut_bytes = 0;
   std::string report;  ///< what a person should know: cuts, damaged checkpoints
   std::uint64_t bytes_read = 0;
+  std::optional<Fault> fault;  ///< where it is corrupt; the rest is then what was known when that was found
 };
 
 /// Opens all segment files of `disk`. Errors: kIo; kRefused for a format of a newer Weir.
@@ -49,6 +57,6 @@ Result<std::vector<SegmentFile>> open_segment_files(Disk& disk, std::uint64_t& b
 
 /// Steps 1 to 5 of recovery (FORMAT.md): decides what the history is, verifies what a replay will read, and sets each
 /// file's verdict. Errors: kCorrupt, naming file, segment and position; kIo; kRefused.
-Result<History> read_history(Disk& disk, std::vector<SegmentFile>& files);
+Status read_history(Disk& disk, std::vector<SegmentFile>& files, History& out);
 
 }  // namespace weir::journal

@@ -135,7 +135,7 @@ Status scan_groups(Window& window, std::uint64_t seed, std::uint64_t from, std::
   return {};
 }
 
-Result<std::optional<FrameHeader>> find_opening_without_seed(Window& window, std::uint64_t file_bytes) {
+Result<std::optional<LoneOpening>> find_opening_without_seed(Window& window, std::uint64_t file_bytes) {
   constexpr std::uint64_t kBytes = sizeof(FrameHeader) + sizeof(std::uint64_t);
   for (std::uint64_t at = kBlockBytes; at + kBytes <= file_bytes; at += kBlockBytes) {
     const auto bytes = window.view(at, kBytes);
@@ -146,10 +146,10 @@ Result<std::optional<FrameHeader>> find_opening_without_seed(Window& window, std
     std::memcpy(&seed, bytes->data() + sizeof(FrameHeader), sizeof(seed));
     if (check_header(header, seed, at) == FrameCheck::kValid &&
         header.kind == static_cast<std::uint16_t>(FrameKind::kOpening)) {
-      return std::optional<FrameHeader>(header);
+      return std::optional<LoneOpening>(LoneOpening{header, seed});
     }
   }
-  return std::optional<FrameHeader>();
+  return std::optional<LoneOpening>();
 }
 
 }  // namespace weir::journal

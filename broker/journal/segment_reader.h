@@ -76,6 +76,10 @@ Status scan_groups(Window& window, std::uint64_t seed, std::uint64_t from, std::
                    const std::function<Status(const FrameHeader&, std::uint32_t offset)>& found);
 
 /// For a file of which no header anywhere tells the seed: the opening mark in it, judged by the seed that it carries.
-Result<std::optional<FrameHeader>> find_opening_without_seed(Window& window, std::uint64_t file_bytes);
+struct LoneOpening {
+  FrameHeader frame;
+  std::uint64_t seed = 0;
+};
+Result<std::optional<LoneOpening>> find_opening_without_seed(Window& window, std::uint64_t file_bytes);
 
 }  // namespace weir::journal

@@ -8,6 +8,8 @@ namespace {
 
 const FileEvidence& file(const void* evidence) { return *static_cast<const FileEvidence*>(evidence); }
 const TailEvidence& tail(const void* evidence) { return *static_cast<const TailEvidence*>(evidence); }
+const CheckpointEvidence& checkpoint(const void* evidence) { return *static_cast<const CheckpointEvidence*>(evidence); }
+const SegmentEvidence& segment(const void* evidence) { return *static_cast<const SegmentEvidence*>(evidence); }
 
 constexpr TableRow<FileVerdict> kFileTable[] = {
     // Groups of a reign are written only after its opening was synced: the header that should be read is lost.
@@ -44,6 +46,35 @@ constexpr TableRow<TailVerdict> kTailTable[] = {
      TailVerdict::kClean},
 };
 
+constexpr TableRow<CheckpointVerdict> kCheckpointTable[] = {
+    {"the newest is whole", [](const void* e) { return checkpoint(e).newest == CheckpointState::kWhole; },
+     CheckpointVerdict::kNewest},
+    {"there is none yet", [](const void* e) { return checkpoint(e).newest == CheckpointState::kNone; },
+     CheckpointVerdict::kBeginning},
+    {"the one before is whole", [](const void* e) { return checkpoint(e).before == CheckpointState::kWhole; },
+     CheckpointVerdict::kBefore},
+    // Segments are recycled once there are two checkpoints.
+    {"there was only one", [](const void* e) { return checkpoint(e).before == CheckpointState::kNone; },
+     CheckpointVerdict::kBeginning},
+    {"both are broken", [](const void* e) { return checkpoint(e).before == CheckpointState::kBroken; },
+     CheckpointVerdict::kCorrupt},
+};
+
+constexpr TableRow<SegmentVerdict> kSegmentTable[] = {
+    {"before all that is replayed, and no checkpoint reads from it",
+     [](const void* e) { return !segment(e).replayed && !segment(e).needed && !segment(e).kept; },
+     SegmentVerdict::kEnough},
+    // It was recycled when the checkpoint that is used came into force; a power cut took back only the word of that.
+    {"not found, and only a checkpoint that is not used reads from it",
+     [](const void* e) { return !segment(e).found && !segment(e).replayed && !segment(e).needed; },
+     SegmentVerdict::kEnough},
+    {"not found", [](const void* e) { return !segment(e).found; }, SegmentVerdict::kMissing},
+    {"replayed, and not whole", [](const void* e) { return segment(e).replayed && !segment(e).whole; },
+     SegmentVerdict::kDamaged},
+    // What is only read later is verified then.
+    {"found", [](const void* e) { return segment(e).found; }, SegmentVerdict::kTake},
+};
+
 template <typename Evidence, typename Verdict>
 Verdict first_fit(const Evidence& evidence, std::span<const TableRow<Verdict>> table) {
   for (const auto& row : table) {
@@ -56,8 +87,12 @@ Verdict first_fit(const Evidence& evidence, std::span<const TableRow<Verdict>> t
 
 std::span<const TableRow<FileVerdict>> file_table() { return kFileTable; }
 std::span<const TableRow<TailVerdict>> tail_table() { return kTailTable; }
+std::span<const TableRow<CheckpointVerdict>> checkpoint_table() { return kCheckpointTable; }
+std::span<const TableRow<SegmentVerdict>> segment_table() { return kSegmentTable; }
 
 FileVerdict judge(const FileEvidence& evidence) { return first_fit(evidence, file_table()); }
 TailVerdict judge(const TailEvidence& evidence) { return first_fit(evidence, tail_table()); }
+CheckpointVerdict judge(const CheckpointEvidence& evidence) { return first_fit(evidence, checkpoint_table()); }
+SegmentVerdict judge(const SegmentEvidence& evidence) { return first_fit(evidence, segment_table()); }
 
 }  // namespace weir::journal

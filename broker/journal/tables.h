@@ -53,6 +53,41 @@ enum class TailVerdict {
   kCorrupt,
 };
 
+/// What one of the two checkpoints that the newest segment names turned out to be.
+enum class CheckpointState {
+  kNone,    ///< none is named
+  kWhole,   ///< length and CRC are those that it is named with
+  kBroken,  ///< missing, of another length, or damaged
+};
+
+struct CheckpointEvidence {
+  CheckpointState newest = CheckpointState::kNone;
+  CheckpointState before = CheckpointState::kNone;
+};
+
+enum class CheckpointVerdict {
+  kNewest,
+  kBefore,     ///< what is wrong with the newest is reported
+  kBeginning,  ///< the journal is read from its first segment, all of which must be there
+  kCorrupt,    ///< segments before the older one are gone: there is nothing to start from
+};
+
+/// What is known of the segment before one that the history runs through.
+struct SegmentEvidence {
+  bool replayed = false;  ///< holds entries behind the checkpoint that is used
+  bool needed = false;    ///< that checkpoint still reads from it
+  bool kept = false;      ///< one of the checkpoints that may come to count does, or begins in it
+  bool found = false;     ///< its file, by number and reign
+  bool whole = false;     ///< looked at where it is replayed: every entry up to its successor's first
+};
+
+enum class SegmentVerdict {
+  kEnough,   ///< the history begins behind it
+  kTake,     ///< part of the history; go on with the one before it
+  kMissing,  ///< corruption
+  kDamaged,  ///< corruption
+};
+
 template <typename Verdict>
 struct TableRow {
   std::string_view what;
@@ -63,8 +98,12 @@ struct TableRow {
 /// The rows in order; the first that fits decides.
 std::span<const TableRow<FileVerdict>> file_table();
 std::span<const TableRow<TailVerdict>> tail_table();
+std::span<const TableRow<CheckpointVerdict>> checkpoint_table();
+std::span<const TableRow<SegmentVerdict>> segment_table();
 
 FileVerdict judge(const FileEvidence& evidence);
 TailVerdict judge(const TailEvidence& evidence);
+CheckpointVerdict judge(const CheckpointEvidence& evidence);
+SegmentVerdict judge(const SegmentEvidence& evidence);
 
 }  // namespace weir::journal

@@ -79,7 +79,7 @@ Result<DataDir> DataDir::open(const Options& options, const Topology& topology) 
       return {Code::kRefused, fmt::format("{} was written by another topology: {}", path, status.error().message)};
     }
   }
-  if (Status status = directory.write_owner(topology); !status.ok()) return status.error();
+  if (Status status = write_owner(path, topology); !status.ok()) return status.error();
   return directory;
 }
 
@@ -98,12 +98,12 @@ Result<Topology> DataDir::read_topology(const std::string& path) {
   return decode_resolved(owner["topology"].dump());
 }
 
-Status DataDir::write_owner(const Topology& topology) {
+Status DataDir::write_owner(const std::string& path, const Topology& topology) {
   json owner;
   owner["format"] = kFormat;
   owner["name"] = topology.name;
   owner["topology"] = json::parse(encode_resolved(topology));
-  return write_text(path_ + "/weir.json", owner.dump(2) + "\n");
+  return write_text(path + "/weir.json", owner.dump(2) + "\n");
 }
 
 Status DataDir::take_lock(std::chrono::milliseconds patience) {

@@ -31,6 +31,9 @@ class DataDir {
   /// The topology that a directory was written by, without locking it. Errors: kNotFound, kCorrupt.
   static Result<Topology> read_topology(const std::string& path);
 
+  /// Writes weir.json into `path`: the directory is `topology`'s from then on.
+  static Status write_owner(const std::string& path, const Topology& topology);
+
   DataDir(DataDir&& other) noexcept : path_(std::move(other.path_)), lock_(other.lock_), announced_(other.announced_) {
     other.lock_ = -1;
     other.announced_ = false;
@@ -48,7 +51,6 @@ class DataDir {
   explicit DataDir(std::string path) : path_(std::move(path)) {}
   Status take_lock(std::chrono::milliseconds patience);
   Status clear();
-  Status write_owner(const Topology& topology);
 
   std::string path_;
   int lock_ = -1;

@@ -38,6 +38,14 @@ std::uint64_t random_number() {
   return number;
 }
 
+/// The same error; of damage with what to do about it.
+Error with_advice(const Error& error, const std::string& data_dir) {
+  if (error.code != Code::kCorrupt) return error;
+  return {Code::kCorrupt, fmt::format("{}; `weir journal check --data {}` lists all damage, and `weir journal salvage` "
+                                      "makes a new data directory out of what can be read",
+                                      error.message, data_dir)};
+}
+
 int signal_descriptor() {
   sigset_t set;
   sigemptyset(&set);
@@ -102,7 +110,7 @@ Status Server::recover() {
   options.seed = random_number();
   journal::Recovery found;
   auto journal = journal::Journal::open(*disk_, options, found);
-  if (!journal.ok()) return journal.error();
+  if (!journal.ok()) return with_advice(journal.error(), directory_.path());
   journal_ = std::move(*journal);
   if (!found.cut_report.empty()) log::warning("{}", found.cut_report);
 
@@ -110,7 +118,9 @@ Status Server::recover() {
   core_options.commits_endpoint = sockets_->commits_endpoint();
   core_options.topology_text = encode_resolved(topology_);
   core_ = std::make_unique<core::Core>(topology_, core_options, *this);
-  if (Status status = replay(*journal_, found, core_->ledger()); !status.ok()) return status;
+  if (Status status = replay(*journal_, found, core_->ledger()); !status.ok()) {
+    return with_advice(status.error(), directory_.path());
+  }
 
   reader_ = std::make_unique<JournalReader>(*journal_, *disk_);
   keeper_ = std::make_unique<Keeper>(*journal_, *disk_);
@@ -264,6 +274,14 @@ void Server::on_synced(double seconds, Sequence durable) {
 }
 
 void Server::on_journal_failed(const Error& error) {
+  if (error.code == Code::kCorrupt) {
+    // What was read back is damaged: a new broker would meet the same.
+    const Error told = with_advice(error, directory_.path());
+    log::error("{}", told.message);
+    launcher_.say({{"event", "failed"}, {"reason", told.message}, {"code", std::string(to_string(told.code))}});
+    exit_ = Exit::kRefused;
+    return;
+  }
   log::error("the journal cannot be written: {}; the broker ends, and a new one recovers what is on disk",
              error.message);
   exit_ = Exit::kJournalFailed;

@@ -49,14 +49,21 @@ std::string sort_key(const wire::Change& change) {
 Result<SnapshotReader> SnapshotReader::open(journal::Disk& disk, std::uint64_t number) {
   SnapshotReader reader;
   reader.name_ = snapshot_file_name(number);
-  auto file = disk.open(reader.name_);
-  if (!file.ok()) return file.error();
-  reader.file_ = std::move(*file);
   const auto corrupt = [&](std::string_view what) {
     return Error{Code::kCorrupt, fmt::format("snapshot {}/{}: {}", disk.name(), reader.name_, what)};
   };
+  auto file = disk.open(reader.name_);
+  // Only files that the journal names are opened: one that is not there is lost.
+  if (!file.ok() && file.error().code == Code::kNotFound) return corrupt("missing");
+  if (!file.ok()) return file.error();
+  reader.file_ = std::move(*file);
   const std::uint64_t size = reader.file_->size();
   if (size < kHeaderBytes + kTrailerBytes) return corrupt("too short");
+  Bytes header(kHeaderBytes);
+  if (Status status = read_exactly(*reader.file_, reader.name_, 0, header); !status.ok()) return status.error();
+  ByteReader head(header);
+  if (head.get<std::uint64_t>() != kMagic || head.get<std::uint32_t>() != kVersion)
+    return corrupt("damaged at its start, or of an unknown version");
   Bytes trailer(kTrailerBytes);
   if (Status status = read_exactly(*reader.file_, reader.name_, size - kTrailerBytes, trailer); !status.ok())
     return status.error();

@@ -31,7 +31,7 @@ std::string sort_key(const wire::Change& change);
 /// Reads a snapshot, block by block. Thread: one. Lifetime: the disk must outlive it.
 class SnapshotReader {
  public:
-  /// Errors: kCorrupt with the file's name, kIo, kNotFound.
+  /// Errors: kCorrupt with the file's name (missing too), kIo.
   static Result<SnapshotReader> open(journal::Disk& disk, std::uint64_t file);
 
   /// Calls `visit` with the changes of each block of `lane`, in order. Stops at its error.

@@ -289,6 +289,17 @@ void SimDisk::overwrite(std::string_view name, std::uint64_t offset, BytesView b
   }
 }
 
+void SimDisk::truncate(std::string_view name, std::uint64_t bytes) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = directory_.find(name);
+  WEIR_CHECK(found != directory_.end() && bytes <= found->second->cache.size(), "a file is cut, not made longer");
+  for (Bytes* content : {&found->second->cache, &found->second->disk}) {
+    content->resize(std::min<std::size_t>(content->size(), bytes));
+  }
+  found->second->unsynced.erase(found->second->unsynced.lower_bound((bytes + kBlock - 1) / kBlock),
+                                found->second->unsynced.end());
+}
+
 void SimDisk::flip_bit(std::string_view name, std::uint64_t offset, int bit) {
   const Bytes before = content(name);
   WEIR_CHECK(offset < before.size(), "damage inside the file");

@@ -60,6 +60,8 @@ class SimDisk final : public journal::Disk {
   /// Damages what is stored, in cache and on disk. REQUIRES: inside the file.
   void flip_bit(std::string_view name, std::uint64_t offset, int bit);
   void overwrite(std::string_view name, std::uint64_t offset, BytesView bytes);
+  /// Cuts a file short. REQUIRES: not longer than it is.
+  void truncate(std::string_view name, std::uint64_t bytes);
   /// The whole disk as it is, for a second history from the same start; nothing of it is shared.
   [[nodiscard]] std::unique_ptr<SimDisk> clone(std::uint64_t seed) const;
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "broker/journal/archive.h"
 #include "broker/journal/frame.h"
 #include "tests/broker/journal/fixture.h"
 
@@ -95,6 +96,43 @@ TEST_F(JournalDamage, OfTheOnlyHeaderIsRefused) {
   }
   disk_->overwrite(name, 0, Bytes(journal::kBlockBytes));
   EXPECT_EQ(refused().code, Code::kCorrupt);
+}
+
+TEST_F(JournalDamage, OfHeadersAloneLosesNothingForASalvage) {
+  // The only segment; one that a start copied; and one that a roll-over began.
+  for (const int lives : {1, 3}) {
+    for (const std::uint64_t segments : {1ULL, 2ULL}) {
+      disk_ = std::make_unique<SimDisk>(7);
+      positions_.clear();
+      for (int life = 0; life < lives; ++life) {
+        open();
+        for (int i = 0; i < 3; ++i) append(std::string(300, static_cast<char>('a' + positions_.size())));
+        sync();
+        mark();
+        if (life + 1 < lives) kill();
+      }
+      while (journal_->segment_newest() < segments) {
+        append(std::string(3000, static_cast<char>('a' + positions_.size())));
+      }
+      sync();
+      mark();
+      const std::uint64_t entries = journal_->durable().value();
+      kill();
+      disk_->overwrite(file_of(segments), 0, Bytes(journal::kBlockBytes));
+      EXPECT_EQ(refused().code, Code::kCorrupt);
+      const auto archive = journal::Archive::open(*disk_, options_.segment_bytes);
+      ASSERT_TRUE(archive.ok()) << archive.error().message;
+      EXPECT_EQ(archive->rebuilt().size(), 1U) << lives << " lives, segment " << segments;
+      for (std::uint64_t sequence = 0; sequence < entries; ++sequence) {
+        const journal::Archive::Entry* entry = archive->find(Sequence(sequence));
+        ASSERT_NE(entry, nullptr) << sequence << " of " << entries;
+        EXPECT_EQ(entry->position, positions_[sequence]);
+        const auto bytes = archive->read(*entry);
+        ASSERT_TRUE(bytes.ok());
+        EXPECT_EQ((*bytes)[0], static_cast<std::byte>('a' + sequence));
+      }
+    }
+  }
 }
 
 TEST_F(JournalDamage, OfAClosedSegmentIsRefusedWhereAReplayNeedsIt) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 #include <vector>
 
@@ -27,6 +28,23 @@ std::vector<TailEvidence> all_tails() {
   return all;
 }
 
+std::vector<CheckpointEvidence> all_checkpoints() {
+  constexpr CheckpointState kStates[] = {CheckpointState::kNone, CheckpointState::kWhole, CheckpointState::kBroken};
+  std::vector<CheckpointEvidence> all;
+  for (const CheckpointState newest : kStates) {
+    for (const CheckpointState before : kStates) all.push_back({newest, before});
+  }
+  return all;
+}
+
+std::vector<SegmentEvidence> all_segments() {
+  std::vector<SegmentEvidence> all;
+  for (int bits = 0; bits < 32; ++bits) {
+    all.push_back({(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, (bits & 16) != 0});
+  }
+  return all;
+}
+
 /// Index of the row that decides, or -1.
 template <typename Evidence, typename Verdict>
 int row_of(const Evidence& evidence, std::span<const TableRow<Verdict>> table) {
@@ -37,14 +55,68 @@ int row_of(const Evidence& evidence, std::span<const TableRow<Verdict>> table) {
 }
 
 TEST(RecoveryTables, HaveARowForEveryCombinationAndNoRowThatIsNeverMet) {
-  std::set<int> files_met;
-  for (const FileEvidence& evidence : all_files()) files_met.insert(row_of(evidence, file_table()));
-  EXPECT_FALSE(files_met.contains(-1));
-  EXPECT_EQ(files_met.size(), file_table().size());
-  std::set<int> tails_met;
-  for (const TailEvidence& evidence : all_tails()) tails_met.insert(row_of(evidence, tail_table()));
-  EXPECT_FALSE(tails_met.contains(-1));
-  EXPECT_EQ(tails_met.size(), tail_table().size());
+  const auto expect_complete = [](const auto& all, const auto table, std::size_t combinations) {
+    ASSERT_EQ(all.size(), combinations);
+    std::set<int> met;
+    for (const auto& evidence : all) met.insert(row_of(evidence, table));
+    EXPECT_FALSE(met.contains(-1));
+    EXPECT_EQ(met.size(), table.size());
+  };
+  expect_complete(all_files(), file_table(), 3U * 32U);
+  expect_complete(all_tails(), tail_table(), 4U * 4U);
+  expect_complete(all_checkpoints(), checkpoint_table(), 3U * 3U);
+  expect_complete(all_segments(), segment_table(), 32U);
+}
+
+/// The same decisions once more, in another form: not rows in order, but what must hold for each verdict, so that
+/// exactly one fits each combination.
+TEST(RecoveryTables, DecideEveryCombinationAsItsMeaningDemands) {
+  for (const FileEvidence& e : all_files()) {
+    const bool alarm = e.reign_above || e.mark_above_end;
+    const bool valid = !alarm && e.header == HeaderState::kValid;
+    const bool proven = !e.opening || e.own_group;
+    const std::map<FileVerdict, bool> meaning = {
+        {FileVerdict::kLostReign, e.reign_above},
+        {FileVerdict::kLostEntries, e.mark_above_end && !e.reign_above},
+        {FileVerdict::kInForce, valid && e.needed && proven},
+        {FileVerdict::kFailedStart, valid && !proven},
+        {FileVerdict::kStale, valid && !e.needed && proven},
+        {FileVerdict::kSpare, !alarm && e.header == HeaderState::kBlank},
+        {FileVerdict::kUnreadable, !alarm && e.header == HeaderState::kUnreadable},
+    };
+    for (const auto& [verdict, holds] : meaning) EXPECT_EQ(judge(e) == verdict, holds);
+  }
+  for (const TailEvidence& e : all_tails()) {
+    const bool corrupt = e.mark_above_end || e.block == EndBlock::kInsideCopy;
+    const std::map<TailVerdict, bool> meaning = {
+        {TailVerdict::kCorrupt, corrupt},
+        {TailVerdict::kTornWithGroups, !corrupt && e.groups_behind},
+        {TailVerdict::kTorn, !corrupt && !e.groups_behind && e.block == EndBlock::kUnreadable},
+        {TailVerdict::kClean, !corrupt && !e.groups_behind && e.block != EndBlock::kUnreadable},
+    };
+    for (const auto& [verdict, holds] : meaning) EXPECT_EQ(judge(e) == verdict, holds);
+  }
+  for (const CheckpointEvidence& e : all_checkpoints()) {
+    const bool broken = e.newest == CheckpointState::kBroken;
+    const std::map<CheckpointVerdict, bool> meaning = {
+        {CheckpointVerdict::kNewest, e.newest == CheckpointState::kWhole},
+        {CheckpointVerdict::kBefore, broken && e.before == CheckpointState::kWhole},
+        {CheckpointVerdict::kCorrupt, broken && e.before == CheckpointState::kBroken},
+        {CheckpointVerdict::kBeginning,
+         e.newest == CheckpointState::kNone || (broken && e.before == CheckpointState::kNone)},
+    };
+    for (const auto& [verdict, holds] : meaning) EXPECT_EQ(judge(e) == verdict, holds);
+  }
+  for (const SegmentEvidence& e : all_segments()) {
+    const bool must = e.replayed || e.needed;
+    const std::map<SegmentVerdict, bool> meaning = {
+        {SegmentVerdict::kMissing, must && !e.found},
+        {SegmentVerdict::kDamaged, e.found && e.replayed && !e.whole},
+        {SegmentVerdict::kTake, e.found && (must || e.kept) && (e.whole || !e.replayed)},
+        {SegmentVerdict::kEnough, !must && (!e.kept || !e.found)},
+    };
+    for (const auto& [verdict, holds] : meaning) EXPECT_EQ(judge(e) == verdict, holds);
+  }
 }
 
 TEST(RecoveryTables, NeverFreeAFileThatHoldsWhatWasDurable) {

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/entry_json.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "broker/core/copy_job.h"
+#include "broker/core/entry.h"
+#include "sdk/wire/changes.h"
+#include "sdk/wire/commit.h"
+#include "sdk/wire/frame.h"
+
+namespace weir::server {
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json stage_name(const Topology* topology, std::uint32_t index) {
+  if (topology == nullptr || index >= topology->stages.size()) return index;
+  return topology->stages[index].name;
+}
+
+ordered_json stream_name(const Topology* topology, std::uint32_t index) {
+  if (topology == nullptr || index >= topology->streams.size()) return index;
+  return topology->streams[index].name;
+}
+
+ordered_json frame_json(const wire::FrameView& frame, const Topology* topology) {
+  ordered_json json{{"stream", stream_name(topology, frame.header().stream)},
+                    {"records", frame.header().records},
+                    {"bytes", frame.bytes().size()},
+                    {"batches", ordered_json::array()}};
+  for (std::uint32_t i = 0; i < frame.header().batches; ++i) {
+    const wire::BatchHeader batch = frame.batch(i);
+    json["batches"].push_back({{"shard", batch.shard}, {"offset", batch.offset}, {"count", batch.count}});
+  }
+  return json;
+}
+
+std::uint64_t count_changes(BytesView bytes) {
+  wire::ChangesReader reader(bytes);
+  std::uint64_t count = 0;
+  while (reader.next()) ++count;
+  return count;
+}
+
+void tell_transaction(ordered_json& json, const core::EntryHeader& header, BytesView payload,
+                      const Topology* topology) {
+  json["stage"] = stage_name(topology, header.unit);
+  json["incarnation"] = fmt::format("{}.{}", header.incarnation >> 32, header.incarnation & 0xffffffff);
+  const auto commit = wire::decode_commit(payload, sizeof(core::EntryHeader));
+  if (!commit.ok()) {
+    json["problem"] = commit.error().message;
+    return;
+  }
+  json["transaction"] = commit->transaction;
+  for (const wire::Consumed& range : commit->consumed) {
+    json["consumed"].push_back({{"stream", stream_name(topology, range.stream)},
+                                {"shard", range.shard},
+                                {"from", range.from},
+                                {"to", range.to}});
+  }
+  for (const wire::SplitMoved& split : commit->splits) {
+    json["splits"].push_back({{"split", split.split}, {"ended", split.ended}});
+  }
+  if (!commit->splits_found.empty()) json["splits_found"] = commit->splits_found;
+  if (commit->enumeration_ended) json["enumeration_ended"] = true;
+  if (!commit->finished.empty()) json["finished"] = commit->finished;
+  for (const wire::ChangesOf& changes : commit->changes) {
+    json["changes"].push_back({{"stage", stage_name(topology, changes.stage)},
+                               {"shard", changes.shard},
+                               {"count", count_changes(changes.bytes)},
+                               {"bytes", changes.bytes.size()}});
+  }
+  for (const wire::FrameAt& at : commit->frames) {
+    const auto frame = wire::FrameView::parse(payload.subspan(at.position, at.size));
+    if (frame.ok()) json["emitted"].push_back(frame_json(*frame, topology));
+  }
+}
+
+void tell_publish(ordered_json& json, BytesView body, const Topology* topology) {
+  const auto publish = core::decode_publish(body);
+  if (!publish.ok()) {
+    json["problem"] = publish.error().message;
+    return;
+  }
+  json["producer"] = publish->name.empty() ? ordered_json(nullptr) : ordered_json(publish->name);
+  json["number"] = publish->number;
+  json["stream"] = stream_name(topology, publish->stream);
+  if (publish->ends) json["ends"] = true;
+  if (publish->frame.empty()) return;
+  const auto frame = wire::FrameView::parse(publish->frame);
+  if (frame.ok()) json["emitted"].push_back(frame_json(*frame, topology));
+}
+
+void tell_copies(ordered_json& json, BytesView payload, const Topology* topology) {
+  json["what"] = "copies";
+  const auto items = core::decode_copied(payload, sizeof(core::EntryHeader));
+  if (!items.ok()) {
+    json["problem"] = items.error().message;
+    return;
+  }
+  for (const core::CopyItem& item : *items) {
+    const bool frame = item.kind == core::CopyItem::Kind::kFrame;
+    ordered_json one =
+        frame ? ordered_json{{"stream", stream_name(topology, item.index)}, {"frame", item.number}}
+              : ordered_json{
+                    {"stage", stage_name(topology, item.index)}, {"shard", item.lane}, {"sequence", item.number}};
+    one["bytes"] = item.place.size;
+    json["copied"].push_back(one);
+  }
+}
+
+ordered_json record_json(BytesView payload, const Topology* topology) {
+  const auto header = core::decode_header(payload);
+  if (!header.ok()) return {{"what", "unknown"}, {"problem", header.error().message}};
+  const BytesView body = payload.subspan(sizeof(core::EntryHeader));
+  ordered_json json;
+  switch (header->type) {
+    case core::EntryType::kTopology:
+      return {{"what", "topology"}, {"name", std::string(as_text(body))}};
+    case core::EntryType::kTransaction:
+      json["what"] = "transaction";
+      tell_transaction(json, *header, payload, topology);
+      break;
+    case core::EntryType::kPublish:
+      json["what"] = "publish";
+      tell_publish(json, body, topology);
+      break;
+    case core::EntryType::kSnapshot: {
+      json["what"] = "snapshot";
+      json["stage"] = stage_name(topology, header->unit);
+      const auto taken = core::decode_snapshot(body);
+      if (!taken.ok()) {
+        json["problem"] = taken.error().message;
+        break;
+      }
+      json["file"] = taken->file;
+      json["through"] = taken->through;
+      json["file_bytes"] = taken->bytes;
+      break;
+    }
+    case core::EntryType::kCheckpoint:
+      json["what"] = "checkpoint";
+      break;
+    case core::EntryType::kCopied:
+      tell_copies(json, payload, topology);
+      break;
+  }
+  return json;
+}
+
+std::string plain(const ordered_json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+
+}  // namespace
+
+ordered_json entry_json(journal::EntryKind kind, BytesView payload, const Topology* topology) {
+  if (kind == journal::EntryKind::kRecord) return record_json(payload, topology);
+  const auto ref = journal::decode_checkpoint_ref(payload);
+  if (!ref.ok()) return {{"what", "checkpoint"}, {"problem", ref.error().message}};
+  return {{"what", "checkpoint"},
+          {"file", journal::checkpoint_file_name(*ref)},
+          {"through", ref->through.value()},
+          {"file_bytes", ref->file_bytes},
+          {"segment_needed_min", ref->segment_needed_min}};
+}
+
+std::string entry_text(const ordered_json& entry) {
+  std::string text = plain(entry["what"]);
+  const auto part = [&](const char* name, const char* before) {
+    if (const auto at = entry.find(name); at != entry.end() && !at->is_null()) text += before + plain(*at);
+  };
+  part("name", " ");
+  part("stage", " of ");
+  part("incarnation", ", incarnation ");
+  part("transaction", ", number ");
+  part("producer", " of ");
+  part("number", ", message ");
+  part("file", ": ");
+  part("through", ", all before entry ");
+  part("file_bytes", ", bytes ");
+  part("segment_needed_min", ", needs segments from ");
+  const auto list = [&](const char* name, const auto& each) {
+    const auto found = entry.find(name);
+    if (found == entry.end()) return;
+    for (const ordered_json& one : *found) text += each(one);
+  };
+  const auto counted = [&](const char* name, const char* what) {
+    const auto found = entry.find(name);
+    if (found != entry.end()) text += fmt::format("; {} {}", what, found->size());
+  };
+  // Ranges and changes are many: a line sums them up by stream and stage, JSON has them all.
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> sums;
+  list("consumed", [&](const ordered_json& one) {
+    auto& [records, shards] = sums[plain(one["stream"])];
+    records += one["to"].get<std::uint64_t>() - one["from"].get<std::uint64_t>();
+    ++shards;
+    return "";
+  });
+  for (const auto& [stream, sum] : sums) {
+    text += fmt::format("; consumed {} records in {} ranges of {}", sum.first, sum.second, stream);
+  }
+  counted("copied", "older parts that are still needed:");
+  counted("splits", "splits moved:");
+  counted("splits_found", "splits found:");
+  if (entry.contains("enumeration_ended")) text += "; all splits are found";
+  counted("finished", "shards finished:");
+  sums.clear();
+  list("changes", [&](const ordered_json& one) {
+    auto& [changes, shards] = sums[plain(one["stage"])];
+    changes += one["count"].get<std::uint64_t>();
+    ++shards;
+    return "";
+  });
+  for (const auto& [stage, sum] : sums) {
+    text += fmt::format("; {} state changes in {} shards of {}", sum.first, sum.second, stage);
+  }
+  list("emitted", [](const ordered_json& one) {
+    return fmt::format("; emitted {} records in {} shards to {}", plain(one["records"]), one["batches"].size(),
+                       plain(one["stream"]));
+  });
+  if (entry.contains("ends")) text += "; ends " + plain(entry["stream"]);
+  part("problem", "; ");
+  return text;
+}
+
+}  // namespace weir::server

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/resting_dir.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+#include "broker/server/data_dir.h"
+
+namespace weir::server {
+
+Result<RestingDir> RestingDir::open(const std::string& path) {
+  std::error_code error;
+  const std::string whole = std::filesystem::absolute(path, error).lexically_normal().string();
+  if (!std::filesystem::exists(whole + "/weir.json", error) && !std::filesystem::exists(whole + "/journal", error)) {
+    return {Code::kNotFound,
+            fmt::format("{} is no data directory of Weir (it has neither weir.json nor journal/)", whole)};
+  }
+  auto disk = journal::PosixDisk::open_read_only(whole + "/journal");
+  if (!disk.ok()) return disk.error();
+  const int lock = ::open((whole + "/lock").c_str(), O_RDONLY | O_CLOEXEC);
+  RestingDir directory(whole, lock, DataDir::read_topology(whole), std::move(*disk));
+  // Shared: several may look at once, and a broker that starts meanwhile waits or says so.
+  if (lock >= 0 && ::flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    char text[64] = {};
+    (void)!::pread(lock, text, sizeof(text) - 1, 0);
+    long holder = 0;
+    std::sscanf(text, "%ld", &holder);
+    return {Code::kInUse, fmt::format("{} is in use by process {}; stop the topology first", whole, holder)};
+  }
+  return directory;
+}
+
+RestingDir::RestingDir(RestingDir&& other) noexcept
+    : path_(std::move(other.path_)),
+      lock_(other.lock_),
+      topology_(std::move(other.topology_)),
+      disk_(std::move(other.disk_)) {
+  other.lock_ = -1;
+}
+
+RestingDir::~RestingDir() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+}  // namespace weir::server

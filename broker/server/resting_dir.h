@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "broker/journal/posix_disk.h"
+#include "sdk/base/result.h"
+#include "sdk/topology/topology.h"
+
+namespace weir::server {
+
+/// A data directory at rest, to be looked at: nothing in it is written, and no broker starts on it meanwhile.
+/// Thread: one.
+class RestingDir {
+ public:
+  /// Errors: kInUse ("DIR is in use by process N"), kNotFound (no data directory of Weir, no journal in it), kIo.
+  static Result<RestingDir> open(const std::string& path);
+  RestingDir(RestingDir&& other) noexcept;
+  RestingDir& operator=(RestingDir&&) = delete;
+  ~RestingDir();
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] journal::Disk& disk() { return *disk_; }
+  /// Whose directory it is; weir.json may be damaged like anything else.
+  [[nodiscard]] const Result<Topology>& topology() const { return topology_; }
+
+ private:
+  RestingDir(std::string path, int lock, Result<Topology> topology, std::unique_ptr<journal::PosixDisk> disk)
+      : path_(std::move(path)), lock_(lock), topology_(std::move(topology)), disk_(std::move(disk)) {}
+
+  std::string path_;
+  int lock_ = -1;  ///< -1: there is no lock file, so that nobody has ever run here
+  Result<Topology> topology_;
+  std::unique_ptr<journal::PosixDisk> disk_;
+};
+
+}  // namespace weir::server
