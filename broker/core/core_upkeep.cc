@@ -12,6 +12,7 @@ constexpr std::uint64_t kTailBytesMin = 4 << 20;  ///< so many bytes of changes 
 constexpr std::size_t kTailCountMax = 100'000;    ///< and so many changes, since memory names each
 constexpr std::uint64_t kSegmentsBehind = 3;      ///< closed segments that are held before upkeep hurries
 constexpr std::uint64_t kSegmentsFreedMin = 2;    ///< what upkeep must be about to free before anything waits for it
+constexpr Monotonic kTryAgainAfter{1'000'000};    ///< a snapshot that could not be written
 constexpr std::uint64_t kCopiesBehind = 2;        ///< so many times what copies keep is held before anything waits
 
 }  // namespace
@@ -96,6 +97,7 @@ void Core::on_checkpoint(BytesView payload) {
 void Core::consider_compaction() {
   // What a snapshot is made of, and what a restore reads, stays where it is meanwhile.
   if (upkeep_.compacting || upkeep_.copying || !upkeep_.restoring_from.empty()) return;
+  if (now_ < upkeep_.compaction_from) return;
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     const Changelog& changelog = ledger_.changelog(stage);
     if (changelog.tail().empty() || changelog.tail().front().sequence >= settled_) continue;
@@ -122,7 +124,10 @@ void Core::consider_compaction() {
 
 void Core::on_compacted(const CompactJob& job) {
   upkeep_.compacting.reset();
-  if (job.result.file == 0) return;  // it failed and says so elsewhere; the tail is kept
+  if (job.result.file == 0) {  // it failed and says so elsewhere; the tail is kept
+    upkeep_.compaction_from = now_ + kTryAgainAfter;
+    return;
+  }
   append({EntryType::kSnapshot, {}, job.stage, 0}, encode(job.result), Durability::kNone);
 }
 

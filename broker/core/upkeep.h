@@ -9,6 +9,7 @@
 
 #include "broker/core/ledger.h"
 #include "broker/core/outside.h"
+#include "sdk/base/clock.h"
 
 namespace weir::core {
 
@@ -55,6 +56,7 @@ struct Upkeep {
   std::vector<std::uint64_t> files_of_last_checkpoint;
   std::uint32_t checkpoints_taken = 0;
   std::optional<std::uint32_t> compacting;      ///< the stage
+  Monotonic compaction_from{0};                 ///< none before, since one has failed
   std::optional<Sequence> copied;               ///< the entry of a copy that is not written yet
   bool copying = false;                         ///< one is being read or written
   std::multiset<std::uint64_t> files_restored;  ///< the snapshots that restores under way read

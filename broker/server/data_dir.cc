@@ -103,7 +103,10 @@ Status DataDir::write_owner(const std::string& path, const Topology& topology) {
   owner["format"] = kFormat;
   owner["name"] = topology.name;
   owner["topology"] = json::parse(encode_resolved(topology));
-  return write_text(path + "/weir.json", owner.dump(2) + "\n");
+  const std::string text = owner.dump(2) + "\n";
+  // A start on a full disk must not fail for want of what is there.
+  if (const auto before = read_text(path + "/weir.json"); before.ok() && *before == text) return {};
+  return write_text(path + "/weir.json", text);
 }
 
 Status DataDir::take_lock(std::chrono::milliseconds patience) {

@@ -27,6 +27,7 @@ namespace {
 
 constexpr auto kTick = 20ms;
 constexpr auto kStatusEvery = 200ms;
+constexpr auto kEndpointAgain = 500ms;
 constexpr auto kAnswerDeadline = 2s;
 constexpr int kCommitsPerTurn = 256;
 constexpr int kClientsPerTurn = 64;
@@ -135,14 +136,23 @@ Status Server::recover() {
 }
 
 void Server::announce() {
+  write_endpoint();
   const std::string http = http_ ? http_->address() : "";
-  if (const Status status = directory_.announce(sockets_->endpoint(), http, topology_.name); !status.ok()) {
-    log::warning("{}", status.error().message);
-  }
   launcher_.say({{"event", "ready"},
                  {"endpoint", sockets_->endpoint()},
                  {"http", http.empty() ? ordered_json(nullptr) : ordered_json(http)},
                  {"recovery_seconds", probe_.recovery_seconds}});
+}
+
+void Server::write_endpoint() {
+  const Status status = directory_.announce(sockets_->endpoint(), http_ ? http_->address() : "", topology_.name);
+  if (status.ok()) {
+    endpoint_due_.reset();
+    return;
+  }
+  // A full disk, as a rule: until there is room, commands do not find this broker.
+  if (!endpoint_due_) log::warning("{}", status.error().message);
+  endpoint_due_ = monotonic_now() + kEndpointAgain;
 }
 
 Exit Server::run() {
@@ -201,6 +211,7 @@ void Server::tick(Monotonic now) {
     });
   }
   if (now - status_said_ >= kStatusEvery) say_status();
+  if (endpoint_due_ && now >= *endpoint_due_) write_endpoint();
 }
 
 void Server::say_status() {

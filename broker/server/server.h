@@ -61,6 +61,7 @@ class Server final : public core::Outside, public WriterListener {
   Server(const Topology& topology, DataDir directory, LauncherLink& launcher);
   Status recover();
   void announce();
+  void write_endpoint();
   void turn();
   void tick(Monotonic now);
   void on_launcher(const nlohmann::ordered_json& event);
@@ -104,6 +105,7 @@ class Server final : public core::Outside, public WriterListener {
   std::deque<std::pair<Sequence, Monotonic>> committing_;
   std::optional<Exit> exit_;
   int signals_ = -1;
+  std::optional<Monotonic> endpoint_due_;  ///< when to try again to write it
   bool journal_full_ = false;
   bool spare_asked_ = false;
   bool finished_ = false;

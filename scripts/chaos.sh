@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The real processes under random faults for so many minutes: chaos.sh MINUTES [SEED]. As root a full disk is one of them.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+case "${1:-}" in
+  "" | *[!0-9]*) echo "usage: scripts/chaos.sh MINUTES [SEED]" >&2; exit 2 ;;
+esac
+scripts/dependencies.sh test
+cmake --preset release >/dev/null
+cmake --build --preset release
+WEIR_BIN="$PWD/build/release/bin" python3 tests/chaos/chaos_test.py "$(($1 * 60))" ${2:+"$2"}
