@@ -286,7 +286,9 @@ void Core::deliver_ranges(std::uint32_t index) {
             for (; offset < std::min(skip_to, end); ++offset) reader.next();
             continue;
           }
-          if (cursor.ahead.size() >= kAheadMax) {
+          // What lies before a range that is committed already brings the cursor on, and is never held back.
+          const bool leads = cursor.ahead.empty() || offset > cursor.ahead.rbegin()->first;
+          if (leads && cursor.ahead.size() >= kAheadMax) {
             room = false;
             break;
           }

@@ -141,5 +141,51 @@ TEST_F(CoreTest, StopsAWorkerThatBecomesReadyTooLate) {
   EXPECT_EQ(out_.count(MessageType::kStop), 1U);
 }
 
+TEST_F(CoreTest, FillsTheHolesThatAFormerLifeLeftBeforeWhatItCommittedAhead) {
+  Peer source = ready("read");
+  Peer worker = ready("work");
+  constexpr std::uint64_t kRecords = 2060;
+  for (std::uint64_t i = 0; i < kRecords; ++i) {
+    commit(source, {}, {frame(1, 1)});
+    say(worker, MessageType::kCredit, wire::encode_totals({(i + 2) << 20, 1000 * (i + 2)}));
+  }
+  // Every second record is committed, as far as the bound goes; the worker that has the others never will.
+  for (std::uint64_t offset = 1; offset < 2048; offset += 2) {
+    wire::Commit consumed;
+    consumed.consumed.push_back({0, 0, offset, offset + 1});
+    commit(worker, consumed);
+  }
+  ASSERT_EQ(out_.fenced_why(), "");
+  settle();
+  // The next life of the broker, from the same journal.
+  Recorder out;
+  Core next(topology_, {}, out);
+  for (std::uint64_t i = 0; i < out_.payloads.size(); ++i) {
+    ASSERT_TRUE(next.ledger().apply(Sequence(i), Buffer::of(out_.payloads[i]), {1, 4096, 0, 0}, true).ok());
+  }
+  next.start(Reign(2), {1, 1}, now_);
+  wire::WorkerHello hello;
+  hello.stage = "work";
+  hello.pid = 200;
+  hello.inbox = "inproc://nowhere";
+  next.on_client("client", wire::encode(hello), now_);
+  const Incarnation incarnation = out.connected.back();
+  for (std::uint64_t number = 1; number <= 2; ++number) {
+    const bool first = number == 1;
+    const Bytes body = first ? Bytes() : wire::encode_totals({64 << 20, 100'000});
+    const MessageType type = first ? MessageType::kReady : MessageType::kCredit;
+    next.on_message(Buffer::of(wire::message({type, wire::kWireVersion, 0, incarnation.value(), number}, body)), now_);
+  }
+  next.pump(now_);
+  std::vector<std::uint64_t> offsets;
+  for (const Recorder::Sent& sent : out.sent) {
+    if (sent.header.type != MessageType::kDeliver) continue;
+    for (const auto& batch : wire::decode_delivery(wire::body_of(sent.message))->batches)
+      offsets.push_back(batch.offset);
+  }
+  ASSERT_GE(offsets.size(), 1024U);
+  for (std::uint64_t i = 0; i < 1024; ++i) EXPECT_EQ(offsets[i], 2 * i);
+}
+
 }  // namespace
 }  // namespace weir::core
