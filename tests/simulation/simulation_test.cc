@@ -65,7 +65,7 @@ Outcome run(std::uint64_t seed) {
   std::signal(SIGABRT, on_abort);
   static const bool quiet = log::start("simulation", "error");
   (void)quiet;
-  const Outcome outcome = World(Plan::of(seed)).run();
+  Outcome outcome = World(Plan::of(seed)).run();
   EXPECT_EQ(outcome.problem, "") << "replay with WEIR_SEED=" << seed;
   if (std::getenv("WEIR_SEED") != nullptr) {
     std::printf("seed %llu%s: %llu events, %lld virtual ms, trace %016llx\n", static_cast<unsigned long long>(seed),
@@ -77,7 +77,7 @@ Outcome run(std::uint64_t seed) {
 }
 
 Outcome run_twice(std::uint64_t seed) {
-  const Outcome first = run(seed);
+  Outcome first = run(seed);
   EXPECT_EQ(run(seed).trace, first.trace) << "not the same twice: WEIR_SEED=" << seed;
   return first;
 }

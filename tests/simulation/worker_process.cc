@@ -164,6 +164,7 @@ Bytes WorkerProcess::mutilated(const Bytes& body, wire::Commit commit) const {
   if (forgets) commit.changes.clear();
   for (wire::Advanced& advanced : commit.advanced) advanced.watermark += guesses ? 1000 : 0;
   std::vector<BytesView> frames;
+  frames.reserve(commit.frames.size());
   for (const wire::FrameAt& frame : commit.frames)
     frames.push_back(BytesView(body).subspan(frame.position, frame.size));
   Bytes bytes;

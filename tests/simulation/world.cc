@@ -312,6 +312,7 @@ void World::write_group() {
   group.swap(broker.queue);
   if (!group.empty()) {
     std::vector<BytesView> payloads;
+    payloads.reserve(group.size());
     for (const Entry& entry : group) payloads.emplace_back(entry.payload.bytes);
     std::vector<journal::EntryView> views;
     for (std::size_t i = 0; i < group.size(); ++i) {

@@ -59,6 +59,7 @@ Command::Command(const fs::path& folder, std::vector<std::string> argv, std::str
   const fs::path in = folder / (name + ".in");
   std::ofstream(in, std::ios::binary) << input;
   std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
   for (std::string& argument : argv) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
   pid_ = ::fork();

@@ -201,8 +201,8 @@ TEST_F(OutsideTest, AStoppedDirectoryIsReadToo) {
 
 TEST_F(OutsideTest, FortyLinesOfPythonPublishExactlyOnce) {
   for (const int to : {5, 8}) {
-    const auto script =
-        at_.program({"/usr/bin/python3", WEIR_SOURCE "/sdk/wire/produce.py", data_dir(), "x", "py"}, numbers(1, to));
+    const std::string path = WEIR_SOURCE "/sdk/wire/produce.py";
+    const auto script = at_.program({"/usr/bin/python3", path, data_dir(), "x", "py"}, numbers(1, to));
     EXPECT_EQ(script->wait(), 0) << script->err();
   }
   EXPECT_EQ(backlog(), 8U);

@@ -91,6 +91,7 @@ std::optional<Result<std::vector<Plugin>>> advance(Inquiry& inquiry, const std::
 std::vector<Described> describe(const std::string& stage_program, const std::vector<std::string>& libraries,
                                 Monotonic deadline) {
   std::vector<Described> described;
+  described.reserve(libraries.size());
   for (const std::string& library : libraries) described.push_back({library, std::vector<Plugin>{}});
   std::vector<Inquiry> open;
   std::size_t next = 0;
@@ -113,8 +114,9 @@ std::vector<Described> describe(const std::string& stage_program, const std::vec
     ::poll(wanted.data(), wanted.size(), silent ? 1 : 50);
     std::erase_if(open, [&](Inquiry& inquiry) {
       auto answer = advance(inquiry, libraries[inquiry.index]);
-      if (answer) described[inquiry.index].plugins = *std::move(answer);
-      return answer.has_value();
+      if (!answer) return false;
+      described[inquiry.index].plugins = *std::move(answer);
+      return true;
     });
   }
   return described;

@@ -24,7 +24,7 @@ class LineReader {
   [[nodiscard]] bool open() const { return static_cast<bool>(fd_); }
   /// Reads what is there, at most `bytes_max`, so that one child that prints all the time does not keep us. At the end
   /// of the file it hands out what is left and closes.
-  void read(const Take& take, std::size_t bytes_max = 256 * 1024);
+  void read(const Take& take, std::size_t bytes_max = 256UL * 1024);
   /// Reads what is left of a writer that is gone, hands out the last line even if it lacks its end, and closes.
   void finish(const Take& take);
 

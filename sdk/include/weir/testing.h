@@ -250,7 +250,7 @@ class Harness {
   }
   /// The position that a sink's last flush gave.
   [[nodiscard]] Owned position(std::uint32_t shard = 0) {
-    const Owned position(weir_testing_position(testing_, shard));
+    Owned position(weir_testing_position(testing_, shard));
     check();
     return position;
   }

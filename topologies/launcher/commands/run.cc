@@ -35,6 +35,7 @@ Result<std::vector<std::string>> chosen_stages(const std::string& list, const To
     const StageSpec* stage = topology.find_stage(name);
     if (stage == nullptr) {
       std::vector<std::string> names;
+      names.reserve(topology.stages.size());
       for (const StageSpec& each : topology.stages) names.push_back(each.name);
       return {Code::kNotFound, "--stages: " + no_such("stage", name, "stages", std::move(names))};
     }
