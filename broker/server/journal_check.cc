@@ -126,7 +126,7 @@ class Checker {
   }
 
   Status look_at_snapshot(SnapshotFacts& facts, const std::string& name) {
-    const Status read = try_to_read_snapshot(disk_, facts.file);
+    Status read = try_to_read_snapshot(disk_, facts.file);
     facts.whole = read.ok();
     if (read.ok()) return {};
     if (read.error().code == Code::kIo) return read;

@@ -13,7 +13,6 @@ namespace {
 using journal::CheckpointFacts;
 using journal::Damage;
 using journal::DamageMeans;
-using journal::HeaderState;
 using journal::SegmentFacts;
 using nlohmann::ordered_json;
 using Role = SegmentFacts::Role;

@@ -23,7 +23,6 @@ namespace {
 using journal::Archive;
 using journal::EntryKind;
 using journal::Journal;
-using journal::kBlockBytes;
 using nlohmann::ordered_json;
 
 /// "entry 5", "entries 5 to 7".
@@ -241,6 +240,7 @@ class Salvage {
       entries[entry->sequence] = entry;
     }
     std::vector<const Archive::Entry*> all;
+    all.reserve(entries.size());
     for (const auto& [sequence, entry] : entries) all.push_back(entry);
     return all;
   }
@@ -292,6 +292,7 @@ class Salvage {
       }
       std::vector<BytesView> views(payloads.begin(), payloads.end());
       std::vector<journal::EntryView> group;
+      group.reserve(views.size());
       for (const BytesView& view : views) group.push_back({EntryKind::kRecord, std::span(&view, 1)});
       std::vector<journal::Position> positions;
       if (Status appended = (*journal)->append(group, positions); !appended.ok()) return appended;

@@ -39,6 +39,7 @@ std::vector<CheckpointEvidence> all_checkpoints() {
 
 std::vector<SegmentEvidence> all_segments() {
   std::vector<SegmentEvidence> all;
+  all.reserve(32);
   for (int bits = 0; bits < 32; ++bits) {
     all.push_back({(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, (bits & 16) != 0});
   }
@@ -62,9 +63,9 @@ TEST(RecoveryTables, HaveARowForEveryCombinationAndNoRowThatIsNeverMet) {
     EXPECT_FALSE(met.contains(-1));
     EXPECT_EQ(met.size(), table.size());
   };
-  expect_complete(all_files(), file_table(), 3U * 32U);
-  expect_complete(all_tails(), tail_table(), 4U * 4U);
-  expect_complete(all_checkpoints(), checkpoint_table(), 3U * 3U);
+  expect_complete(all_files(), file_table(), std::size_t{3} * 32);
+  expect_complete(all_tails(), tail_table(), std::size_t{4} * 4);
+  expect_complete(all_checkpoints(), checkpoint_table(), std::size_t{3} * 3);
   expect_complete(all_segments(), segment_table(), 32U);
 }
 
