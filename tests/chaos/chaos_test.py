@@ -10,6 +10,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -172,13 +173,14 @@ def fill_disk():
     global ballast
     if not has_disk or ballast is not None:
         return
-    with open("disk/ballast", "wb") as file:
-        try:
+    try:
+        with open("disk/ballast", "wb", buffering=0) as file:
             while True:
                 file.write(bytes(1 << 16))
-                file.flush()
-        except OSError:
-            pass
+    except OSError:
+        pass
+    if not os.path.exists("disk/ballast"):
+        return  # it is full without us
     ballast = time.monotonic() + chooser.uniform(0.5, 3)
     faults["full disk"] += 1
 
@@ -260,3 +262,6 @@ check(told and told[-1] == str(lines), "the last line says %s records in, not %d
 for fault, times in sorted(faults.items()):
     print("%6d %s" % (times, fault))
 print("exact: %d records" % lines)
+if has_disk:
+    subprocess.run(["umount", "-l", "disk"], check=False)
+shutil.rmtree(folder, ignore_errors=True)
