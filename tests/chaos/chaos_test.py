@@ -40,7 +40,7 @@ def mount():
     os.mkdir("disk")
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm" % DISK_MIB, "tmpfs", "disk"], capture_output=True, check=False)
     if done.returncode == 0:
-        atexit.register(subprocess.run, ["umount", "-l", os.path.join(folder, "disk")], check=False)
+        atexit.register(subprocess.run, ["umount", "-l", os.path.join(folder, "disk")], capture_output=True, check=False)
     return done.returncode == 0
 
 

@@ -56,7 +56,8 @@ class Stage {
   /// One record. An exception makes it an error of this record: a retry, a dead letter or what the topology says.
   virtual void process(const RecordView& in, Context& out) = 0;
 
-  /// Event time of out.shard() has come to out.watermark(): what is at or before it has been processed.
+  /// Event time of out.shard() has come to out.watermark(): what is at or before it has been processed. Not called for
+  /// input without keys: its records are shared out in ranges, and belong to no shard of this worker's.
   virtual void on_watermark(Context& out) { static_cast<void>(out); }
 
   /// The input of out.shard() has ended. Called once, and again in further transactions as long as a call ends with
