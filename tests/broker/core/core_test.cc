@@ -180,8 +180,8 @@ TEST_F(CoreTest, FillsTheHolesThatAFormerLifeLeftBeforeWhatItCommittedAhead) {
   std::vector<std::uint64_t> offsets;
   for (const Recorder::Sent& sent : out.sent) {
     if (sent.header.type != MessageType::kDeliver) continue;
-    for (const auto& batch : wire::decode_delivery(wire::body_of(sent.message))->batches)
-      offsets.push_back(batch.offset);
+    const auto delivery = wire::decode_delivery(wire::body_of(sent.message));
+    for (const auto& batch : delivery->batches) offsets.push_back(batch.offset);
   }
   ASSERT_GE(offsets.size(), 1024U);
   for (std::uint64_t i = 0; i < 1024; ++i) EXPECT_EQ(offsets[i], 2 * i);
