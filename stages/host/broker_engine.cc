@@ -149,10 +149,11 @@ void BrokerEngine::transmit(const Bytes& message) {
 }
 
 std::optional<BrokerSession::Received> BrokerEngine::receive() {
-  auto held = std::make_shared<zmq::message_t>();
-  if (!inbox_.recv(*held, zmq::recv_flags::dontwait)) return std::nullopt;
-  const BytesView message(static_cast<const std::byte*>(held->data()), held->size());
-  return Received{std::move(held), message};
+  zmq::message_t message;
+  if (!inbox_.recv(message, zmq::recv_flags::dontwait)) return std::nullopt;
+  auto held = std::make_shared<zmq::message_t>(std::move(message));
+  const BytesView view(static_cast<const std::byte*>(held->data()), held->size());
+  return Received{std::move(held), view};
 }
 
 Event BrokerEngine::next(std::chrono::milliseconds wait) {

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A killed topology's directory is damaged at several places: check names the place, run refuses or goes on exactly, and
 what salvage makes runs to exactly the results of an undamaged run. corruption_test.py MEGABYTES"""
-import collections
 import hashlib
 import json
 import os
@@ -9,7 +8,7 @@ import shutil
 import sys
 import tempfile
 
-from weir_run import Launcher, check, make_text, run, wait_for
+from weir_run import Launcher, check, check_running_counts, make_text, run, wait_for
 
 MEGABYTES = float(sys.argv[1])
 DATA, NEW, KEPT = ".weir/damage", "salvaged", "../kept"
@@ -60,22 +59,10 @@ def dump():
     return [json.loads(line) for line in said.stdout.splitlines()]
 
 
-def expect_exact(counts):
-    """The sink's file against the input: each word's totals 1, 2, 3 ... up to its number."""
-    seen = collections.Counter()
-    with open("out.jsonl") as out:
-        for line in out:
-            record = json.loads(line)
-            seen[record["key"]] += 1
-            check(record["value"] == seen[record["key"]],
-                  "%s: total %s came as number %d" % (record["key"], record["value"], seen[record["key"]]))
-    check(seen == counts, "the totals differ from the input's")
-
-
 def run_to_the_end(data, counts, what):
     done = run("run", "damage.json", "--data", data)
     check(done.returncode == 0, "%s: run ended with %d: %s" % (what, done.returncode, done.stderr[-2000:]))
-    expect_exact(counts)
+    check_running_counts("out.jsonl", counts)
 
 
 def salvage(counts, what):
@@ -218,7 +205,7 @@ def main():
         said = run("run", "damage.json")
         if means == {"harmless"}:
             check(said.returncode == 0, "%s is harmless, but run says: %s" % (what, said.stderr[-2000:]))
-            expect_exact(counts)
+            check_running_counts("out.jsonl", counts)
         elif "start_refused" in means:
             check(said.returncode == 1 and "segment %d" % victim["segment"] in said.stderr, "%s: run says %s" % (what, said.stderr[-2000:]))
         else:

@@ -99,6 +99,18 @@ def read_records(path):
         return [json.loads(line) for line in lines]
 
 
+def check_running_counts(path, counts):
+    """The running counts that a sink wrote, line by line: of each key 1, 2, 3 ... up to its number, each once."""
+    seen = collections.Counter()
+    with open(path) as out:  # one at a time: there may be millions
+        for line in out:
+            record = json.loads(line)
+            seen[record["key"]] += 1
+            check(record["value"] == seen[record["key"]],
+                  "%s: total %s came as number %d" % (record["key"], record["value"], seen[record["key"]]))
+    check(seen == counts, "the totals differ from the input's")
+
+
 def get(data, path):
     """What the running topology answers on its HTTP port; nothing while it cannot."""
     try:

@@ -38,6 +38,16 @@ inline StageSpec source_stage() {
   return read;
 }
 
+/// The stage "work", which reads the topology's first stream, and stands behind the source.
+inline StageSpec working_stage(std::uint32_t workers) {
+  StageSpec work;
+  work.name = "work";
+  work.workers = workers;
+  work.inputs = {{"in", 0}};
+  work.host = 1;
+  return work;
+}
+
 /// A core that serves `topology`, workers whose words a test says for them, and a journal that obeys.
 class CoreFixture : public testing::Test {
  protected:

@@ -20,11 +20,7 @@ Topology relay() {
   Topology topology = small_topology("relay");
   topology.streams = {small_stream("lines")};
   topology.streams[0].durability = Durability::kNone;
-  StageSpec work;
-  work.name = "work";
-  work.inputs = {{"in", 0}};
-  work.host = 1;
-  topology.stages = {source_stage(), work};
+  topology.stages = {source_stage(), working_stage(1)};
   return topology;
 }
 

@@ -23,12 +23,8 @@ Topology unkeyed(Dispatch dispatch) {
     stream.backlog_bytes_max = 16 << 20;
     topology.streams.push_back(std::move(stream));
   }
-  StageSpec work;
-  work.name = "work";
-  work.workers = 2;
-  work.inputs = {{"in", 0}};
+  StageSpec work = working_stage(2);
   work.outputs = {{"out", 1}};
-  work.host = 1;
   topology.stages = {source_stage(), work};
   return topology;
 }
