@@ -52,6 +52,12 @@ void Core::take_checkpoint() {
   pending.segment_through = upkeep_.segment_now;
   pending.job.through = ledger_.next_sequence();
   pending.job.bytes = ledger_.encode_checkpoint(pending.fixups);
+  // Of what it holds, not of what is needed once it is written: where a start does with it because the one behind it is
+  // damaged, frames that a cursor has passed since are looked at again. The segment being written holds its tail.
+  pending.job.segment_needed_min = ledger_.segment_needed_min(upkeep_.segment_now);
+  if (!upkeep_.restoring_from.empty()) {
+    pending.job.segment_needed_min = std::min(pending.job.segment_needed_min, *upkeep_.restoring_from.begin());
+  }
   std::vector<std::uint64_t> files;
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     if (const auto& newest = ledger_.changelog(stage).newest()) files.push_back(newest->file);
@@ -73,11 +79,6 @@ void Core::finish_checkpoint() {
   if (!upkeep_.pending || durable_ < upkeep_.pending->job.through) return;
   Upkeep::Pending& pending = *upkeep_.pending;
   if (pending.fixed < pending.fixups.size()) return;
-  // The segment that is being written holds what comes behind the checkpoint.
-  pending.job.segment_needed_min = ledger_.segment_needed_min(upkeep_.segment_now);
-  if (!upkeep_.restoring_from.empty()) {
-    pending.job.segment_needed_min = std::min(pending.job.segment_needed_min, *upkeep_.restoring_from.begin());
-  }
   upkeep_.segment_from_writing = std::min(pending.job.segment_needed_min, pending.segment_through);
   upkeep_.writing = true;
   outside_.write_checkpoint(std::move(pending.job));

@@ -17,7 +17,7 @@ class Disk;
 /// before an entry of kind kCheckpoint that holds this reference is durable.
 struct CheckpointRef {
   Sequence through;                      ///< entries before this one are in it
-  std::uint64_t segment_needed_min = 0;  ///< the oldest segment that is still read, whatever the checkpoint holds
+  std::uint64_t segment_needed_min = 0;  ///< the oldest segment that is read by who starts with it, or is being read
   std::uint64_t file_bytes = 0;
   std::uint32_t crc = 0;  ///< CRC-32C of the file, from the journal's seed
   friend bool operator==(const CheckpointRef&, const CheckpointRef&) = default;

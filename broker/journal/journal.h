@@ -132,10 +132,11 @@ class Journal {
   [[nodiscard]] bool low_on_space() const { return pool_.low(); }
 
   /// Writes `bytes` beside the journal, synced with its folder: the state after all entries before `through`.
-  /// `segment_needed_min` is the oldest segment that read() will still be asked for. It takes effect when an entry of
-  /// kind kCheckpoint with encode() of the answer has been appended and a sync has covered it; then the segments that
-  /// the last two checkpoints in force do without are recycled. Errors: kRefused when `through` is not above that of
-  /// the last checkpoint, kDiskFull, kIo. REQUIRES: through <= durable(). [background]
+  /// `segment_needed_min` is the oldest segment that read() will still be asked for, now or by who starts with this
+  /// checkpoint. It takes effect when an entry of kind kCheckpoint with encode() of the answer has been appended and a
+  /// sync has covered it; then the segments that the last two checkpoints in force do without are recycled. Errors:
+  /// kRefused when `through` is not above that of the last checkpoint, kDiskFull, kIo. REQUIRES: through <= durable().
+  /// [background]
   Result<CheckpointRef> write_checkpoint_file(Sequence through, std::uint64_t segment_needed_min, BytesView bytes);
 
   /// The payload of the entry at `position` from `payload_offset` on; the whole entry is verified. Errors: kCorrupt,

@@ -40,6 +40,7 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"compactions", &Outcome::compactions},
     {"copies of what old segments held", &Outcome::copies},
     {"frames read back", &Outcome::frames_read},
+    {"checkpoints damaged", &Outcome::checkpoints_damaged},
     {"dead letters", &Outcome::dead_letters},
     {"transactions of fused stages", &Outcome::fused_transactions},
 };
@@ -48,7 +49,7 @@ constexpr std::uint64_t kSeedsPerBug = 300;
 
 /// Seeds that found something.
 constexpr std::uint64_t kFailedOnce[] = {1218341034, 1527260447, 4044205741, 2113326394,
-                                         3077726574, 3678661834, 2397891471};
+                                         3077726574, 3678661834, 2397891471, 3330269099};
 
 void add(Outcome& sum, const Outcome& outcome) {
   sum.events += outcome.events;

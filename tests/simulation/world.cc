@@ -5,9 +5,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
-#include <set>
 #include <utility>
 
+#include "broker/journal/recovery.h"
 #include "broker/server/replay.h"
 #include "tests/simulation/model_producer.h"
 #include "tests/simulation/worker_process.h"
@@ -108,10 +108,12 @@ Plan Plan::of(std::uint64_t seed) {
   plan.drops_per_million = random() % 3 == 0 ? 0 : 500;
   plan.doubles_per_million = random() % 3 == 0 ? 0 : 20'000;
   plan.calm_from = std::chrono::milliseconds(random() % 8000);
+  plan.bit_flips = random() % 3 == 0;
+  plan.slow_disk = random() % 3 == 0;
   return plan;
 }
 
-World::World(const Plan& plan) : plan_(plan), random_(plan.seed), disk_(plan.seed + 1) {
+World::World(const Plan& plan) : plan_(plan), random_(plan.seed), damage_(plan.seed + 2), disk_(plan.seed + 1) {
   topology_ = topology_of(plan, random_);
 }
 
@@ -186,6 +188,7 @@ void World::start_broker() {
   ++life_;
   broker_ = std::make_unique<Broker>();
   trace("broker", life_);
+  if (plan_.bit_flips && life_ > 1 && damage_() % 3 == 0) damage_checkpoint();
   if (life_ > 1 && !finished_ && chance(200'000)) disk_.crash_after(1 + below(10));
   journal::JournalOptions options;
   options.segment_bytes = topology_.broker.segment_bytes;
@@ -238,6 +241,20 @@ void World::crash_broker() {
       exited(*found->second);
     });
   }
+}
+
+void World::damage_checkpoint() {
+  journal::History history;
+  auto files = journal::open_segment_files(disk_, history.bytes_read);
+  if (!files.ok() || !journal::read_history(disk_, *files, history).ok()) return;  // the start says so, or finds room
+  if (!history.checkpoint_newest || !history.checkpoint_before) return;
+  const std::string newest = journal::checkpoint_file_name(*history.checkpoint_newest);
+  // Weir outlives one damaged checkpoint, not two in a row.
+  if (damaged_.contains(journal::checkpoint_file_name(*history.checkpoint_before)) || !damaged_.insert(newest).second)
+    return;
+  disk_.flip_bit(newest, damage_() % history.checkpoint_newest->file_bytes, static_cast<int>(damage_() % 8));
+  ++outcome_.checkpoints_damaged;
+  trace("damaged", history.checkpoint_newest->through.value());
 }
 
 void World::failed(const Error& error, std::string_view where) {
@@ -353,7 +370,8 @@ void World::write_group() {
     broker.writing = true;
     Lane lane{0};
     const bool waits = !broker.needs_sync && now_ - broker.synced < topology_.broker.interval;
-    in_broker(lane, waits ? micros(2000) : micros(3000), [this, waits] { waits ? write_group() : sync_group(); });
+    in_broker(lane, waits ? micros(2000) : micros(plan_.slow_disk ? 100'000 : 3000),
+              [this, waits] { waits ? write_group() : sync_group(); });
   }
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <queue>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,8 +36,10 @@ struct Plan {
   std::uint64_t published = 0;  ///< messages of each producer
   bool drains = false;          ///< Ctrl-C now and then, and a new run
   bool full_disk = false;       ///< the disk is full now and then
+  bool slow_disk = false;       ///< a sync takes long, and much is decided meanwhile
   bool copies_early = false;    ///< what is needed in old segments is copied as soon as half of the journal is not
   bool power_cuts = false;      ///< only where streams ask for fsync
+  bool bit_flips = false;       ///< in the newest checkpoint, now and then, while the broker is down
   std::uint32_t drops_per_million = 0;
   std::uint32_t doubles_per_million = 0;
   Monotonic calm_from{0};  ///< no faults from here on
@@ -73,6 +76,7 @@ struct Outcome {
   std::uint64_t disk_refusals = 0;  ///< an append that found no room
   std::uint64_t producer_deaths = 0;
   std::uint64_t messages_resent = 0;
+  std::uint64_t checkpoints_damaged = 0;
   std::uint64_t dead_letters = 0;
   std::uint64_t fused_transactions = 0;
   Monotonic took{0};  ///< virtual
@@ -195,6 +199,8 @@ class World final : public core::Outside {
 
   void start_broker();
   void crash_broker();
+  /// A bit of the newest checkpoint flips, where the one before it must do.
+  void damage_checkpoint();
   void plan_faults();
   void tick();
   void work(std::int64_t pid);
@@ -212,6 +218,7 @@ class World final : public core::Outside {
   const Plan plan_;
   Topology topology_;
   std::mt19937_64 random_;
+  std::mt19937_64 damage_;  ///< apart, so that what else happens stays as it was
   test::SimDisk disk_;
   Monotonic now_{0};
   std::uint64_t order_ = 0;
@@ -227,6 +234,7 @@ class World final : public core::Outside {
   std::vector<std::unique_ptr<ModelProducer>> producers_;
   std::map<core::Client, Lane> asked_;
   std::map<std::uint32_t, Target> targets_;
+  std::set<std::string> damaged_;  ///< checkpoint files
   std::map<std::string, std::uint64_t> settled_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, Bytes> left_;
   Outcome outcome_;
