@@ -65,6 +65,7 @@ void Core::on_written(Sequence sequence, std::uint64_t segment, std::uint32_t of
   written_ = sequence.plus(1);
   ledger_.placed(sequence, segment, offset);
   upkeep_.on_written(sequence, segment, offset);
+  settle_letters();
 }
 
 void Core::on_settled(Sequence sequence, Monotonic now) {
@@ -72,6 +73,7 @@ void Core::on_settled(Sequence sequence, Monotonic now) {
   settled_ = sequence;
   for (auto& [incarnation, worker] : workers_) settle(worker);
   for (auto& [client, session] : sessions_) settle(client, session);
+  settle_letters();
 }
 
 bool Core::lies_at(std::uint32_t stream, std::uint64_t frame, const Place& place) const {
@@ -116,7 +118,9 @@ void Core::on_client(const Client& client, BytesView message, Monotonic now) {
     return outside_.reply(client, std::move(answer).finish());
   }
   refuse(client, Refusal::kInvalid,
-         "\"" + op + "\" is no operation of this broker (open, publish, end, tail, ping, status, dead_letters)");
+         "\"" + op +
+             "\" is no operation of this broker (open, publish, end, tail, ping, status, dead_letters, drop_letters, "
+             "requeue_letters)");
 }
 
 void Core::on_message(const Buffer& message, Monotonic now) {

@@ -13,6 +13,7 @@
 #include "broker/core/outside.h"
 #include "broker/core/upkeep.h"
 #include "broker/core/worker.h"
+#include "sdk/wire/changes.h"
 #include "sdk/wire/key.h"
 #include "sdk/wire/map.h"
 #include "sdk/wire/messages.h"
@@ -49,6 +50,23 @@ struct StreamProbe {
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
   std::map<std::string, std::uint64_t> dropped;
+};
+
+/// A dead letter as it lies in the journal.
+struct LetterFound {
+  std::uint32_t stage = 0;
+  std::uint32_t lane = 0;
+  std::uint64_t kept_bytes = 0;  ///< that it takes of kept_bytes_max
+  Bytes key;
+  Bytes bytes;  ///< wire::encode(DeadLetter); empty where it is only dropped
+};
+
+/// Dead letters that a person wants dropped or worked on again.
+struct LetterRequest {
+  bool again = false;
+  std::vector<LetterFound> found;      ///< stage by stage, in the order in which they are to be worked on
+  std::vector<std::string> sentences;  ///< why some were not found
+  std::uint64_t left = 0;              ///< asked for, and too many for one request
 };
 
 /// The broker's mind: judges transactions, leases lanes, delivers under credit, and knows when it is over. Maps (event,
@@ -88,6 +106,12 @@ class Core {
   void on_checkpoint(BytesView payload);
   /// Where all dead letters lie, for a reader.
   [[nodiscard]] std::vector<RestoreJob::Part> dead_letter_parts() const;
+  /// Drops letters or requeues them, and answers `client` once that is on disk. REQUIRES: !moves_letters(), so that
+  /// what was found is still there.
+  void move_letters(const Client& client, LetterRequest request, Monotonic now);
+  [[nodiscard]] bool moves_letters() const;
+  /// So many bytes of letters may wait to be worked on again.
+  [[nodiscard]] std::uint64_t requeued_bytes_max() const;
   /// The disk has no room for more: sources stop until it has.
   void set_low_on_space(bool low) { low_on_space_ = low; }
 
@@ -123,10 +147,15 @@ class Core {
   void set_started_us(std::int64_t wall_us) { started_us_ = wall_us; }
 
  private:
+  struct RequeuedAt {
+    Incarnation worker;
+    std::uint32_t lane = 0;
+  };
   struct UnitLeases {
     std::vector<LaneLease> lanes;
-    std::vector<std::uint64_t> scan;  ///< ranges: per input, the next frame to dispatch
-    std::uint32_t worker_next = 0;    ///< round robin
+    std::map<std::uint64_t, RequeuedAt> requeued;  ///< letters that a worker has been sent, by number
+    std::vector<std::uint64_t> scan;               ///< ranges: per input, the next frame to dispatch
+    std::uint32_t worker_next = 0;                 ///< round robin
     Incarnation enumerator;
     bool dirty = true;  ///< a lane is free, or workers came or went
     bool stopped = false;
@@ -201,6 +230,19 @@ class Core {
   void raise_cursor_frames();
   [[nodiscard]] std::uint64_t scanned_to(std::uint32_t stream) const;
 
+  // core_letters.cc
+  struct LetterAnswer {
+    Client client;
+    Sequence sequence;  ///< everything before it is settled when it may go
+    Bytes answer;
+  };
+  std::optional<std::string> why_not_again(const LetterFound& found, const wire::DeadLetter& letter) const;
+  void settle_letters();
+  void deliver_requeued(std::uint32_t unit);
+  std::optional<std::string> judge_requeued(const Worker& worker, const wire::ChangesOf& changes) const;
+  /// What was sent and is worked off is no longer under way.
+  void forget_requeued(std::uint32_t unit);
+
   // core_producer.cc
   void open_session(const Client& client, const wire::MapReader& map, Monotonic now);
   void publish(const Client& client, const wire::MapReader& map, Monotonic now);
@@ -240,6 +282,7 @@ class Core {
   std::vector<UnitLeases> leases_;
   std::map<Client, Session> sessions_;
   std::map<Client, Tap> taps_;
+  std::deque<LetterAnswer> letter_answers_;
   std::uint64_t sessions_opened_ = 0;
   std::vector<wire::KeyFields> key_fields_;
 

@@ -56,6 +56,7 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   std::memcpy(message.bytes.data() + kShift, &header, sizeof(header));
   const Sequence sequence = append(message.part(kShift, message.bytes.size() - kShift), durability);
 
+  if (!leases_[worker.unit].requeued.empty()) forget_requeued(worker.unit);
   worker.transactions = commit->transaction;
   worker.unsettled.push_back({commit->transaction, sequence, published});
   count(worker, *commit);
@@ -122,6 +123,7 @@ std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit&
   }
   for (const std::uint32_t lane : commit.finished) {
     if (!holds(lane)) return "it finishes a shard that is not leased to it";
+    if (ledger_.requeued_waits(unit, lane)) return "it finishes a shard that requeued records wait for";
     for (const Cursor& cursor : unit.lanes[lane].cursors) {
       const std::uint32_t stream = unit.inputs()[cursor.input];
       std::uint64_t consumed = cursor.offset;
@@ -143,10 +145,7 @@ std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit&
     if (!unit.has(changes.stage)) return "it changes the state of a stage that it does not run";
     const bool known = ranges ? changes.shard < unit.lanes.size() : holds(changes.shard);
     if (!known) return "it changes the state of a shard that is not leased to it";
-    wire::ChangesReader reader(changes.bytes);
-    while (reader.next()) {
-    }
-    if (!reader.ok()) return "its state changes are malformed";
+    if (auto wrong = judge_requeued(worker, changes)) return wrong;
   }
   std::set<std::uint32_t> streams;
   for (const wire::FrameAt& frame : commit.frames) {

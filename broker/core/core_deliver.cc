@@ -57,8 +57,10 @@ bool Core::blocked(const UnitState& unit) const {
 
 void Core::deliver(std::uint32_t index, Monotonic) {
   const UnitState& unit = ledger_.units()[index];
-  if (unit.intake() == Intake::kSplits || unit.finished || blocked(unit)) return;
+  if (unit.finished || blocked(unit)) return;
   if (!unit.outputs().empty() && upkeep_lags()) return;
+  deliver_requeued(index);
+  if (unit.intake() == Intake::kSplits) return;
   if (unit.intake() == Intake::kRanges) return deliver_ranges(index);
   for (Worker* worker : workers_of(index)) deliver_shards(*worker);
 }

@@ -115,6 +115,7 @@ void Core::forget(Incarnation incarnation) {
     }
     if (lease.holder == incarnation) release_lane(unit, lane);
   }
+  std::erase_if(leases.requeued, [&](const auto& entry) { return entry.second.worker == incarnation; });
   if (leases.enumerator == incarnation) leases.enumerator = Incarnation();
   leases.dirty = true;
   workers_.erase(found);
@@ -128,6 +129,8 @@ void Core::release_lane(std::uint32_t unit, std::uint32_t lane) {
   lease.holder = Incarnation();
   lease.finish_sent = false;
   for (LaneLease::Flow& flow : lease.flows) flow.watermark_sent = INT64_MIN;
+  if (ledger_.units()[unit].intake() != Intake::kRanges)
+    std::erase_if(leases_[unit].requeued, [&](const auto& entry) { return entry.second.lane == lane; });
   if (ledger_.units()[unit].intake() == Intake::kShards) {
     for (std::size_t i = 0; i < lease.flows.size(); ++i) {
       lease.flows[i].sent.clear();
@@ -341,7 +344,7 @@ void Core::send_finishes(std::uint32_t index) {
           const StreamState& stream = ledger_.stream(unit.inputs()[cursor.input]);
           return stream.ended && cursor.offset == stream.next_offset(cursor.shard);
         });
-    if (!consumed) continue;
+    if (!consumed || ledger_.requeued_waits(unit, lane)) continue;
     if (unit.intake() == Intake::kRanges) {
       if (lease.state == LaneLease::State::kFree) {
         const auto workers = workers_of(index);

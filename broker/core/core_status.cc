@@ -81,17 +81,18 @@ std::string Core::status_text() const {
                         : unit.finished      ? "finished"
                         : ready > 0          ? "running"
                                              : "starting";
-    status["stages"].push_back({{"name", spec.name},
-                                {"plugin", spec.plugin},
-                                {"state", state},
-                                {"workers", ready},
-                                {"records_in", ledger_.totals(stage).records_in},
-                                {"records_out", ledger_.totals(stage).records_out},
-                                {"errors", errors},
-                                {"dead_letters", ledger_.totals(stage).dead_letters},
-                                {"restarts", restarts_[spec.host]},
-                                {"backlog_records", spec.host == stage ? unit.records_backlog : 0},
-                                {"watermark", watermark_json(watermark)}});
+    status["stages"].push_back(
+        {{"name", spec.name},
+         {"plugin", spec.plugin},
+         {"state", state},
+         {"workers", ready},
+         {"records_in", ledger_.totals(stage).records_in},
+         {"records_out", ledger_.totals(stage).records_out},
+         {"errors", errors},
+         {"dead_letters", ledger_.totals(stage).dead_letters},
+         {"restarts", restarts_[spec.host]},
+         {"backlog_records", (spec.host == stage ? unit.records_backlog : 0) + ledger_.requeued(stage).size()},
+         {"watermark", watermark_json(watermark)}});
   }
   status["streams"] = ordered_json::array();
   for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {
@@ -156,6 +157,7 @@ std::uint64_t Core::dead_letters() const {
 std::uint64_t Core::waiting() const {
   std::uint64_t total = 0;
   for (const UnitState& unit : ledger_.units()) total += unit.records_backlog;
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) total += ledger_.requeued(stage).size();
   return total;
 }
 

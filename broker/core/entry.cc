@@ -13,7 +13,7 @@ Result<EntryHeader> decode_header(BytesView payload) {
   EntryHeader header;
   if (payload.size() < sizeof(header)) return {Code::kCorrupt, "a journal entry shorter than its header"};
   std::memcpy(&header, payload.data(), sizeof(header));
-  if (header.type < EntryType::kTopology || header.type > EntryType::kCopied) {
+  if (header.type < EntryType::kTopology || header.type > EntryType::kLetters) {
     return {Code::kCorrupt, "a journal entry of an unknown type: was it written by a newer Weir?"};
   }
   return header;
@@ -59,6 +59,45 @@ Result<SnapshotTaken> decode_snapshot(BytesView body) {
   snapshot.bytes = reader.get<std::uint64_t>();
   if (!reader.ok() || !reader.at_end()) return {Code::kCorrupt, "a journal entry of a snapshot that is malformed"};
   return snapshot;
+}
+
+Bytes encode(const LettersMoved& moved) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(moved.bytes);
+  writer.put(static_cast<std::uint32_t>(moved.erased.size()));
+  for (const LettersMoved::Erased& erased : moved.erased) {
+    writer.put(erased.lane);
+    writer.blob(erased.changes);
+  }
+  writer.put(static_cast<std::uint32_t>(moved.again.size()));
+  for (const LettersMoved::Again& again : moved.again) {
+    writer.put(again.lane);
+    writer.blob(again.key);
+    writer.blob(again.letter);
+  }
+  return bytes;
+}
+
+Result<LettersMoved> decode_letters_moved(BytesView body) {
+  ByteReader reader(body);
+  LettersMoved moved;
+  moved.bytes = reader.get<std::uint64_t>();
+  const std::uint32_t erased = reader.count(8);
+  for (std::uint32_t i = 0; i < erased; ++i) {
+    const auto lane = reader.get<std::uint32_t>();
+    moved.erased.push_back({lane, reader.blob()});
+  }
+  const std::uint32_t again = reader.count(12);
+  for (std::uint32_t i = 0; i < again; ++i) {
+    LettersMoved::Again letter;
+    letter.lane = reader.get<std::uint32_t>();
+    letter.key = reader.blob();
+    letter.letter = reader.blob();
+    moved.again.push_back(letter);
+  }
+  if (!reader.ok() || !reader.at_end()) return {Code::kCorrupt, "a journal entry of dead letters that is malformed"};
+  return moved;
 }
 
 }  // namespace weir::core

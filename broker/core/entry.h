@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "sdk/base/bytes.h"
 #include "sdk/base/ids.h"
@@ -17,13 +18,15 @@ enum class EntryType : std::uint8_t {
   kSnapshot = 4,     ///< a snapshot of a stage's state takes effect
   kCheckpoint = 5,   ///< a checkpoint takes effect; the rest of the payload is the journal's
   kCopied = 6,       ///< what old segments held and is still needed lies here now (copy_job.h)
+  kLetters = 7,      ///< dead letters of a stage go: dropped, or put in front of their stage again
 };
 
 /// Starts every entry's payload.
 struct EntryHeader {
   EntryType type{};
   std::uint8_t reserved[3] = {};
-  std::uint32_t unit = 0;         ///< kTransaction: index of the stage whose worker committed; kSnapshot: of the stage
+  std::uint32_t unit =
+      0;  ///< kTransaction: index of the stage whose worker committed; kSnapshot, kLetters: of the stage
   std::uint64_t incarnation = 0;  ///< kTransaction: who; for a person who reads a dump
 };
 static_assert(sizeof(EntryHeader) == 16);
@@ -44,6 +47,24 @@ struct SnapshotTaken {
   std::uint64_t bytes = 0;
 };
 
+/// Body of kLetters: dead letters that leave their key space, and what becomes of them, in one decision.
+struct LettersMoved {
+  std::uint64_t bytes = 0;  ///< that the letters took of kept_bytes_max
+  /// Erases of the letters, lane by lane, for the stage's changelog (wire/changes.h).
+  struct Erased {
+    std::uint32_t lane = 0;
+    BytesView changes;
+  };
+  std::vector<Erased> erased;
+  /// Those that are worked on again, in this order; the ledger numbers them.
+  struct Again {
+    std::uint32_t lane = 0;
+    BytesView key;
+    BytesView letter;
+  };
+  std::vector<Again> again;
+};
+
 Bytes encode_header(const EntryHeader& header);
 Result<EntryHeader> decode_header(BytesView payload);
 
@@ -51,5 +72,7 @@ Bytes encode(const Publish& publish);
 Result<Publish> decode_publish(BytesView body);
 Bytes encode(const SnapshotTaken& snapshot);
 Result<SnapshotTaken> decode_snapshot(BytesView body);
+Bytes encode(const LettersMoved& moved);
+Result<LettersMoved> decode_letters_moved(BytesView body);
 
 }  // namespace weir::core

@@ -21,7 +21,8 @@ Ledger::Ledger(const Topology& topology)
       unit_of_(topology.stages.size()),
       changelogs_(topology.stages.size()),
       totals_(topology.stages.size()),
-      dead_letter_bytes_(topology.stages.size()) {
+      dead_letter_bytes_(topology.stages.size()),
+      requeued_(topology.stages.size()) {
   for (const Stream& stream : topology.streams) streams_.emplace_back(stream);
   for (std::uint32_t stage = 0; stage < topology.stages.size(); ++stage) {
     if (topology.stages[stage].host != stage) continue;
@@ -62,6 +63,8 @@ Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool
       return apply_copied(sequence, payload, place);
     case EntryType::kCheckpoint:
       return {};
+    case EntryType::kLetters:
+      return apply_letters(sequence, *header, payload, place);
   }
   return {};
 }
@@ -125,6 +128,12 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
     while (const auto change = reader.next()) {
       if (change->space == wire::Space::kPosition && change->value) {
         unit.lanes[changes.shard].position.assign(change->value->begin(), change->value->end());
+        continue;
+      }
+      if (change->space == wire::Space::kRequeued) {
+        const auto number = wire::requeued_number(change->key);
+        if (!number || change->value || requeued_[changes.stage].erase(*number) == 0)
+          return corrupt(sequence, "works off a requeued record that does not wait");
         continue;
       }
       only_position = false;
@@ -219,6 +228,40 @@ std::vector<CopyItem> Ledger::needed_in(std::uint64_t segment, std::uint64_t byt
     }
   }
   return items;
+}
+
+Status Ledger::apply_letters(Sequence sequence, const EntryHeader& header, const Buffer& payload, Place place) {
+  const auto moved = decode_letters_moved(payload.bytes.subspan(sizeof(EntryHeader)));
+  if (!moved.ok()) return corrupt(sequence, moved.error().message);
+  if (header.unit >= topology_.stages.size()) return corrupt(sequence, "moves dead letters of an unknown stage");
+  const std::size_t lanes = units_[unit_of_[header.unit]].lanes.size();
+  std::uint64_t& kept = dead_letter_bytes_[header.unit];
+  kept -= std::min(kept, moved->bytes);
+  for (const LettersMoved::Erased& erased : moved->erased) {
+    if (erased.lane >= lanes) return corrupt(sequence, "moves dead letters of an unknown shard");
+    Place at = place;
+    at.at = static_cast<std::uint32_t>(erased.changes.data() - payload.bytes.data());
+    at.size = static_cast<std::uint32_t>(erased.changes.size());
+    changelogs_[header.unit].append({sequence, erased.lane, at});
+    if (!place.written()) unplaced_.push_back({sequence, Unplaced::Kind::kChanges, header.unit, 0, {}});
+  }
+  for (const LettersMoved::Again& again : moved->again) {
+    if (again.lane >= lanes) return corrupt(sequence, "requeues a record of an unknown shard");
+    RequeuedLetter letter;
+    letter.lane = again.lane;
+    letter.sequence = sequence;
+    letter.key.assign(again.key.begin(), again.key.end());
+    letter.letter.assign(again.letter.begin(), again.letter.end());
+    requeued_[header.unit].emplace(requeued_next_++, std::move(letter));
+  }
+  return {};
+}
+
+bool Ledger::requeued_waits(const UnitState& unit, std::uint32_t lane) const {
+  return std::any_of(unit.stages().begin(), unit.stages().end(), [&](std::uint32_t stage) {
+    return std::any_of(requeued_[stage].begin(), requeued_[stage].end(),
+                       [&](const auto& entry) { return entry.second.lane == lane; });
+  });
 }
 
 Status Ledger::apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep) {

@@ -25,6 +25,14 @@ struct ProducerState {
   Sequence sequence;       ///< of the entry that holds it
 };
 
+/// The record of a dead letter that was put in front of its stage again.
+struct RequeuedLetter {
+  std::uint32_t lane = 0;
+  Sequence sequence;  ///< of the entry that decided it
+  Bytes key;          ///< of the dead letter
+  Bytes letter;       ///< wire::encode(DeadLetter)
+};
+
 /// Everything that the journal decides, and nothing else (I7): the same entries give the same ledger, whether they were
 /// just judged or are read back at a start. The core asks it before it appends, and applies each entry once it has a
 /// sequence.
@@ -85,12 +93,18 @@ class Ledger {
   /// Number for the next snapshot file: above all that took effect.
   [[nodiscard]] std::uint64_t next_file() const { return next_file_; }
   [[nodiscard]] std::uint64_t dead_letter_bytes(std::uint32_t stage) const { return dead_letter_bytes_[stage]; }
+  /// Letters of `stage` that wait to be worked on again, by number, which is their order.
+  using RequeuedLetters = std::map<std::uint64_t, RequeuedLetter>;
+  [[nodiscard]] const RequeuedLetters& requeued(std::uint32_t stage) const { return requeued_[stage]; }
+  /// Letters wait for `lane` of a unit, of any stage of it.
+  [[nodiscard]] bool requeued_waits(const UnitState& unit, std::uint32_t lane) const;
 
  private:
   friend class LedgerCodec;
   Status apply_transaction(Sequence sequence, const EntryHeader& header, const Buffer& payload, Place place, bool keep);
   Status apply_copied(Sequence sequence, const Buffer& payload, Place place);
   void place(const CopyItem& item, const Place& place);
+  Status apply_letters(Sequence sequence, const EntryHeader& header, const Buffer& payload, Place place);
   Status apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep);
   Status append_frame(Sequence sequence, std::uint32_t stream, const Buffer& frame, Place place, bool keep);
   /// Derives what has ended from what the lanes say; the flow goes from sources down, so one pass per stage suffices.
@@ -105,6 +119,8 @@ class Ledger {
   std::vector<Changelog> changelogs_;
   std::vector<wire::Counted> totals_;
   std::vector<std::uint64_t> dead_letter_bytes_;
+  std::vector<RequeuedLetters> requeued_;  ///< by stage
+  std::uint64_t requeued_next_ = 1;        ///< number of the next one, over all stages
   std::map<std::string, ProducerState> producers_;
   std::uint64_t external_total_ = 0;
   bool opened_ = false;

@@ -8,7 +8,7 @@
 namespace weir::core {
 namespace {
 
-constexpr std::uint32_t kCheckpointVersion = 1;
+constexpr std::uint32_t kCheckpointVersion = 2;  ///< 1 had no requeued letters; it is read too
 
 using Fixups = std::vector<Ledger::Fixup>;
 
@@ -186,6 +186,17 @@ Bytes Ledger::encode_checkpoint(std::vector<Fixup>& fixups) const {
     writer.put(producer.last);
     writer.put(producer.sequence.value());
   }
+  writer.put(requeued_next_);
+  for (const RequeuedLetters& letters : requeued_) {
+    writer.put(static_cast<std::uint32_t>(letters.size()));
+    for (const auto& [number, letter] : letters) {
+      writer.put(number);
+      writer.put(letter.lane);
+      writer.put(letter.sequence.value());
+      writer.blob(letter.key);
+      writer.blob(letter.letter);
+    }
+  }
   std::sort(fixups.begin(), fixups.end(), [](const Fixup& a, const Fixup& b) { return a.sequence < b.sequence; });
   return bytes;
 }
@@ -195,8 +206,9 @@ Status Ledger::decode_checkpoint(BytesView bytes) {
     return Status(Code::kCorrupt, fmt::format("the checkpoint does not fit the topology: {}", what));
   };
   ByteReader reader(bytes);
-  if (const auto version = reader.get<std::uint32_t>(); version != kCheckpointVersion) {
-    return broken(fmt::format("its version is {}, this Weir reads {}", version, kCheckpointVersion));
+  const auto version = reader.get<std::uint32_t>();
+  if (version == 0 || version > kCheckpointVersion) {
+    return broken(fmt::format("its version is {}, this Weir reads 1 to {}", version, kCheckpointVersion));
   }
   if (reader.text() != topology_.name) return broken("another name");
   next_ = Sequence(reader.get<std::uint64_t>());
@@ -226,6 +238,21 @@ Status Ledger::decode_checkpoint(BytesView bytes) {
     ProducerState& producer = producers_[name];
     producer.last = reader.get<std::uint64_t>();
     producer.sequence = Sequence(reader.get<std::uint64_t>());
+  }
+  if (version >= 2) {
+    requeued_next_ = reader.get<std::uint64_t>();
+    for (RequeuedLetters& letters : requeued_) {
+      const std::uint32_t count = reader.count(28);
+      for (std::uint32_t i = 0; i < count; ++i) {
+        RequeuedLetter& letter = letters[reader.get<std::uint64_t>()];
+        letter.lane = reader.get<std::uint32_t>();
+        letter.sequence = Sequence(reader.get<std::uint64_t>());
+        const BytesView key = reader.blob();
+        letter.key.assign(key.begin(), key.end());
+        const BytesView record = reader.blob();
+        letter.letter.assign(record.begin(), record.end());
+      }
+    }
   }
   if (!reader.ok() || !reader.at_end()) return broken("its length");
   count_backlog();

@@ -146,6 +146,17 @@ ordered_json record_json(BytesView payload, const Topology* topology) {
     case core::EntryType::kCheckpoint:
       json["what"] = "checkpoint";
       break;
+    case core::EntryType::kLetters: {
+      json["what"] = "dead letters moved";
+      json["stage"] = stage_name(topology, header->unit);
+      const auto moved = core::decode_letters_moved(body);
+      if (!moved.ok()) {
+        json["problem"] = moved.error().message;
+        break;
+      }
+      json["requeued"] = moved->again.size();
+      break;
+    }
     case core::EntryType::kCopied:
       tell_copies(json, payload, topology);
       break;

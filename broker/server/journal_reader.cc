@@ -49,7 +49,8 @@ Status JournalReader::restore(const core::RestoreJob& job, const std::function<S
     out.clear();
     wire::ChangesReader reader(changes);
     while (const auto change = reader.next()) {
-      if (change->space != wire::Space::kDeadLetter) wire::append_change(out, *change);
+      const bool letter = change->space == wire::Space::kDeadLetter || change->space == wire::Space::kRequeued;
+      if (!letter) wire::append_change(out, *change);
     }
     return reader.ok() ? Status() : Status(Code::kCorrupt, "malformed state in the journal");
   };
@@ -126,13 +127,19 @@ Status JournalReader::compact(core::CompactJob& job) {
 Status JournalReader::dead_letters(const std::vector<core::RestoreJob::Part>& parts,
                                    const std::function<void(const Letter&)>& visit) {
   for (const core::RestoreJob::Part& part : parts) {
-    std::map<std::string, Bytes> letters;
-    const auto collect = [&](BytesView changes) -> Status {
+    struct Kept {
+      std::uint32_t lane = 0;
+      Bytes key;
+      Bytes bytes;
+    };
+    std::map<std::string, Kept> letters;
+    const auto collect = [&](std::uint32_t lane, BytesView changes) -> Status {
       wire::ChangesReader reader(changes);
       while (const auto change = reader.next()) {
         if (change->space != wire::Space::kDeadLetter) continue;
         if (change->value) {
-          letters[sort_key(*change)].assign(change->value->begin(), change->value->end());
+          letters[sort_key(*change)] = {lane, Bytes(change->key.begin(), change->key.end()),
+                                        Bytes(change->value->begin(), change->value->end())};
         } else {
           letters.erase(sort_key(*change));
         }
@@ -143,18 +150,19 @@ Status JournalReader::dead_letters(const std::vector<core::RestoreJob::Part>& pa
       const auto snapshot = SnapshotReader::open(disk_, part.file);
       if (!snapshot.ok()) return snapshot.error();
       for (const std::uint32_t lane : snapshot->lanes()) {
-        if (Status status = snapshot->read(lane, collect); !status.ok()) return status;
+        const auto of_lane = [&](BytesView changes) { return collect(lane, changes); };
+        if (Status status = snapshot->read(lane, of_lane); !status.ok()) return status;
       }
     }
     for (const core::ChangesPlace& changes : part.tail) {
       const auto bytes = entry(changes.place);
       if (!bytes.ok()) return bytes.error();
-      if (Status status = collect(*bytes); !status.ok()) return status;
+      if (Status status = collect(changes.lane, *bytes); !status.ok()) return status;
     }
-    for (auto& [key, bytes] : letters) {
-      const auto letter = wire::decode_dead_letter(bytes);
+    for (const auto& [key, kept] : letters) {
+      const auto letter = wire::decode_dead_letter(kept.bytes);
       if (!letter) return {Code::kCorrupt, "a malformed dead letter in the journal"};
-      visit({part.stage, *letter});
+      visit({part.stage, kept.lane, kept.key, kept.bytes, *letter});
     }
   }
   return {};

@@ -36,7 +36,10 @@ class JournalReader {
   /// Dead letters of the lanes of `parts`, newest value of each, in order.
   struct Letter {
     std::uint32_t stage = 0;
-    wire::DeadLetter letter;  ///< valid during the call
+    std::uint32_t lane = 0;
+    BytesView key;    ///< of the change that put it; this and what follows is valid during the call
+    BytesView bytes;  ///< wire::encode(letter)
+    wire::DeadLetter letter;
   };
   Status dead_letters(const std::vector<core::RestoreJob::Part>& parts,
                       const std::function<void(const Letter&)>& visit);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "broker/core/letter_id.h"
 #include "weir/json.h"
 
 namespace weir::server {
@@ -20,7 +21,7 @@ Result<std::string> letters_json(JournalReader& reader, const std::vector<core::
     const std::string& stage = topology.stages[found.stage].name;
     json += json.size() == 1 ? "\n" : ",\n";
     json += "{\"id\":";
-    writer.text(fmt::format("{}/{}/{}/{}", stage, letter.stream, letter.shard.value(), letter.offset.value()));
+    writer.text(core::letter_id(stage, letter, found.key));
     json += ",\"stage\":";
     writer.text(stage);
     json += ",\"stream\":";

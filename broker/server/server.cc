@@ -12,7 +12,6 @@
 #include <future>
 #include <nlohmann/json.hpp>
 
-#include "broker/server/letters_json.h"
 #include "broker/server/replay.h"
 #include "sdk/base/log.h"
 #include "sdk/topology/resolved_file.h"
@@ -129,6 +128,7 @@ Status Server::recover() {
   reader_thread_ = std::make_unique<TaskThread>("reader");
   keeper_thread_ = std::make_unique<TaskThread>("keeper");
   spares_thread_ = std::make_unique<TaskThread>("spares");
+  letter_desk_ = std::make_unique<LetterDesk>(topology_, *core_, *reader_, *reader_thread_, mailbox_);
   core_->set_started_us(wall_now_us());
   core_->start(found.reign, {journal_->segment_oldest(), journal_->segment_newest()}, monotonic_now());
   probe_.recovery_seconds = std::chrono::duration<double>(monotonic_now() - start).count();
@@ -172,11 +172,8 @@ void Server::turn() {
     auto from = sockets_->receive_client();
     if (!from) break;
     const auto map = wire::MapReader::parse(from->message);
-    if (map.ok() && map->op() == "dead_letters") {
-      answer_dead_letters(from->client);
-    } else {
-      core_->on_client(from->client, from->message, monotonic_now());
-    }
+    if (map.ok() && letter_desk_->take(from->client, *map, *this)) continue;
+    core_->on_client(from->client, from->message, monotonic_now());
   }
   for (int i = 0; i < kCommitsPerTurn; ++i) {
     auto message = sockets_->receive_commit();
@@ -189,6 +186,7 @@ void Server::turn() {
   }
   on_signal();
   const Monotonic now = monotonic_now();
+  letter_desk_->do_work(*this);
   if (now - ticked_ >= kTick) {
     tick(now);
   } else {
@@ -388,19 +386,6 @@ void Server::notify(core::Notice notice) {
       }
       return;
   }
-}
-
-void Server::answer_dead_letters(const std::string& client) {
-  reader_thread_->post([this, client, parts = core_->dead_letter_parts()] {
-    auto letters = letters_json(*reader_, parts, topology_);
-    mailbox_.post([this, client, letters] {
-      if (!letters.ok())
-        return sockets_->reply(client, wire::encode_refusal(wire::Refusal::kInvalid, letters.error().message));
-      wire::MapWriter answer("dead_letters");
-      answer.put("json", *letters);
-      sockets_->reply(client, std::move(answer).finish());
-    });
-  });
 }
 
 HttpAnswer Server::answer(const std::string& path) {

@@ -17,6 +17,7 @@
 #include "broker/server/journal_writer.h"
 #include "broker/server/keeper.h"
 #include "broker/server/launcher_link.h"
+#include "broker/server/letter_desk.h"
 #include "broker/server/mailbox.h"
 #include "broker/server/metrics.h"
 #include "broker/server/sockets.h"
@@ -67,7 +68,6 @@ class Server final : public core::Outside, public WriterListener {
   void on_launcher(const nlohmann::ordered_json& event);
   void on_signal();
   void say_status();
-  void answer_dead_letters(const std::string& client);
   HttpAnswer answer(const std::string& path);
 
   // core::Outside
@@ -101,6 +101,7 @@ class Server final : public core::Outside, public WriterListener {
   std::unique_ptr<Sockets> sockets_;
   std::unique_ptr<JournalReader> reader_;
   std::unique_ptr<Keeper> keeper_;
+  std::unique_ptr<LetterDesk> letter_desk_;
   ServerProbe probe_;
   std::deque<std::pair<Sequence, Monotonic>> committing_;
   std::optional<Exit> exit_;

@@ -27,7 +27,7 @@ std::optional<Change> ChangesReader::next() {
   change.key = reader_.raw(key_size);
   const BytesView value = reader_.raw(value_size);
   if (put != 0) change.value = value;
-  if (!reader_.ok() || put > 1 || change.space > Space::kDeadLetter || (put == 0 && value_size != 0)) {
+  if (!reader_.ok() || put > 1 || change.space > Space::kRequeued || (put == 0 && value_size != 0)) {
     ok_ = false;
     return std::nullopt;
   }
@@ -42,6 +42,17 @@ Bytes dead_letter_key(const DeadLetter& letter) {
   writer.put(__builtin_bswap32(letter.shard.value()));
   writer.put(__builtin_bswap64(letter.offset.value()));
   return key;
+}
+
+Bytes requeued_key(std::uint64_t number) {
+  Bytes key;
+  ByteWriter(key).put(__builtin_bswap64(number));
+  return key;
+}
+
+std::optional<std::uint64_t> requeued_number(BytesView key) {
+  if (key.size() != sizeof(std::uint64_t)) return std::nullopt;
+  return __builtin_bswap64(ByteReader(key).get<std::uint64_t>());
 }
 
 Bytes encode(const DeadLetter& letter) {

@@ -13,6 +13,7 @@ enum class Space : std::uint8_t {
   kState = 0,       ///< what a stage keeps under (name, key)
   kPosition = 1,    ///< a sink's committed position; name and key empty
   kDeadLetter = 2,  ///< a dead letter; name empty, key as in DeadLetter::key
+  kRequeued = 3,    ///< erased by the transaction that works a requeued letter off; name empty, key its number
 };
 
 /// A put or an erase (no value) of one entry of a (stage, shard)'s state. Borrowed.
@@ -54,6 +55,9 @@ struct DeadLetter {
 
 /// The key of a dead letter: its place, so that it is there once. Big endian, so that it sorts by place.
 Bytes dead_letter_key(const DeadLetter& letter);
+/// The key of a requeued letter's erase: its number, 8 bytes big endian; and back.
+Bytes requeued_key(std::uint64_t number);
+std::optional<std::uint64_t> requeued_number(BytesView key);
 Bytes encode(const DeadLetter& letter);
 /// Borrows `bytes`.
 std::optional<DeadLetter> decode_dead_letter(BytesView bytes);

@@ -97,6 +97,28 @@ Result<StatePart> decode_state(BytesView body) {
   return finish(reader, part, "a part of state");
 }
 
+Bytes encode_requeued(const Requeued& requeued) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(requeued.number);
+  writer.put(requeued.stage);
+  writer.put(requeued.shard);
+  writer.blob(requeued.key);
+  writer.blob(requeued.letter);
+  return bytes;
+}
+
+Result<Requeued> decode_requeued(BytesView body) {
+  ByteReader reader(body);
+  Requeued requeued;
+  requeued.number = reader.get<std::uint64_t>();
+  requeued.stage = reader.get<std::uint32_t>();
+  requeued.shard = reader.get<std::uint32_t>();
+  requeued.key = reader.blob();
+  requeued.letter = reader.blob();
+  return finish(reader, requeued, "a requeued record");
+}
+
 Bytes encode_totals(const Totals& totals) {
   Bytes bytes;
   ByteWriter writer(bytes);

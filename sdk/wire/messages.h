@@ -40,6 +40,7 @@ enum class MessageType : std::uint16_t {
   kStop = 41,       ///< exit
   kFenced = 42,     ///< the incarnation has lost its rights: exit, nothing more is accepted
   kBeatDown = 43,   ///< numbered heartbeat
+  kRequeued = 44,   ///< a dead letter's record, to be worked on again
 };
 
 /// Starts every message. `number` counts the sender's messages to this peer from 1; a beat repeats the last number sent
@@ -81,6 +82,16 @@ struct StatePart {
   BytesView changes;
 };
 
+/// A dead letter's record on its way in front of its stage again. The transaction that works it off erases `number` in
+/// Space::kRequeued of (stage, shard).
+struct Requeued {
+  std::uint64_t number = 0;
+  std::uint32_t stage = 0;
+  std::uint32_t shard = 0;  ///< as the unit leases it
+  BytesView key;            ///< of the dead letter; it gets the same if it fails again
+  BytesView letter;         ///< encode(DeadLetter)
+};
+
 /// Measurements that a beat carries; ratios are of the time since the last beat.
 struct Measured {
   float busy_ratio = 0;
@@ -109,6 +120,9 @@ Result<std::vector<Lease>> decode_leases(BytesView body);
 
 Bytes encode_state(const StatePart& part);
 Result<StatePart> decode_state(BytesView body);
+
+Bytes encode_requeued(const Requeued& requeued);
+Result<Requeued> decode_requeued(BytesView body);
 
 /// Two running totals: kCredit (bytes, records), kCommitted (accepted, settled: transaction numbers), kPublish (bytes,
 /// 0).

@@ -108,7 +108,10 @@ std::optional<Event> BrokerSession::take() {
   }
   // Nothing is under way that a commit will tell of: the broker waits for this, if its next batch needs all there is.
   if (events_.empty() && worked_ != credited_) send_credit();
-  const bool held = !events_.empty() && events_.front().kind == Event::Kind::kDeliver && !has_window();
+  const auto carries_records = [](const Event& event) {
+    return event.kind == Event::Kind::kDeliver || event.kind == Event::Kind::kRequeued;
+  };
+  const bool held = !events_.empty() && carries_records(events_.front()) && !has_window();
   if (events_.empty() || held) return std::nullopt;
   Event event = std::move(events_.front());
   events_.pop_front();
@@ -153,6 +156,13 @@ std::optional<Event> BrokerSession::hear(const Received& received) {
       if (!delivery.ok()) return broken(delivery.error());
       event.kind = Event::Kind::kDeliver;
       event.delivery = std::move(*delivery);
+      return event;
+    }
+    case MessageType::kRequeued: {
+      const auto requeued = wire::decode_requeued(body);
+      if (!requeued.ok()) return broken(requeued.error());
+      event.kind = Event::Kind::kRequeued;
+      event.requeued = *requeued;
       return event;
     }
     case MessageType::kCommitted: {

@@ -131,6 +131,38 @@ Status Chain::process(const wire::DeliveryHeader& header, BytesView records, std
   return status;
 }
 
+Status Chain::process_requeued(const wire::Requeued& requeued, const wire::DeadLetter& letter) {
+  Work item;
+  item.instance = find(requeued.stage);
+  const Stream* stream = topology_.find_stream(letter.stream);
+  if (item.instance == nullptr || stream == nullptr)
+    return {Code::kInvalid, "the broker requeues a record of a stage that does not run here"};
+  const Joint at = joint(static_cast<std::uint32_t>(stream - topology_.streams.data()));
+  if (at.consumer != item.instance)
+    return {Code::kInvalid, "the broker requeues a record that its stage does not read"};
+  Bytes record;
+  wire::append_record(record, {letter.timestamp, letter.key_bytes, letter.value_bytes, letter.headers});
+  item.lane = requeued.shard;
+  item.requeued = true;
+  item.batch = {sizeof(weir_batch),
+                1,
+                at.port,
+                letter.shard.value(),
+                letter.offset.value(),
+                {reinterpret_cast<const std::uint8_t*>(record.data()), record.size()},
+                letter.stream.c_str()};
+  again_ = Again{requeued.number, Bytes(requeued.key.begin(), requeued.key.end()), letter.attempts};
+  std::uint32_t done = 0;
+  Status status = work(item, 0, done);
+  again_.reset();
+  if (!status.ok()) return status;
+  const Bytes key = wire::requeued_key(requeued.number);
+  wire::append_change(transaction_.changes(requeued.stage, requeued.shard),
+                      {wire::Space::kRequeued, {}, key, std::nullopt});
+  if (typed_state_) head().add_bytes(record.size());
+  return status;
+}
+
 Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
   Instance& instance = *item.instance;
   weir_context* context = instance.context();
@@ -177,7 +209,8 @@ Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
     if (&instance == instances_.front().get() && full()) break;
     context->stop = 0;
   }
-  transaction_.counted(instance.stage()).records_in += done - start;
+  // A requeued record was counted when it came the first time.
+  if (!item.requeued) transaction_.counted(instance.stage()).records_in += done - start;
   return {};
 }
 
@@ -208,7 +241,7 @@ Status Chain::judge_failure(const Work& item, std::uint32_t record, std::uint32_
   letter.stream = item.batch.stream;
   letter.shard = Shard(item.batch.shard);
   letter.offset = Offset(item.origins != nullptr ? (*item.origins)[record] : item.batch.offset + record);
-  letter.attempts = tried;
+  letter.attempts = tried + (item.requeued ? again_->attempts : 0);
   letter.reason = reason;
   letter.timestamp = found->timestamp;
   letter.key_bytes = found->key;
@@ -221,6 +254,12 @@ Status Chain::judge_failure(const Work& item, std::uint32_t record, std::uint32_
 void Chain::add_dead_letter(const Work& item, const wire::DeadLetter& letter) {
   Instance& instance = *item.instance;
   Bytes key = wire::dead_letter_key(letter);
+  if (item.requeued) {
+    key = again_->key;
+  } else if (again_) {
+    // What a requeued record has become may come from the same place as letters that are there already.
+    ByteWriter(key).put(__builtin_bswap64(again_->number));
+  }
   // Several fused records may come from one record of the input: all of them in one transaction, always.
   if (item.origins != nullptr) {
     const std::uint32_t before = letters_[key]++;

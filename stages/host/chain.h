@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -39,6 +40,8 @@ class Chain {
   /// the batch's end, or behind the record that filled the transaction. Errors: the worker must give up.
   Status process(const wire::DeliveryHeader& batch, BytesView records, std::uint32_t lane, std::uint32_t first,
                  std::uint32_t& done);
+  /// Works off the record of a dead letter of one of the stages again. Errors: as above.
+  Status process_requeued(const wire::Requeued& requeued, const wire::DeadLetter& letter);
   /// Works off what the head has emitted to fused streams (a source's read, finish).
   Status flush_fused(std::uint32_t lane) { return run_fused(head(), lane); }
   /// How far event time has come for the lane that is worked on next: what stages see until another one is.
@@ -69,6 +72,7 @@ class Chain {
     weir_batch batch{};
     std::uint32_t lane = 0;
     const std::vector<std::uint64_t>* origins = nullptr;  ///< of fused records, see Instance::set_origins
+    bool requeued = false;                                ///< the record of a dead letter, see again_
   };
   Status work(const Work& work, std::uint32_t first, std::uint32_t& done);
   Status judge_failure(const Work& work, std::uint32_t record, std::uint32_t& attempts, std::uint32_t& next);
@@ -89,7 +93,14 @@ class Chain {
   std::map<std::uint32_t, std::uint32_t> written_;  ///< targets that the open transaction has written to, and a lane
   std::set<std::uint32_t> positions_said_;          ///< targets whose sink has ever given a position
   std::map<Bytes, std::uint32_t> letters_;          ///< dead letters of the open transaction from one place, by key
-  std::size_t portion_next_ = 0;                    ///< which instance a finish or watermark in portions has come to
+  /// A dead letter that is being worked on again.
+  struct Again {
+    std::uint64_t number = 0;
+    Bytes key;
+    std::uint32_t attempts = 0;  ///< that it has behind it
+  };
+  std::optional<Again> again_;
+  std::size_t portion_next_ = 0;  ///< which instance a finish or watermark in portions has come to
 };
 
 }  // namespace weir::host

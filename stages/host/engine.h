@@ -15,12 +15,13 @@ namespace weir::host {
 /// Something that the engine has for the runner.
 struct Event {
   enum class Kind : std::uint8_t {
-    kNone,     ///< nothing came in time
-    kGrant,    ///< leases
-    kState,    ///< state
-    kDeliver,  ///< delivery
-    kRevoke,   ///< leases
-    kFinish,   ///< shards
+    kNone,      ///< nothing came in time
+    kGrant,     ///< leases
+    kState,     ///< state
+    kDeliver,   ///< delivery
+    kRevoke,    ///< leases
+    kRequeued,  ///< requeued
+    kFinish,    ///< shards
     kDrain,
     kStop,
     kFenced,  ///< sentence
@@ -31,6 +32,7 @@ struct Event {
   std::vector<wire::Lease> leases;
   wire::StatePart state;
   wire::DeliveryView delivery;
+  wire::Requeued requeued;
   std::vector<std::uint32_t> shards;
   std::string sentence;
 };

@@ -100,6 +100,9 @@ std::optional<Exit> Runner::handle(Event event) {
     case Event::Kind::kDeliver:
       if (!draining_) status = deliver(event);
       break;
+    case Event::Kind::kRequeued:
+      if (!draining_) status = requeued(event.requeued);
+      break;
     case Event::Kind::kRevoke:
       status = revoke(event.leases);
       break;
@@ -152,6 +155,21 @@ Status Runner::deliver(const Event& event) {
     records += batch.count;
   }
   engine_.worked_off(bytes, records);
+  return {};
+}
+
+Status Runner::requeued(const wire::Requeued& requeued) {
+  const auto letter = wire::decode_dead_letter(requeued.letter);
+  if (!letter) return {Code::kInvalid, "the broker requeues a record that is malformed"};
+  if (restored_.contains(requeued.shard)) return {Code::kInvalid, "the broker requeues a record before its state"};
+  open_transaction();
+  chain_.transaction().take_origin(clock_.wall_us());
+  if (Status status = chain_.process_requeued(requeued, *letter); !status.ok()) return status;
+  const auto lane = lanes_.find(requeued.shard);
+  if (sharded_ && lane != lanes_.end() && letter->timestamp <= lane->second.watermark)
+    ++chain_.transaction().counted(requeued.stage).late;
+  engine_.worked_off(requeued.letter.size(), 1);
+  if (chain_.full() || engine_.closes(opened_, clock_.monotonic())) return close();
   return {};
 }
 

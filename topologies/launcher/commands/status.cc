@@ -71,31 +71,6 @@ int status(const Arguments& arguments) {
   return kExitDone;
 }
 
-int dead_letters(const Arguments& arguments, bool show) {
-  const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
-  if (!data_dir) return refuse(data_dir.error());
-  const Result<std::string> text = ask_broker(*data_dir, "dead_letters", Programs::beside_self());
-  if (!text) return refuse(text.error().message, kExitFailed);
-  const Json letters = Json::parse(*text, nullptr, false);
-  if (!letters.is_array())
-    return refuse("the broker's dead letters are no JSON; is it of another version?", kExitFailed);
-  if (arguments.json) {
-    fmt::print("{}\n", letters.dump(2));
-    return kExitDone;
-  }
-  for (const Json& letter : letters) {
-    fmt::print("{}  attempts {}  {}\n", cell(letter, "id"), cell(letter, "attempts"), cell(letter, "reason"));
-    if (!show) continue;
-    const auto part = [&letter](const char* name) {
-      const auto at = letter.find(name);
-      return at == letter.end() ? std::string("null") : at->dump();
-    };
-    fmt::print("  {{\"key\":{},\"value\":{},\"timestamp\":{}}}\n", part("key"), part("value"), part("timestamp"));
-  }
-  if (letters.empty()) fmt::print(stderr, "no dead letters\n");
-  return kExitDone;
-}
-
 void add_place(CLI::App& command, Arguments& arguments) {
   command.add_option("FILE", arguments.file, "the topology (default: the only one that runs under ./.weir)");
   command.add_option("--data", arguments.data_dir, "its data directory");
@@ -109,21 +84,6 @@ void add_status(CLI::App& app, CommandLine& line) {
   add_place(*command, *arguments);
   command->add_flag("--json", arguments->json, "print the object of /api/status");
   command->callback([arguments, &line] { line.run = [arguments] { return status(*arguments); }; });
-}
-
-void add_dead_letters(CLI::App& app, CommandLine& line) {
-  auto arguments = std::make_shared<Arguments>();  // as above
-  CLI::App* command = app.add_subcommand("dead-letters", "Shows the records that stages could not process");
-  command->require_subcommand(1);
-  for (const bool show : {false, true}) {
-    CLI::App* part = command->add_subcommand(show ? "show" : "list", show ? "The same with the records themselves"
-                                                                          : "One line each: place, attempts, reason");
-    add_place(*part, *arguments);
-    part->add_flag("--json", arguments->json,
-                   "print [{id, stage, stream, shard, offset, attempts, reason, key, value, timestamp}]");
-    part->callback(
-        [arguments, show, &line] { line.run = [arguments, show] { return dead_letters(*arguments, show); }; });
-  }
 }
 
 }  // namespace weir::launcher

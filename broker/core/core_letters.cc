@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dead letters that a person drops, or puts in front of their stage again.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "broker/core/core.h"
+#include "broker/core/letter_id.h"
+#include "sdk/wire/changes.h"
+
+namespace weir::core {
+
+using wire::Refusal;
+
+namespace {
+
+constexpr std::size_t kSentencesMax = 20;  ///< more refusals than a person reads are only counted
+
+}  // namespace
+
+std::uint64_t Core::requeued_bytes_max() const { return topology_.broker.memory_bytes / 8; }
+
+bool Core::moves_letters() const { return !letter_answers_.empty(); }
+
+std::optional<std::string> Core::why_not_again(const LetterFound& found, const wire::DeadLetter& letter) const {
+  const UnitState& unit = ledger_.units()[ledger_.unit_of(found.stage)];
+  const StageSpec& spec = topology_.stages[found.stage];
+  const std::string id = letter_id(spec.name, letter, found.key);
+  const auto reads = [&](const PortBinding& port) { return topology_.streams[port.stream].name == letter.stream; };
+  if (!std::any_of(spec.inputs.begin(), spec.inputs.end(), reads)) {
+    return fmt::format("{}: stage \"{}\" does not read \"{}\" any more; drop it", id, spec.name, letter.stream);
+  }
+  // What is due to finish cannot take a record: `finish` may have given out a part of its results already.
+  const bool known = found.lane < unit.lanes.size();
+  const Lane* lane = known ? &unit.lanes[found.lane] : nullptr;
+  bool ended = !known || lane->finished;
+  if (known && unit.intake() == Intake::kSplits) {
+    ended |= lane->split_ended;
+  } else if (known) {
+    ended |= std::all_of(lane->cursors.begin(), lane->cursors.end(), [&](const Cursor& cursor) {
+      const StreamState& stream = ledger_.stream(unit.inputs()[cursor.input]);
+      return stream.ended && cursor.offset == stream.next_offset(cursor.shard);
+    });
+  }
+  if (!ended) return std::nullopt;
+  return fmt::format(
+      "{}: its shard has finished: the input has ended and is worked off, so nothing can be put in front "
+      "of the stage any more; drop it, or start over with --fresh",
+      id);
+}
+
+void Core::move_letters(const Client& client, LetterRequest request, Monotonic now) {
+  now_ = now;
+  std::uint64_t waiting = 0;
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    for (const auto& [number, letter] : ledger_.requeued(stage)) waiting += letter.letter.size();
+  }
+  if (request.again && !request.found.empty() && (low_on_space_ || waiting >= requeued_bytes_max())) {
+    return refuse(client, Refusal::kAgain,
+                  low_on_space_ ? "the disk is full: nothing is requeued until there is room"
+                                : "what was requeued before waits to be worked off: try again in a while");
+  }
+  const std::uint64_t entry_bytes_max = topology_.broker.transaction_bytes_max / 2;
+  std::uint64_t moved_count = 0;
+  std::uint64_t refused_count = request.sentences.size();
+  Sequence last = ledger_.next_sequence();
+  for (std::size_t at = 0; at < request.found.size();) {
+    // One entry: letters of one stage, as many as fit.
+    const std::uint32_t stage = request.found[at].stage;
+    LettersMoved moved;
+    std::map<std::uint32_t, Bytes> erased;
+    std::uint64_t bytes = 0;
+    for (; at < request.found.size() && request.found[at].stage == stage; ++at) {
+      const LetterFound& found = request.found[at];
+      const std::uint64_t size = 2 * found.key.size() + found.bytes.size() + 64;
+      if (bytes != 0 && bytes + size > entry_bytes_max) break;
+      if (request.again) {
+        const auto letter = wire::decode_dead_letter(found.bytes);
+        const auto why_not = letter ? why_not_again(found, *letter) : std::optional<std::string>("malformed");
+        if (why_not) {
+          if (++refused_count <= kSentencesMax) request.sentences.push_back(*why_not);
+          continue;
+        }
+        moved.again.push_back({found.lane, found.key, found.bytes});
+      }
+      bytes += size;
+      moved.bytes += found.kept_bytes;
+      wire::append_change(erased[found.lane], {wire::Space::kDeadLetter, {}, found.key, std::nullopt});
+      ++moved_count;
+    }
+    if (erased.empty()) continue;
+    for (const auto& [lane, changes] : erased) moved.erased.push_back({lane, changes});
+    // A person is told that it is done: on disk, whatever the streams ask for.
+    last = append({EntryType::kLetters, {}, stage, 0}, encode(moved), Durability::kFsync).plus(1);
+  }
+  wire::MapWriter answer(request.again ? "letters_requeued" : "letters_dropped");
+  answer.put("count", moved_count);
+  answer.put("left", request.left);
+  answer.put("refused", refused_count);
+  answer.put("sentences", request.sentences);
+  letter_answers_.push_back({client, last, std::move(answer).finish()});
+  settle_letters();
+}
+
+void Core::settle_letters() {
+  // Written too: the next request reads the journal for what is left.
+  while (!letter_answers_.empty() && letter_answers_.front().sequence <= std::min(settled_, written_)) {
+    outside_.reply(letter_answers_.front().client, std::move(letter_answers_.front().answer));
+    letter_answers_.pop_front();
+  }
+}
+
+void Core::deliver_requeued(std::uint32_t index) {
+  const UnitState& unit = ledger_.units()[index];
+  UnitLeases& leases = leases_[index];
+  std::set<std::uint32_t> held_back;  // lanes whose next one must wait, and with it those behind
+  for (const std::uint32_t stage : unit.stages()) {
+    for (const auto& [number, letter] : ledger_.requeued(stage)) {
+      if (letter.sequence >= settled_) break;
+      if (leases.requeued.contains(number) || held_back.contains(letter.lane)) continue;
+      Worker* worker = nullptr;
+      if (unit.intake() == Intake::kRanges) {
+        worker = choose(index, letter.letter.size(), 1, Dispatch::kLeastLoaded);
+      } else if (letter.lane < leases.lanes.size() && leases.lanes[letter.lane].state == LaneLease::State::kHeld) {
+        worker = find_worker(leases.lanes[letter.lane].holder);
+      }
+      const bool takes = worker != nullptr && worker->state == Worker::State::kReady &&
+                         (unit.intake() == Intake::kSplits ||
+                          (worker->capacity.first != 0 && worker->admits(letter.letter.size(), 1)));
+      if (!takes) {
+        held_back.insert(letter.lane);
+        continue;
+      }
+      leases.requeued.emplace(number, RequeuedAt{worker->incarnation, letter.lane});
+      worker->on_sent(letter.letter.size(), 1, now_);
+      send(*worker, wire::MessageType::kRequeued,
+           wire::encode_requeued({number, stage, letter.lane, letter.key, letter.letter}));
+    }
+  }
+}
+
+std::optional<std::string> Core::judge_requeued(const Worker& worker, const wire::ChangesOf& changes) const {
+  const auto& requeued = leases_[worker.unit].requeued;
+  std::set<std::uint64_t> seen;
+  wire::ChangesReader reader(changes.bytes);
+  while (const auto change = reader.next()) {
+    if (change->space != wire::Space::kRequeued) continue;
+    const auto number = wire::requeued_number(change->key);
+    if (!number || change->value) return "its state changes are malformed";
+    const auto at = requeued.find(*number);
+    const bool here = at != requeued.end() && at->second.worker == worker.incarnation &&
+                      at->second.lane == changes.shard && ledger_.requeued(changes.stage).contains(*number);
+    if (!here || !seen.insert(*number).second) return "it works off a requeued record that is not its own";
+  }
+  if (!reader.ok()) return "its state changes are malformed";
+  return std::nullopt;
+}
+
+void Core::forget_requeued(std::uint32_t unit) {
+  std::erase_if(leases_[unit].requeued, [&](const auto& entry) {
+    return std::none_of(ledger_.units()[unit].stages().begin(), ledger_.units()[unit].stages().end(),
+                        [&](std::uint32_t stage) { return ledger_.requeued(stage).contains(entry.first); });
+  });
+}
+
+}  // namespace weir::core

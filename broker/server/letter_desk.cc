@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/letter_desk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "broker/core/letter_id.h"
+#include "broker/server/letters_json.h"
+#include "sdk/base/clock.h"
+
+namespace weir::server {
+
+using wire::Refusal;
+
+namespace {
+
+constexpr std::size_t kAskedMax = 64;
+constexpr std::size_t kIdsMax = 100'000;
+
+}  // namespace
+
+bool LetterDesk::take(const core::Client& client, const wire::MapReader& request, core::Outside& outside) {
+  const std::string op = request.op();
+  if (op == "dead_letters") {
+    list(client, outside);
+    return true;
+  }
+  if (op != "drop_letters" && op != "requeue_letters") return false;
+  const auto refuse = [&](Refusal code, std::string_view sentence) {
+    outside.reply(client, wire::encode_refusal(code, sentence));
+    return true;
+  };
+  if (asked_.size() >= kAskedMax)
+    return refuse(Refusal::kAgain, "too many requests about dead letters wait: try again");
+  Asked asked;
+  asked.client = client;
+  asked.again = op == "requeue_letters";
+  asked.stage = request.text("stage");
+  if (!asked.stage.empty() && topology_.find_stage(asked.stage) == nullptr) {
+    return refuse(Refusal::kUnknown,
+                  fmt::format("the topology \"{}\" has no stage \"{}\"", topology_.name, asked.stage));
+  }
+  if (const msgpack::object* ids = request.find("ids")) {
+    if (ids->type != msgpack::type::ARRAY || ids->via.array.size > kIdsMax)
+      return refuse(Refusal::kInvalid, fmt::format("\"ids\" must be an array of at most {} texts", kIdsMax));
+    for (std::uint32_t i = 0; i < ids->via.array.size; ++i) {
+      const msgpack::object& id = ids->via.array.ptr[i];
+      if (id.type != msgpack::type::STR) return refuse(Refusal::kInvalid, "an id must be a text");
+      asked.ids.emplace(id.via.str.ptr, id.via.str.size);
+    }
+  }
+  if (asked.ids.empty() && asked.stage.empty() && !request.boolean("all"))
+    return refuse(Refusal::kInvalid, "say which dead letters: \"ids\", a \"stage\", or \"all\"");
+  asked_.push_back(std::move(asked));
+  do_work(outside);
+  return true;
+}
+
+void LetterDesk::do_work(core::Outside& outside) {
+  if (reading_ || asked_.empty() || core_.moves_letters()) return;
+  reading_ = true;
+  auto asked = std::make_shared<Asked>(std::move(asked_.front()));  // the task must be copyable
+  asked_.pop_front();
+  reader_thread_.post([this, &outside, asked, parts = core_.dead_letter_parts(), max = core_.requeued_bytes_max()] {
+    auto found = std::make_shared<Result<core::LetterRequest>>(find(*asked, parts, max));  // as above
+    mailbox_.post([this, &outside, asked, found] {
+      reading_ = false;
+      if (!found->ok())
+        return outside.reply(asked->client, wire::encode_refusal(Refusal::kInvalid, found->error().message));
+      core_.move_letters(asked->client, std::move(**found), monotonic_now());
+    });
+  });
+}
+
+Result<core::LetterRequest> LetterDesk::find(const Asked& asked, const std::vector<core::RestoreJob::Part>& parts,
+                                             std::uint64_t bytes_max) {
+  core::LetterRequest request;
+  request.again = asked.again;
+  std::set<std::string> missing = asked.ids;
+  std::uint64_t bytes = 0;
+  const Status read = reader_.dead_letters(parts, [&](const JournalReader::Letter& found) {
+    const std::string& stage = topology_.stages[found.stage].name;
+    if (!asked.stage.empty() && stage != asked.stage) return;
+    if (!asked.ids.empty() && missing.erase(core::letter_id(stage, found.letter, found.key)) == 0) return;
+    core::LetterFound letter{
+        found.stage, found.lane, found.key.size() + found.bytes.size(), Bytes(found.key.begin(), found.key.end()), {}};
+    if (asked.again) {
+      // What waits to be worked on again is kept in memory.
+      if (bytes != 0 && bytes + found.bytes.size() > bytes_max) {
+        ++request.left;
+        return;
+      }
+      bytes += found.bytes.size();
+      letter.bytes.assign(found.bytes.begin(), found.bytes.end());
+    }
+    request.found.push_back(std::move(letter));
+  });
+  if (!read.ok()) return read.error();
+  for (const std::string& id : missing)
+    request.sentences.push_back(
+        fmt::format("{}: there is no such dead letter; `weir dead-letters list` names them", id));
+  return request;
+}
+
+void LetterDesk::list(const core::Client& client, core::Outside& outside) {
+  reader_thread_.post([this, &outside, client, parts = core_.dead_letter_parts()] {
+    auto letters = letters_json(reader_, parts, topology_);
+    mailbox_.post([&outside, client, letters] {
+      if (!letters.ok()) return outside.reply(client, wire::encode_refusal(Refusal::kInvalid, letters.error().message));
+      wire::MapWriter answer("dead_letters");
+      answer.put("json", *letters);
+      outside.reply(client, std::move(answer).finish());
+    });
+  });
+}
+
+}  // namespace weir::server
