@@ -11,6 +11,7 @@
 
 #include "broker/core/ledger.h"
 #include "broker/core/outside.h"
+#include "broker/core/suspect.h"
 #include "broker/core/upkeep.h"
 #include "broker/core/worker.h"
 #include "sdk/wire/changes.h"
@@ -118,8 +119,9 @@ class Core {
   // Workers.
   void on_client(const Client& client, BytesView message, Monotonic now);
   void on_message(const Buffer& message, Monotonic now);
-  /// A process is gone, says its parent.
-  void on_died(std::uint32_t stage, std::uint32_t worker, std::int64_t pid, Monotonic now);
+  /// A process is gone, says its parent. `fatal`: by its own fault while it processed that record.
+  void on_died(std::uint32_t stage, std::uint32_t worker, std::int64_t pid, Monotonic now,
+               const std::optional<FatalRecord>& fatal = std::nullopt);
 
   void drain(Monotonic now);
   /// Tells all workers to exit.
@@ -154,8 +156,10 @@ class Core {
   struct UnitLeases {
     std::vector<LaneLease> lanes;
     std::map<std::uint64_t, RequeuedAt> requeued;  ///< letters that a worker has been sent, by number
-    std::vector<std::uint64_t> scan;               ///< ranges: per input, the next frame to dispatch
-    std::uint32_t worker_next = 0;                 ///< round robin
+    std::map<std::uint64_t, RequeuedSuspect> requeued_suspects;
+    std::vector<Suspect> suspects;    ///< records that are delivered alone
+    std::vector<std::uint64_t> scan;  ///< ranges: per input, the next frame to dispatch
+    std::uint32_t worker_next = 0;    ///< round robin
     Incarnation enumerator;
     bool dirty = true;  ///< a lane is free, or workers came or went
     bool stopped = false;
@@ -242,6 +246,20 @@ class Core {
   std::optional<std::string> judge_requeued(const Worker& worker, const wire::ChangesOf& changes) const;
   /// What was sent and is worked off is no longer under way.
   void forget_requeued(std::uint32_t unit);
+
+  // core_suspect.cc
+  void suspect(const Worker& worker, const FatalRecord& fatal);
+  void clear_suspects(std::uint32_t unit, const wire::Commit& commit);
+  /// Nothing that was sent to it is uncommitted.
+  [[nodiscard]] bool idle(const Worker& worker) const;
+  /// It gets nothing but what is delivered alone.
+  [[nodiscard]] bool set_apart(const Worker& worker) const;
+  void deliver_alone(std::uint32_t unit);
+  void deliver_shard_alone(Worker& worker, Suspect& suspect);
+  void deliver_range_alone(std::uint32_t unit, Suspect& suspect);
+  void send_alone(Worker& worker, Suspect& suspect, std::uint32_t stream, Timestamp watermark,
+                  const std::pair<wire::BatchHeader, BytesView>& piece);
+  void condemn(Worker& worker, wire::Condemned condemned, std::uint32_t deaths, const std::string& cause);
 
   // core_producer.cc
   void open_session(const Client& client, const wire::MapReader& map, Monotonic now);

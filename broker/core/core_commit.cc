@@ -57,6 +57,7 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   const Sequence sequence = append(message.part(kShift, message.bytes.size() - kShift), durability);
 
   if (!leases_[worker.unit].requeued.empty()) forget_requeued(worker.unit);
+  if (!leases_[worker.unit].suspects.empty()) clear_suspects(worker.unit, *commit);
   worker.transactions = commit->transaction;
   worker.unsettled.push_back({commit->transaction, sequence, published});
   count(worker, *commit);
@@ -200,7 +201,7 @@ void Core::enter_consumed(const Worker& worker, const wire::Consumed& range) {
         first.from = range.to;
         break;
       }
-      cursor.frame = std::max(cursor.frame, first.frame + 1);
+      if (!first.part) cursor.frame = std::max(cursor.frame, first.frame + 1);
       flow.sent.pop_front();
     }
     return;

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "broker/core/core.h"
+#include "broker/core/delivery.h"
 #include "sdk/wire/batch.h"
 
 namespace weir::core {
@@ -20,30 +21,7 @@ constexpr std::uint64_t kAheadMax = 1024;          ///< ranges committed ahead o
 constexpr std::uint64_t kShardsUnderWay = 4 << 20;  ///< so much of keyed input waits at a worker
 constexpr std::uint32_t kLoadsMax = 16;
 
-/// The part of a batch from record `skip` on, at most `count` records: its bytes.
-BytesView slice(BytesView batch, std::uint64_t skip, std::uint64_t count) {
-  wire::BatchReader reader(batch);
-  for (std::uint64_t i = 0; i < skip; ++i) reader.next();
-  const std::size_t from = reader.position();
-  for (std::uint64_t i = 0; i < count; ++i) reader.next();
-  return batch.subspan(from, reader.position() - from);
-}
-
 }  // namespace
-
-/// Batches on their way to one worker, gathered into one message.
-struct Core::Delivery {
-  std::vector<wire::DeliveryHeader> headers;
-  std::vector<BytesView> records;
-  std::uint64_t bytes = 0;
-
-  void add(std::uint32_t stream, const wire::BatchHeader& batch, Timestamp watermark, BytesView view) {
-    headers.push_back({stream, batch.shard, batch.count, static_cast<std::uint32_t>(view.size()), batch.offset,
-                       watermark, batch.origin_us});
-    records.push_back(view);
-    bytes += view.size();
-  }
-};
 
 bool Core::full(std::uint32_t stream) const {
   if (ledger_.stream(stream).bytes_kept() >= topology_.streams[stream].backlog_bytes_max) return true;
@@ -61,8 +39,11 @@ void Core::deliver(std::uint32_t index, Monotonic) {
   if (!unit.outputs().empty() && upkeep_lags()) return;
   deliver_requeued(index);
   if (unit.intake() == Intake::kSplits) return;
+  deliver_alone(index);
   if (unit.intake() == Intake::kRanges) return deliver_ranges(index);
-  for (Worker* worker : workers_of(index)) deliver_shards(*worker);
+  for (Worker* worker : workers_of(index)) {
+    if (leases_[index].suspects.empty() || !set_apart(*worker)) deliver_shards(*worker);
+  }
 }
 
 const Buffer* Core::frame_bytes(std::uint32_t stream, std::uint64_t frame) {
@@ -131,7 +112,7 @@ bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& deli
     if (lease.state == LaneLease::State::kRestoring) return false;
     if (batch.offset < flow.delivered_to) {
       const std::uint64_t skip = flow.delivered_to - batch.offset;
-      part = slice(part, skip, batch.count - skip);
+      part = Delivery::slice(part, skip, batch.count - skip);
       batch.offset += skip;
       batch.count -= static_cast<std::uint32_t>(skip);
     }
@@ -174,7 +155,8 @@ void Core::flush(Worker& worker, Delivery& delivery) {
 }
 
 Worker* Core::choose(std::uint32_t unit, std::uint64_t bytes, std::uint64_t records, Dispatch dispatch) {
-  const auto workers = workers_of(unit);
+  auto workers = workers_of(unit);
+  if (!leases_[unit].suspects.empty()) std::erase_if(workers, [&](const Worker* worker) { return set_apart(*worker); });
   if (workers.empty()) return nullptr;
   // However few are here: the first of several to come must not take what the others are to share.
   const bool several = topology_.stages[ledger_.units()[unit].stage()].workers > 1;
@@ -213,36 +195,35 @@ Worker* Core::choose(std::uint32_t unit, std::uint64_t bytes, std::uint64_t reco
 
 bool Core::redeliver(std::uint32_t index, std::uint32_t lane) {
   const UnitState& unit = ledger_.units()[index];
-  LaneLease::Flow& flow = leases_[index].lanes[lane].flows.front();
+  UnitLeases& leases = leases_[index];
+  LaneLease::Flow& flow = leases.lanes[lane].flows.front();
   const Cursor& cursor = unit.lanes[lane].cursors.front();
   const std::uint32_t stream = unit.inputs()[cursor.input];
-  while (!flow.redeliver.empty()) {
-    LaneLease::Sent again = flow.redeliver.begin()->second;
+  const auto suspected = [&](const LaneLease::Sent& range) {
+    return std::any_of(leases.suspects.begin(), leases.suspects.end(), [&](const Suspect& suspect) {
+      return suspect.lane() == lane && suspect.from() < range.to && range.from < suspect.to();
+    });
+  };
+  for (auto it = flow.redeliver.begin(); it != flow.redeliver.end();) {
+    LaneLease::Sent again = it->second;
+    if (suspected(again)) {  // goes alone
+      ++it;
+      continue;
+    }
     const Buffer* bytes = frame_bytes(stream, again.frame);
     if (bytes == nullptr) return false;
     const auto view = wire::FrameView::parse(bytes->bytes);
-    std::size_t at = view->batches_start();
-    for (std::uint32_t i = 0; i < view->header().batches; ++i) {
-      wire::BatchHeader batch = view->batch(i);
-      const std::size_t start = at;
-      at += batch.bytes;
-      if (batch.shard != cursor.shard || again.from < batch.offset || again.from >= batch.offset + batch.count)
-        continue;
-      const BytesView part =
-          slice(view->bytes().subspan(start, batch.bytes), again.from - batch.offset, again.to - again.from);
-      Worker* worker = choose(index, part.size(), again.to - again.from, topology_.streams[stream].dispatch);
-      if (worker == nullptr) return false;
-      batch.offset = again.from;
-      batch.count = static_cast<std::uint32_t>(again.to - again.from);
-      Delivery delivery;
-      delivery.add(stream, batch, view->header().watermark, part);
-      again.to_worker = worker->incarnation;
-      WEIR_CHECK(cursor.offset <= again.from && flow.ranges.emplace(again.from, again).second,
-                 "a range is under way once, and not yet committed");
-      flush(*worker, delivery);
-      break;
-    }
-    flow.redeliver.erase(flow.redeliver.begin());
+    const auto piece = Delivery::piece(*view, cursor.shard, again.from, again.to);
+    WEIR_CHECK(piece.has_value(), "a range lies in the frame that it was cut from");
+    Worker* worker = choose(index, piece->second.size(), again.to - again.from, topology_.streams[stream].dispatch);
+    if (worker == nullptr) return false;
+    Delivery delivery;
+    delivery.add(stream, piece->first, view->header().watermark, piece->second);
+    again.to_worker = worker->incarnation;
+    WEIR_CHECK(cursor.offset <= again.from && flow.ranges.emplace(again.from, again).second,
+               "a range is under way once, and not yet committed");
+    flush(*worker, delivery);
+    it = flow.redeliver.erase(it);
   }
   return true;
 }
@@ -316,7 +297,8 @@ void Core::deliver_ranges(std::uint32_t index) {
           piece.count = static_cast<std::uint32_t>(to - offset);
           Delivery delivery;
           delivery.add(stream, piece, view->header().watermark, part);
-          const bool fresh = flow.ranges.emplace(offset, LaneLease::Sent{offset, to, scan, worker->incarnation}).second;
+          const bool fresh =
+              flow.ranges.emplace(offset, LaneLease::Sent{offset, to, scan, worker->incarnation, false}).second;
           WEIR_CHECK(fresh && cursor.offset <= offset, "a range is under way once, and not yet committed");
           flow.delivered_to = to;
           flush(*worker, delivery);

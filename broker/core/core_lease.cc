@@ -116,6 +116,7 @@ void Core::forget(Incarnation incarnation) {
     if (lease.holder == incarnation) release_lane(unit, lane);
   }
   std::erase_if(leases.requeued, [&](const auto& entry) { return entry.second.worker == incarnation; });
+  for (Suspect& suspect : leases.suspects) suspect.on_gone(incarnation);
   if (leases.enumerator == incarnation) leases.enumerator = Incarnation();
   leases.dirty = true;
   workers_.erase(found);
@@ -125,6 +126,9 @@ void Core::forget(Incarnation incarnation) {
 void Core::release_lane(std::uint32_t unit, std::uint32_t lane) {
   LaneLease& lease = leases_[unit].lanes[lane];
   if (Worker* holder = find_worker(lease.holder)) --holder->lanes;
+  for (Suspect& suspect : leases_[unit].suspects) {
+    if (suspect.lane() == lane) suspect.on_gone(lease.holder);
+  }
   lease.state = LaneLease::State::kFree;
   lease.holder = Incarnation();
   lease.finish_sent = false;

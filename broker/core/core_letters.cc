@@ -124,7 +124,7 @@ void Core::deliver_requeued(std::uint32_t index) {
       } else if (letter.lane < leases.lanes.size() && leases.lanes[letter.lane].state == LaneLease::State::kHeld) {
         worker = find_worker(leases.lanes[letter.lane].holder);
       }
-      const bool takes = worker != nullptr && worker->state == Worker::State::kReady &&
+      const bool takes = worker != nullptr && !set_apart(*worker) && worker->state == Worker::State::kReady &&
                          (unit.intake() == Intake::kSplits ||
                           (worker->capacity.first != 0 && worker->admits(letter.letter.size(), 1)));
       if (!takes) {
@@ -133,6 +133,9 @@ void Core::deliver_requeued(std::uint32_t index) {
       }
       leases.requeued.emplace(number, RequeuedAt{worker->incarnation, letter.lane});
       worker->on_sent(letter.letter.size(), 1, now_);
+      const auto killer = leases.requeued_suspects.find(number);
+      if (killer != leases.requeued_suspects.end() && killer->second.deaths > topology_.stages[stage].retries)
+        condemn(*worker, {0, 0, 0, number, 0, {}}, killer->second.deaths, killer->second.cause);
       send(*worker, wire::MessageType::kRequeued,
            wire::encode_requeued({number, stage, letter.lane, letter.key, letter.letter}));
     }
@@ -157,10 +160,13 @@ std::optional<std::string> Core::judge_requeued(const Worker& worker, const wire
 }
 
 void Core::forget_requeued(std::uint32_t unit) {
-  std::erase_if(leases_[unit].requeued, [&](const auto& entry) {
-    return std::none_of(ledger_.units()[unit].stages().begin(), ledger_.units()[unit].stages().end(),
+  const auto gone = [&](const auto& entry) {
+    const auto& stages = ledger_.units()[unit].stages();
+    return std::none_of(stages.begin(), stages.end(),
                         [&](std::uint32_t stage) { return ledger_.requeued(stage).contains(entry.first); });
-  });
+  };
+  std::erase_if(leases_[unit].requeued, gone);
+  std::erase_if(leases_[unit].requeued_suspects, gone);
 }
 
 }  // namespace weir::core

@@ -98,6 +98,7 @@ struct LaneLease {
     std::uint64_t to = 0;
     std::uint64_t frame = 0;
     Incarnation to_worker;  ///< ranges only
+    bool part = false;      ///< whole shards: the frame has more of this shard behind it
   };
   struct Flow {
     std::uint64_t delivered_to = 0;

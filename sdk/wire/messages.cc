@@ -119,6 +119,30 @@ Result<Requeued> decode_requeued(BytesView body) {
   return finish(reader, requeued, "a requeued record");
 }
 
+Bytes encode_condemned(const Condemned& condemned) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(condemned.stream);
+  writer.put(condemned.shard);
+  writer.put(condemned.offset);
+  writer.put(condemned.requeued);
+  writer.put(condemned.attempts);
+  writer.text(condemned.reason);
+  return bytes;
+}
+
+Result<Condemned> decode_condemned(BytesView body) {
+  ByteReader reader(body);
+  Condemned condemned;
+  condemned.stream = reader.get<std::uint32_t>();
+  condemned.shard = reader.get<std::uint32_t>();
+  condemned.offset = reader.get<std::uint64_t>();
+  condemned.requeued = reader.get<std::uint64_t>();
+  condemned.attempts = reader.get<std::uint32_t>();
+  condemned.reason = reader.text();
+  return finish(reader, condemned, "a condemned record");
+}
+
 Bytes encode_totals(const Totals& totals) {
   Bytes bytes;
   ByteWriter writer(bytes);

@@ -41,6 +41,7 @@ enum class MessageType : std::uint16_t {
   kFenced = 42,     ///< the incarnation has lost its rights: exit, nothing more is accepted
   kBeatDown = 43,   ///< numbered heartbeat
   kRequeued = 44,   ///< a dead letter's record, to be worked on again
+  kCondemned = 45,  ///< a record that follows has killed too many workers: it is not tried any more
 };
 
 /// Starts every message. `number` counts the sender's messages to this peer from 1; a beat repeats the last number sent
@@ -92,6 +93,16 @@ struct Requeued {
   BytesView letter;         ///< encode(DeadLetter)
 };
 
+/// A record that killed its workers: whoever gets it applies `on_error` instead of processing it.
+struct Condemned {
+  std::uint32_t stream = 0;
+  std::uint32_t shard = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t requeued = 0;  ///< number of a requeued one; the place does not matter then
+  std::uint32_t attempts = 0;
+  std::string reason;
+};
+
 /// Measurements that a beat carries; ratios are of the time since the last beat.
 struct Measured {
   float busy_ratio = 0;
@@ -123,6 +134,9 @@ Result<StatePart> decode_state(BytesView body);
 
 Bytes encode_requeued(const Requeued& requeued);
 Result<Requeued> decode_requeued(BytesView body);
+
+Bytes encode_condemned(const Condemned& condemned);
+Result<Condemned> decode_condemned(BytesView body);
 
 /// Two running totals: kCredit (bytes, records), kCommitted (accepted, settled: transaction numbers), kPublish (bytes,
 /// 0).

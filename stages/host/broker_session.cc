@@ -165,6 +165,13 @@ std::optional<Event> BrokerSession::hear(const Received& received) {
       event.requeued = *requeued;
       return event;
     }
+    case MessageType::kCondemned: {
+      auto condemned = wire::decode_condemned(body);
+      if (!condemned.ok()) return broken(condemned.error());
+      event.kind = Event::Kind::kCondemned;
+      event.condemned = std::move(*condemned);
+      return event;
+    }
     case MessageType::kCommitted: {
       const auto totals = wire::decode_totals(body);
       if (!totals.ok()) return broken(totals.error());

@@ -46,6 +46,10 @@ Status Chain::create(const std::function<Result<const weir_descriptor*>(const st
     const auto plugin = find_plugin(spec.plugin);
     if (!plugin.ok()) return plugin.error();
     auto instance = std::make_unique<Instance>(**plugin, topology_, stage, worker_, transaction_);
+    if (instances_.empty()) {
+      static_assert(sizeof(HostContext) <= wire::WorkPage::kContextBytes);
+      instance->place_context(at_work_.page().head_context);
+    }
     instance->set_bounds(bytes_max / 2, std::min(bytes_max / 4, kTransactionBytes));
     static const char* const kOut[] = {"out", nullptr};
     static const char* const kNone[] = {nullptr};
@@ -66,7 +70,11 @@ Status Chain::create(const std::function<Result<const weir_descriptor*>(const st
     }
     const auto text = config(spec, **plugin);
     if (!text.ok()) return text.error();
-    if (Status status = instance->create(*text); !status.ok()) return status;
+    at_work_.enter(stage, nullptr);
+    {
+      const auto turn = at_work_.begin(wire::Doing::kCreate);
+      if (Status status = instance->create(*text); !status.ok()) return status;
+    }
     typed_state_ |= instance->typed_state();
     instances_.push_back(std::move(instance));
   }
@@ -107,8 +115,7 @@ Status Chain::fatal(Instance& instance, const char* what) {
                                       why.empty() ? std::string("the plugin gives no reason") : why)};
 }
 
-Status Chain::process(const wire::DeliveryHeader& header, BytesView records, std::uint32_t lane, std::uint32_t first,
-                      std::uint32_t& done) {
+Result<Chain::Work> Chain::delivered(const wire::DeliveryHeader& header, BytesView records, std::uint32_t lane) {
   const Joint at = joint(header.stream);
   if (at.consumer == nullptr) {
     return {Code::kInvalid, "the broker delivers a stream that stage \"" + head().spec().name + "\" does not read"};
@@ -124,14 +131,31 @@ Status Chain::process(const wire::DeliveryHeader& header, BytesView records, std
                 {reinterpret_cast<const std::uint8_t*>(records.data()), records.size()},
                 topology_.streams[header.stream].name.c_str()};
   transaction_.take_origin(header.origin_us);
+  return item;
+}
+
+Status Chain::process(const wire::DeliveryHeader& header, BytesView records, std::uint32_t lane, std::uint32_t first,
+                      std::uint32_t& done) {
+  const auto item = delivered(header, records, lane);
+  if (!item.ok()) return item.error();
+  const auto turn = at_work_.process(header);
   const std::uint32_t start = first;
-  Status status = work(item, first, done);
+  Status status = work(*item, first, done);
   // What the stages make of it may only show when their state is flushed.
   if (typed_state_) head().add_bytes(std::uint64_t{header.bytes} * (done - start) / std::max(header.count, 1U));
   return status;
 }
 
-Status Chain::process_requeued(const wire::Requeued& requeued, const wire::DeadLetter& letter) {
+Status Chain::give_up(const wire::Condemned& condemned, const wire::DeliveryHeader& header, BytesView records,
+                      std::uint32_t lane) {
+  const auto item = delivered(header, records, lane);
+  if (!item.ok()) return item.error();
+  transaction_.count(item->instance->stage(), false, "death", 1);
+  ++transaction_.counted(item->instance->stage()).records_in;
+  return lose(*item, 0, {condemned.reason, "death", condemned.attempts});
+}
+
+Result<Chain::Work> Chain::requeued(const wire::Requeued& requeued, const wire::DeadLetter& letter, Bytes& record) {
   Work item;
   item.instance = find(requeued.stage);
   const Stream* stream = topology_.find_stream(letter.stream);
@@ -140,7 +164,6 @@ Status Chain::process_requeued(const wire::Requeued& requeued, const wire::DeadL
   const Joint at = joint(static_cast<std::uint32_t>(stream - topology_.streams.data()));
   if (at.consumer != item.instance)
     return {Code::kInvalid, "the broker requeues a record that its stage does not read"};
-  Bytes record;
   wire::append_record(record, {letter.timestamp, letter.key_bytes, letter.value_bytes, letter.headers});
   item.lane = requeued.shard;
   item.requeued = true;
@@ -150,17 +173,39 @@ Status Chain::process_requeued(const wire::Requeued& requeued, const wire::DeadL
                 letter.shard.value(),
                 letter.offset.value(),
                 {reinterpret_cast<const std::uint8_t*>(record.data()), record.size()},
-                letter.stream.c_str()};
+                stream->name.c_str()};
   again_ = Again{requeued.number, Bytes(requeued.key.begin(), requeued.key.end()), letter.attempts};
+  return item;
+}
+
+Status Chain::process_requeued(const wire::Requeued& requeued, const wire::DeadLetter& letter) {
+  Bytes record;
+  const auto item = this->requeued(requeued, letter, record);
+  if (!item.ok()) return item.error();
+  const auto turn = at_work_.requeued(requeued.number);
   std::uint32_t done = 0;
-  Status status = work(item, 0, done);
+  if (Status status = work(*item, 0, done); !status.ok()) return status;
+  if (typed_state_) head().add_bytes(record.size());
+  close_requeued(requeued);
+  return {};
+}
+
+Status Chain::give_up(const wire::Condemned& condemned, const wire::Requeued& requeued,
+                      const wire::DeadLetter& letter) {
+  Bytes record;
+  const auto item = this->requeued(requeued, letter, record);
+  if (!item.ok()) return item.error();
+  transaction_.count(requeued.stage, false, "death", 1);
+  if (Status status = lose(*item, 0, {condemned.reason, "death", condemned.attempts}); !status.ok()) return status;
+  close_requeued(requeued);
+  return {};
+}
+
+void Chain::close_requeued(const wire::Requeued& requeued) {
   again_.reset();
-  if (!status.ok()) return status;
   const Bytes key = wire::requeued_key(requeued.number);
   wire::append_change(transaction_.changes(requeued.stage, requeued.shard),
                       {wire::Space::kRequeued, {}, key, std::nullopt});
-  if (typed_state_) head().add_bytes(record.size());
-  return status;
 }
 
 Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
@@ -181,6 +226,7 @@ Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
     instance.take_refused();
     instance.set_origins(item.batch.offset, item.origins);
     std::uint32_t reached = first;
+    at_work_.enter(instance.stage(), context);
     const int answer = call_process(instance, item.batch, first, &reached);
     if (answer == WEIR_FATAL) return fatal(instance, "a record");
     if (reached > item.batch.count || reached < first) {
@@ -224,7 +270,12 @@ Status Chain::judge_failure(const Work& item, std::uint32_t record, std::uint32_
   if (attempts <= spec.retries) return {};
   transaction_.count(instance.stage(), false, cause, 1);
   next = record + 1;
-  const std::uint32_t tried = std::exchange(attempts, 0);
+  return lose(item, record, {reason, cause, std::exchange(attempts, 0)});
+}
+
+Status Chain::lose(const Work& item, std::uint32_t record, const Failure& failure) {
+  Instance& instance = *item.instance;
+  const StageSpec& spec = instance.spec();
   if (spec.then == OnErrorThen::kSkip) {
     transaction_.count(instance.stage(), true, "skipped", 1);
     return {};
@@ -234,15 +285,16 @@ Status Chain::judge_failure(const Work& item, std::uint32_t record, std::uint32_
   for (std::uint32_t i = 0; i <= record; ++i) found = reader.next();
   if (!found) return {Code::kCorrupt, "a batch holds fewer records than its directory says"};
   if (spec.then == OnErrorThen::kFail) {
-    return {Code::kRefused, fmt::format("stage \"{}\" fails at a record of \"{}\", shard {}, offset {}: {}", spec.name,
-                                        item.batch.stream, item.batch.shard, item.batch.offset + record, reason)};
+    return {Code::kRefused,
+            fmt::format("stage \"{}\" fails at a record of \"{}\", shard {}, offset {}: {}", spec.name,
+                        item.batch.stream, item.batch.shard, item.batch.offset + record, failure.reason)};
   }
   wire::DeadLetter letter;
   letter.stream = item.batch.stream;
   letter.shard = Shard(item.batch.shard);
   letter.offset = Offset(item.origins != nullptr ? (*item.origins)[record] : item.batch.offset + record);
-  letter.attempts = tried + (item.requeued ? again_->attempts : 0);
-  letter.reason = reason;
+  letter.attempts = failure.attempts + (item.requeued ? again_->attempts : 0);
+  letter.reason = failure.reason;
   letter.timestamp = found->timestamp;
   letter.key_bytes = found->key;
   letter.value_bytes = found->value;
@@ -316,6 +368,7 @@ Status Chain::portion(std::uint32_t lane, bool& more, int (*weir_descriptor::*ca
       instance.context()->record = 0;
       instance.mark();
       instance.set_origins(static_cast<std::uint64_t>(transaction_.origin_us()), nullptr);
+      at_work_.enter(instance.stage(), nullptr);
       const int answer = function(instance.self(), instance.context());
       if (answer != WEIR_OK && answer != WEIR_MORE) return fatal(instance, name);
       if (Status status = run_fused(instance, lane); !status.ok()) return status;
@@ -337,11 +390,15 @@ void Chain::set_watermark(Timestamp watermark) {
 }
 
 Status Chain::on_watermark(std::uint32_t lane, Timestamp watermark, bool& more) {
+  const auto turn = at_work_.begin(wire::Doing::kWatermark);
   set_watermark(watermark);
   return portion(lane, more, &weir_descriptor::on_watermark, "on_watermark");
 }
 
-Status Chain::finish(std::uint32_t lane, bool& more) { return portion(lane, more, &weir_descriptor::finish, "finish"); }
+Status Chain::finish(std::uint32_t lane, bool& more) {
+  const auto turn = at_work_.begin(wire::Doing::kFinish);
+  return portion(lane, more, &weir_descriptor::finish, "finish");
+}
 
 bool Chain::wants_watermarks() const {
   return std::any_of(instances_.begin(), instances_.end(), [](const auto& instance) {
@@ -356,8 +413,10 @@ bool Chain::full() const {
 }
 
 Result<Bytes> Chain::close(std::uint64_t number, std::uint64_t& published) {
+  const auto turn = at_work_.begin(wire::Doing::kFlush);
   for (const auto& instance : instances_) {
     weir_context* context = instance->context();
+    at_work_.enter(instance->stage(), nullptr);
     if (instance->plugin().state_flush != nullptr) {
       instance->set_flushing(true);
       for (const std::uint32_t lane : transaction_.touched()) {

@@ -13,6 +13,7 @@
 #include "sdk/topology/topology.h"
 #include "sdk/wire/changes.h"
 #include "sdk/wire/messages.h"
+#include "stages/host/at_work.h"
 #include "stages/host/instance.h"
 #include "stages/host/library.h"
 #include "stages/host/transaction.h"
@@ -30,6 +31,7 @@ class Chain {
   Status create(const std::function<Result<const weir_descriptor*>(const std::string&)>& find,
                 const std::function<Result<std::string>(const StageSpec&, const weir_descriptor&)>& config);
 
+  [[nodiscard]] AtWork& at_work() { return at_work_; }
   [[nodiscard]] Transaction& transaction() { return transaction_; }
   [[nodiscard]] Instance& head() { return *instances_.front(); }
   [[nodiscard]] const std::vector<std::unique_ptr<Instance>>& instances() const { return instances_; }
@@ -42,6 +44,10 @@ class Chain {
                  std::uint32_t& done);
   /// Works off the record of a dead letter of one of the stages again. Errors: as above.
   Status process_requeued(const wire::Requeued& requeued, const wire::DeadLetter& letter);
+  /// The only record of `batch`, or the requeued one, is not tried any more: `on_error` says what becomes of it.
+  Status give_up(const wire::Condemned& condemned, const wire::DeliveryHeader& batch, BytesView records,
+                 std::uint32_t lane);
+  Status give_up(const wire::Condemned& condemned, const wire::Requeued& requeued, const wire::DeadLetter& letter);
   /// Works off what the head has emitted to fused streams (a source's read, finish).
   Status flush_fused(std::uint32_t lane) { return run_fused(head(), lane); }
   /// How far event time has come for the lane that is worked on next: what stages see until another one is.
@@ -76,6 +82,16 @@ class Chain {
   };
   Status work(const Work& work, std::uint32_t first, std::uint32_t& done);
   Status judge_failure(const Work& work, std::uint32_t record, std::uint32_t& attempts, std::uint32_t& next);
+  /// What `on_error.then` says of a record that was tried often enough.
+  struct Failure {
+    std::string reason;
+    const char* cause = "process";  ///< of weir_stage_errors_total
+    std::uint32_t attempts = 0;
+  };
+  Status lose(const Work& work, std::uint32_t record, const Failure& failure);
+  Result<Work> delivered(const wire::DeliveryHeader& batch, BytesView records, std::uint32_t lane);
+  Result<Work> requeued(const wire::Requeued& requeued, const wire::DeadLetter& letter, Bytes& record);
+  void close_requeued(const wire::Requeued& requeued);
   Status run_fused(Instance& instance, std::uint32_t lane);
   void add_dead_letter(const Work& work, const wire::DeadLetter& letter);
   Status portion(std::uint32_t lane, bool& more, int (*weir_descriptor::*call)(void*, weir_context*), const char* name);
@@ -87,6 +103,7 @@ class Chain {
   std::uint32_t head_;
   std::uint32_t worker_;
   Transaction transaction_;
+  AtWork at_work_;
   std::vector<std::unique_ptr<FrameBuilder>> builders_;  ///< by stream; null where nothing is emitted to it
   std::vector<std::unique_ptr<Instance>> instances_;
   bool typed_state_ = false;

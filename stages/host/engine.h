@@ -15,13 +15,14 @@ namespace weir::host {
 /// Something that the engine has for the runner.
 struct Event {
   enum class Kind : std::uint8_t {
-    kNone,      ///< nothing came in time
-    kGrant,     ///< leases
-    kState,     ///< state
-    kDeliver,   ///< delivery
-    kRevoke,    ///< leases
-    kRequeued,  ///< requeued
-    kFinish,    ///< shards
+    kNone,       ///< nothing came in time
+    kGrant,      ///< leases
+    kState,      ///< state
+    kDeliver,    ///< delivery
+    kRevoke,     ///< leases
+    kCondemned,  ///< condemned
+    kRequeued,   ///< requeued
+    kFinish,     ///< shards
     kDrain,
     kStop,
     kFenced,  ///< sentence
@@ -33,6 +34,7 @@ struct Event {
   wire::StatePart state;
   wire::DeliveryView delivery;
   wire::Requeued requeued;
+  wire::Condemned condemned;
   std::vector<std::uint32_t> shards;
   std::string sentence;
 };

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <utility>
 
 #include "sdk/base/log.h"
@@ -68,20 +69,22 @@ const weir_host kHost = {
 Instance::Instance(const weir_descriptor& descriptor, const Topology& topology, std::uint32_t stage,
                    std::uint32_t worker, Transaction& transaction)
     : descriptor_(descriptor), topology_(topology), stage_(stage), transaction_(transaction) {
-  context_.instance = this;
-  context_.abi.struct_size = sizeof(weir_context);
-  context_.abi.host = &kHost;
-  context_.abi.watermark = WEIR_TIME_MIN;
-  context_.abi.worker = worker;
-  context_.abi.workers = topology.stages[stage].workers;
+  context_->instance = this;
+  context_->abi.struct_size = sizeof(weir_context);
+  context_->abi.host = &kHost;
+  context_->abi.watermark = WEIR_TIME_MIN;
+  context_->abi.worker = worker;
+  context_->abi.workers = topology.stages[stage].workers;
 }
 
 Instance::~Instance() {
   if (self_ != nullptr) descriptor_.destroy(self_);
 }
 
+void Instance::place_context(void* memory) { context_ = new (memory) HostContext(own_context_); }
+
 Status Instance::create(const std::string& config) {
-  self_ = descriptor_.create(&context_.abi, config.data(), config.size());
+  self_ = descriptor_.create(&context_->abi, config.data(), config.size());
   if (self_ != nullptr) return {};
   std::string why = take_failure();
   return {Code::kRefused, fmt::format("stage \"{}\" ({}) cannot start: {}", spec().name, spec().plugin,
@@ -102,7 +105,7 @@ void Instance::fail(std::string sentence, const char* cause) {
 void Instance::mark() {
   for (const auto& output : outputs_) output->mark();
   store_.mark();
-  record_ = context_.abi.record;
+  record_ = context_->abi.record;
   record_bytes_ = 0;
   bytes_before_record_ = bytes_;
   failure_.clear();
@@ -110,7 +113,7 @@ void Instance::mark() {
 }
 
 void Instance::undo() {
-  if (context_.abi.record != record_) {
+  if (context_->abi.record != record_) {
     // The logs are of an earlier record, which is done; this one did nothing yet.
     for (const auto& output : outputs_) output->mark();
     store_.mark();
@@ -125,14 +128,14 @@ void Instance::undo() {
 }
 
 void Instance::follow_record() {
-  if (context_.abi.record != record_) mark();
+  if (context_->abi.record != record_) mark();
 }
 
 void Instance::close_transaction() {
   if (records_out_ != 0) transaction_.counted(stage_).records_out += records_out_;
   records_out_ = 0;
   bytes_ = bytes_before_record_ = 0;
-  context_.abi.stop = 0;
+  context_->abi.stop = 0;
   for (const auto& output : outputs_) output->next_transaction();
 }
 
@@ -164,7 +167,7 @@ int Instance::emit(std::uint32_t port, const weir_record& record) {
   bytes_ += size;
   ++records_out_;
   if (bytes_ >= stop_bytes_ || (output.fused() && output.fused_batch().bytes.size() >= kFusedBytes)) {
-    context_.abi.stop = 1;
+    context_->abi.stop = 1;
   }
   return WEIR_OK;
 }
@@ -181,7 +184,7 @@ int Instance::put(BytesView name, BytesView key, std::optional<BytesView> value)
     return WEIR_ERROR;
   }
   if (flushing_) {
-    wire::append_change(transaction_.changes(stage_, context_.abi.shard), {wire::Space::kState, name, key, value});
+    wire::append_change(transaction_.changes(stage_, context_->abi.shard), {wire::Space::kState, name, key, value});
     return WEIR_OK;
   }
   if (typed_state()) {
@@ -189,9 +192,9 @@ int Instance::put(BytesView name, BytesView key, std::optional<BytesView> value)
     return WEIR_ERROR;
   }
   follow_record();
-  store_.put(context_.abi.shard, name, key, value);
+  store_.put(context_->abi.shard, name, key, value);
   bytes_ += key.size() + (value ? value->size() : 0);
-  if (bytes_ >= stop_bytes_) context_.abi.stop = 1;
+  if (bytes_ >= stop_bytes_) context_->abi.stop = 1;
   return WEIR_OK;
 }
 

@@ -45,6 +45,8 @@ class Instance {
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
 
+  /// Keeps the context in `memory` instead, of at least sizeof(HostContext) bytes. REQUIRES: before create().
+  void place_context(void* memory);
   /// Creates the plugin's object. Errors: kRefused with the plugin's sentence.
   Status create(const std::string& config);
   /// Joins an output port. REQUIRES: in the order of the descriptor's ports.
@@ -52,7 +54,7 @@ class Instance {
 
   [[nodiscard]] const weir_descriptor& plugin() const { return descriptor_; }
   [[nodiscard]] void* self() const { return self_; }
-  [[nodiscard]] weir_context* context() { return &context_.abi; }
+  [[nodiscard]] weir_context* context() { return &context_->abi; }
   [[nodiscard]] std::uint32_t stage() const { return stage_; }
   [[nodiscard]] const StageSpec& spec() const { return topology_.stages[stage_]; }
   [[nodiscard]] const std::vector<std::unique_ptr<Output>>& outputs() const { return outputs_; }
@@ -103,14 +105,15 @@ class Instance {
   void follow_record();
   int refuse(std::string sentence, const char* cause);
   [[nodiscard]] std::uint64_t origin() const {
-    return origins_ != nullptr ? (*origins_)[context_.abi.record] : origin_first_ + context_.abi.record;
+    return origins_ != nullptr ? (*origins_)[context_->abi.record] : origin_first_ + context_->abi.record;
   }
 
   const weir_descriptor& descriptor_;
   const Topology& topology_;
   std::uint32_t stage_;
   Transaction& transaction_;
-  HostContext context_;
+  HostContext own_context_;
+  HostContext* context_ = &own_context_;
   void* self_ = nullptr;
   std::vector<std::unique_ptr<Output>> outputs_;
   StateStore store_;

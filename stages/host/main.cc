@@ -15,6 +15,7 @@
 #include "stages/host/describe.h"
 #include "stages/host/exit_codes.h"
 #include "stages/host/library.h"
+#include "stages/host/map_page.h"
 #include "stages/host/runner.h"
 
 namespace {
@@ -25,6 +26,7 @@ struct Options {
   weir::host::BrokerEngine::Options engine;
   std::vector<std::string> libraries;
   std::string describe;
+  int page = -1;  ///< descriptor of the page that the launcher shares
   std::string log_level = "info";
 };
 
@@ -38,6 +40,8 @@ void define(CLI::App& app, Options& options) {
   app.add_option("--advertise", options.engine.advertise,
                  "Host by which the broker reaches this worker, behind NAT or in a container");
   app.add_option("--library", options.libraries, "A stage library; may be given several times");
+  app.add_option("--page", options.page, "Descriptor of a page that the launcher reads when this worker has died")
+      ->group("");
   app.add_option("--describe", options.describe, "Print what is in a library as JSON, and end");
   app.add_option("--log-level", options.log_level, "debug, info, warning or error");
 }
@@ -75,6 +79,11 @@ int work(const Options& options) {
   named.insert(named.end(), topology->libraries.begin(), topology->libraries.end());
   weir::host::Libraries libraries(weir::host::library_paths(named));
   weir::host::Chain chain(*topology, stage, (*engine)->worker());
+  if (options.page >= 0) {
+    weir::wire::WorkPage* page = weir::host::map_page(options.page);
+    if (page == nullptr) return refuse("--page names no page of a launcher");
+    chain.at_work().use(*page);
+  }
   const weir::Status created = chain.create(
       [&](const std::string& plugin) { return libraries.find(plugin); },
       [](const weir::StageSpec& of, const weir_descriptor& plugin) {

@@ -100,6 +100,9 @@ std::optional<Exit> Runner::handle(Event event) {
     case Event::Kind::kDeliver:
       if (!draining_) status = deliver(event);
       break;
+    case Event::Kind::kCondemned:
+      condemned_ = std::move(event.condemned);
+      break;
     case Event::Kind::kRequeued:
       if (!draining_) status = requeued(event.requeued);
       break;
@@ -164,7 +167,10 @@ Status Runner::requeued(const wire::Requeued& requeued) {
   if (restored_.contains(requeued.shard)) return {Code::kInvalid, "the broker requeues a record before its state"};
   open_transaction();
   chain_.transaction().take_origin(clock_.wall_us());
-  if (Status status = chain_.process_requeued(requeued, *letter); !status.ok()) return status;
+  const bool condemned = condemned_ && condemned_->requeued == requeued.number;
+  Status status = condemned ? chain_.give_up(*std::exchange(condemned_, std::nullopt), requeued, *letter)
+                            : chain_.process_requeued(requeued, *letter);
+  if (!status.ok()) return status;
   const auto lane = lanes_.find(requeued.shard);
   if (sharded_ && lane != lanes_.end() && letter->timestamp <= lane->second.watermark)
     ++chain_.transaction().counted(requeued.stage).late;
@@ -181,7 +187,14 @@ Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late
   for (std::uint32_t done = 0; done < batch.count;) {
     open_transaction();
     const std::uint32_t from = done;
-    if (Status status = chain_.process(batch, slice.records, batch.shard, from, done); !status.ok()) return status;
+    if (condemned_ && condemned_->requeued == 0 && condemned_->stream == batch.stream &&
+        condemned_->shard == batch.shard && condemned_->offset == batch.offset && batch.count == 1) {
+      if (Status status = chain_.give_up(*condemned_, batch, slice.records, batch.shard); !status.ok()) return status;
+      condemned_.reset();
+      done = 1;
+    } else if (Status status = chain_.process(batch, slice.records, batch.shard, from, done); !status.ok()) {
+      return status;
+    }
     now = clock_.monotonic();
     chain_.transaction().consume(batch.stream, batch.shard, batch.offset + from, batch.offset + done);
     if (late != nullptr) count_late(*late, done - from, lanes_[batch.shard].watermark);
@@ -301,6 +314,7 @@ Status Runner::load(Instance& instance, std::uint32_t lane, const wire::Change& 
     return {};
   }
   instance.context()->shard = lane;
+  const auto turn = chain_.at_work().begin(wire::Doing::kRestore);
   if (instance.plugin().state_load(instance.self(), instance.context(), lend(change.name), lend(change.key),
                                    lend(*change.value)) == WEIR_OK) {
     return {};
@@ -316,6 +330,7 @@ Status Runner::open_target(std::uint32_t lane, BytesView position) {
   const std::uint32_t target = Chain::target_of(*sink, lane);
   if (!targets_.insert(target).second) return {};
   sink->context()->shard = target;
+  const auto turn = chain_.at_work().begin(wire::Doing::kOpen);
   if (sink->plugin().open(sink->self(), sink->context(), lend(position)) == WEIR_OK) return {};
   return {Code::kRefused, "stage \"" + sink->spec().name + "\": " + sink->take_failure()};
 }
@@ -324,6 +339,7 @@ void Runner::close_target(std::uint32_t target) {
   Instance& sink = *chain_.sink();
   targets_.erase(target);
   sink.context()->shard = target;
+  const auto turn = chain_.at_work().begin(wire::Doing::kClose);
   if (sink.plugin().close != nullptr) sink.plugin().close(sink.self(), sink.context());
 }
 
@@ -378,6 +394,8 @@ Status Runner::enumerate() {
   SplitList list{&chain_.transaction(), &splits_known_};
   Instance& source = chain_.head();
   source.mark();
+  chain_.at_work().enter(source.stage(), nullptr);
+  const auto turn = chain_.at_work().begin(wire::Doing::kEnumerate);
   const int answer =
       source.plugin().enumerate(source.self(), source.context(), reinterpret_cast<weir_split_list*>(&list));
   if (answer != WEIR_END && answer != WEIR_MORE && answer != WEIR_OK) {
@@ -428,6 +446,8 @@ Status Runner::read(std::uint32_t lane, ReadSplit& split, bool& read_some) {
   const std::uint64_t bytes_before = source.bytes();
   source.set_origins(static_cast<std::uint64_t>(chain_.transaction().origin_us()), nullptr);
   split.split.moved = false;
+  std::optional<AtWork::Turn> turn(std::in_place, chain_.at_work(), wire::Doing::kRead);
+  chain_.at_work().enter(source.stage(), nullptr);
   const int answer = source.plugin().read(source.self(), source.context(), reinterpret_cast<weir_split*>(&split.split));
   if (answer != WEIR_MORE && answer != WEIR_EMPTY && answer != WEIR_END && answer != WEIR_OK) {
     return {Code::kRefused, "stage \"" + source.spec().name + "\": " + source.take_failure()};
@@ -435,6 +455,7 @@ Status Runner::read(std::uint32_t lane, ReadSplit& split, bool& read_some) {
   read_some = answer != WEIR_EMPTY || source.bytes() != bytes_before;
   const Timestamp said = source.take_watermark();
   if (Status status = chain_.flush_fused(lane); !status.ok()) return status;
+  turn.reset();
   if (answer == WEIR_END) split.ended = true;
   if (source.bytes() != bytes_before || split.split.moved || split.ended) {
     open_ = true;
@@ -473,6 +494,7 @@ void Runner::tell_durable() {
     if (!durable) continue;
     Instance& source = chain_.head();
     source.context()->shard = lane;
+    const auto turn = chain_.at_work().begin(wire::Doing::kDurable);
     source.plugin().on_durable(source.self(), source.context(), reinterpret_cast<weir_split*>(&*durable));
   }
 }

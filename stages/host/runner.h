@@ -81,7 +81,8 @@ class Runner {
   std::map<std::uint32_t, RestoredLane> restored_;  ///< lanes whose state is still arriving
   std::map<std::uint32_t, ReadSplit> splits_;
   std::set<std::string> splits_known_;
-  std::set<std::uint32_t> targets_;  ///< of the sink, open
+  std::optional<wire::Condemned> condemned_;  ///< a record that comes next
+  std::set<std::uint32_t> targets_;           ///< of the sink, open
   SliceSize slice_size_;
   Monotonic enumerate_at_{0};
   bool enumerating_ = false;

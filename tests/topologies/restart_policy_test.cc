@@ -8,6 +8,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using Death = RestartPolicy::Death;
 
 TEST(RestartPolicy, GivesUpAfterFiveDeathsByOwnFaultInARow) {
   RestartPolicy policy;
@@ -15,7 +16,7 @@ TEST(RestartPolicy, GivesUpAfterFiveDeathsByOwnFaultInARow) {
   for (int death = 1; death <= 5; ++death) {
     policy.on_start(now);
     now += seconds(1);
-    EXPECT_EQ(policy.on_death(now, /*own_fault=*/true).give_up, death == 5) << death;
+    EXPECT_EQ(policy.on_death(now, Death::kOwnFault).give_up, death == 5) << death;
   }
 }
 
@@ -24,7 +25,7 @@ TEST(RestartPolicy, ForgivesWhatCameBeforeACommit) {
   for (int death = 1; death <= 20; ++death) {
     policy.on_start(Monotonic(0));
     if (death % 4 == 0) policy.on_commit();
-    EXPECT_FALSE(policy.on_death(seconds(1), true).give_up) << death;
+    EXPECT_FALSE(policy.on_death(seconds(1), Death::kOwnFault).give_up) << death;
   }
 }
 
@@ -32,7 +33,7 @@ TEST(RestartPolicy, ForgivesWhatCameBeforeALongLife) {
   RestartPolicy policy;
   for (int death = 1; death <= 20; ++death) {
     policy.on_start(Monotonic(0));
-    EXPECT_FALSE(policy.on_death(seconds(death % 4 == 0 ? 10 : 1), true).give_up) << death;
+    EXPECT_FALSE(policy.on_death(seconds(death % 4 == 0 ? 10 : 1), Death::kOwnFault).give_up) << death;
   }
 }
 
@@ -40,7 +41,7 @@ TEST(RestartPolicy, NeverGivesUpOnDeathsFromOutside) {
   RestartPolicy policy;
   for (int death = 1; death <= 100; ++death) {
     policy.on_start(Monotonic(0));
-    EXPECT_FALSE(policy.on_death(seconds(1), false).give_up) << death;
+    EXPECT_FALSE(policy.on_death(seconds(1), Death::kOutside).give_up) << death;
   }
 }
 
@@ -48,11 +49,31 @@ TEST(RestartPolicy, WaitsATenthOfASecondAndTwiceAsLongEachTimeUpToFiveSeconds) {
   RestartPolicy policy;
   for (const int expected : {100, 200, 400, 800, 1600, 3200, 5000, 5000}) {
     policy.on_start(Monotonic(0));
-    EXPECT_EQ(policy.on_death(seconds(1), false).delay, milliseconds(expected));
+    EXPECT_EQ(policy.on_death(seconds(1), Death::kOutside).delay, milliseconds(expected));
   }
   policy.on_start(Monotonic(0));
   policy.on_commit();
-  EXPECT_EQ(policy.on_death(seconds(1), false).delay, milliseconds(100)) << "a commit starts over";
+  EXPECT_EQ(policy.on_death(seconds(1), Death::kOutside).delay, milliseconds(100)) << "a commit starts over";
+}
+
+TEST(RestartPolicy, LeavesDeathsOfRecordsToTheBrokerAndStartsAgainSoon) {
+  RestartPolicy policy;
+  for (int death = 1; death <= 50; ++death) {
+    policy.on_start(Monotonic(0));
+    const RestartPolicy::Verdict verdict = policy.on_death(seconds(1), Death::kOfRecord);
+    EXPECT_FALSE(verdict.give_up) << death;
+    EXPECT_EQ(verdict.delay, milliseconds(100));
+  }
+}
+
+TEST(RestartPolicy, GivesUpOnDeathsThatNoRecordExplains) {
+  RestartPolicy policy;
+  int deaths = 0;
+  do {
+    policy.on_start(Monotonic(0));
+    ++deaths;
+  } while (!policy.on_death(seconds(20), Death::kOfRecord, /*retries=*/10).give_up && deaths < 1000);
+  EXPECT_EQ(deaths, RestartPolicy::kRecordDeathsMax + 10);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "topologies/launcher/control_channel.h"
 
+#include "topologies/launcher/supervised.h"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <string.h>
@@ -73,9 +75,16 @@ void ControlChannel::read(const std::function<void(const BrokerEvent&)>& take) {
 }
 
 void ControlChannel::say_died(std::string_view stage, std::uint32_t worker, pid_t pid, bool own_fault,
-                              const Ending& ending) {
-  const Json event = {{"event", "died"}, {"stage", std::string(stage)}, {"worker", worker},
-                      {"pid", pid},      {"own_fault", own_fault},      {"cause", ending.text()}};
+                              const Ending& ending, const std::optional<LastWork>& record) {
+  Json event = {{"event", "died"}, {"stage", std::string(stage)}, {"worker", worker},
+                {"pid", pid},      {"own_fault", own_fault},      {"cause", cause_text(ending)}};
+  if (record) {
+    const bool again = record->doing == wire::Doing::kRequeued;
+    event["record"] = {{"stream", record->stream},
+                       {"shard", record->shard},
+                       {"offset", record->offset},
+                       {"requeued", again ? record->requeued : 0}};
+  }
   send(event.dump());
 }
 

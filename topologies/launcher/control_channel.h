@@ -10,6 +10,7 @@
 #include "sdk/base/result.h"
 #include "topologies/launcher/child_process.h"
 #include "topologies/launcher/line_reader.h"
+#include "topologies/launcher/worker_page.h"
 
 namespace weir::launcher {
 
@@ -49,7 +50,9 @@ class ControlChannel {
 
   void say_drain() { send(R"({"event":"drain"})"); }
   void say_stop() { send(R"({"event":"stop"})"); }
-  void say_died(std::string_view stage, std::uint32_t worker, pid_t pid, bool own_fault, const Ending& ending);
+  /// `record`: what the death is laid to.
+  void say_died(std::string_view stage, std::uint32_t worker, pid_t pid, bool own_fault, const Ending& ending,
+                const std::optional<LastWork>& record);
 
   [[nodiscard]] bool waiting() const { return !queue_.empty(); }
   void write_some();

@@ -10,12 +10,18 @@ void RestartPolicy::on_start(Monotonic now) {
   proven_ = false;
 }
 
-RestartPolicy::Verdict RestartPolicy::on_death(Monotonic now, bool own_fault) {
+RestartPolicy::Verdict RestartPolicy::on_death(Monotonic now, Death death, std::uint32_t retries) {
   if (proven_ || now - started_ >= kLifeMin) {
     deaths_ = 0;
     delay_ = kDelayMin;
   }
-  if (own_fault) ++deaths_;
+  // Long life is no sign here: a record may take its whole deadline, time after time.
+  if (proven_) record_deaths_ = 0;
+  if (death == Death::kOfRecord) {
+    ++record_deaths_;
+    return {record_deaths_ >= std::int64_t{kRecordDeathsMax} + retries, kDelayMin};
+  }
+  if (death == Death::kOwnFault) ++deaths_;
   const Verdict verdict{deaths_ >= kDeathsMax, delay_};
   delay_ = std::min(delay_ * 2, kDelayMax);
   return verdict;

@@ -50,6 +50,12 @@ void Supervised::take(std::string_view line) {
   screen_.line(line.starts_with(prefix_) ? std::string(line) : fmt::format("{}{}", prefix_, line));
 }
 
+std::string cause_text(const Ending& ending) {
+  if (!ending.signalled && ending.number == kExitDeadline) return ending.text() + " (its deadline had passed)";
+  if (!ending.signalled && ending.number == kExitMemory) return ending.text() + " (over its limit of memory)";
+  return ending.text();
+}
+
 bool is_own_fault(const Ending& ending) {
   if (ending.signalled) {
     for (const int number : {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL}) {

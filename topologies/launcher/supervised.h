@@ -51,6 +51,11 @@ class Supervised {
 /// Exit codes of a worker that say it lost its rights or the broker, not that it failed (stages/host/exit_codes.h).
 inline constexpr int kExitFenced = 66;
 inline constexpr int kExitLost = 67;
+inline constexpr int kExitDeadline = 68;
+inline constexpr int kExitMemory = 69;
+
+/// How it ended, for a person: what the code of a worker's exit means is said with it.
+std::string cause_text(const Ending& ending);
 
 /// Whether a death by `ending` counts against the worker: a signal that a program brings upon itself, or an exit code
 /// that is neither 0 nor one of those above.

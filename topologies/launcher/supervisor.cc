@@ -46,7 +46,8 @@ Supervisor::Supervisor(RunOptions options, Programs programs, const Plugins& plu
     for (std::uint32_t number = 0; number < stages[i].workers; ++number) {
       workers_.push_back({.stage = &stages[i],
                           .number = number,
-                          .process = Supervised(fmt::format("{}/{}: ", stages[i].name, number), screen)});
+                          .process = Supervised(fmt::format("{}/{}: ", stages[i].name, number), screen),
+                          .page = std::nullopt});
     }
   }
 }
@@ -212,26 +213,45 @@ void Supervisor::on_drained() {
 }
 
 void Supervisor::on_worker_death(Worker& worker, pid_t pid, const Ending& ending) {
-  const bool own_fault = is_own_fault(ending);
+  const std::optional<LastWork> last = worker.page ? worker.page->read() : std::nullopt;
+  const bool at_work = last && last->doing != wire::Doing::kNothing;
+  // A worker ends by itself only between calls: whoever exits within one, with whatever code, is the plugin.
+  const bool own_fault = is_own_fault(ending) || (at_work && !ending.signalled);
+  const bool of_record = own_fault && last && last->of_record();
   if (std::exchange(worker.voided, false) || phase_ == Phase::kStopping || phase_ == Phase::kStarting) return;
-  channel_->say_died(worker.stage->name, worker.number, pid, own_fault, ending);
+  channel_->say_died(worker.stage->name, worker.number, pid, own_fault, ending, of_record ? last : std::nullopt);
   if (worker.finished || phase_ == Phase::kDraining) return;
 
   const Monotonic now = monotonic_now();
-  const RestartPolicy::Verdict verdict = worker.process.policy().on_death(now, own_fault);
+  using Death = RestartPolicy::Death;
+  const Death death = of_record ? Death::kOfRecord : own_fault ? Death::kOwnFault : Death::kOutside;
+  const RestartPolicy::Verdict verdict = worker.process.policy().on_death(now, death, worker.stage->retries);
   const std::string words = worker.process.last_words();
+  const std::string at = at_work ? fmt::format(" while {}", work_text(*last)) : std::string();
   const std::string name = fmt::format("{}/{}", worker.stage->name, worker.number);
   if (verdict.give_up) {
-    fail(fmt::format("stage {} is given up on: worker {} died {} times in a row without a commit, last by {}{}{}",
-                     worker.stage->name, worker.number, RestartPolicy::kDeathsMax, ending.text(),
-                     words.empty() ? "" : "; its last words: ", words));
+    fail(fmt::format("stage {} is given up on: worker {} died {} times in a row without a commit, last by {}{}{}{}",
+                     worker.stage->name, worker.number,
+                     of_record ? RestartPolicy::kRecordDeathsMax + static_cast<int>(worker.stage->retries)
+                               : RestartPolicy::kDeathsMax,
+                     cause_text(ending), at, words.empty() ? "" : "; its last words: ", words));
     return;
   }
   if (options_.log_level != "error")
-    note(fmt::format("worker {} ended by {}, starting it again in {:.1f} s", name, ending.text(),
+    note(fmt::format("worker {} ended by {}{}, starting it again in {:.1f} s", name, cause_text(ending), at,
                      static_cast<double>(verdict.delay.count()) / 1e6));
   worker.wanted = true;
   worker.start_at = now + verdict.delay;
+}
+
+std::string Supervisor::work_text(const LastWork& last) const {
+  const auto& stages = options_.topology.stages;
+  const auto& streams = options_.topology.streams;
+  std::string text(wire::to_string(last.doing));
+  if (last.stage < stages.size()) text += fmt::format(" of stage {}", stages[last.stage].name);
+  if (last.doing == wire::Doing::kProcess && last.stream < streams.size())
+    text += fmt::format(" (\"{}\", shard {}, about offset {})", streams[last.stream].name, last.shard, last.offset);
+  return text;
 }
 
 void Supervisor::on_broker_death(const Ending& ending) {
@@ -252,7 +272,8 @@ void Supervisor::on_broker_death(const Ending& ending) {
   progress_.set_state("restarting");
   const Monotonic now = monotonic_now();
   const bool own_fault = is_own_fault(ending) || !ending.signalled;
-  const RestartPolicy::Verdict verdict = broker_.policy().on_death(now, own_fault);
+  const RestartPolicy::Verdict verdict =
+      broker_.policy().on_death(now, own_fault ? RestartPolicy::Death::kOwnFault : RestartPolicy::Death::kOutside);
   const std::string words = broker_.last_words();
   if (verdict.give_up) {
     fail(fmt::format("the broker is given up on: it died {} times in a row without a commit, last by {}{}{}",
@@ -308,9 +329,14 @@ void Supervisor::start_worker(Worker& worker) {
     libraries.push_back(plugin->library);
     argv.insert(argv.end(), {"--library", plugin->library});
   }
+  Result<WorkerPage> page = WorkerPage::make();
+  if (!page) return fail(page.error().message);
+  argv.insert(argv.end(), {"--page", std::to_string(page->fd())});
   const bool own_stdout = hosts_console(options_.topology, *worker.stage);
-  const Status started = worker.process.start(std::move(argv), own_stdout, /*kept_fd=*/-1, monotonic_now());
-  if (!started) fail(started.error().message);
+  const Status started = worker.process.start(std::move(argv), own_stdout, page->fd(), monotonic_now());
+  if (!started) return fail(started.error().message);
+  page->close_fd();
+  worker.page = *std::move(page);
 }
 
 /// The broker is gone, and with it every right that its workers had.

@@ -16,6 +16,7 @@
 #include "topologies/launcher/screen.h"
 #include "topologies/launcher/signals.h"
 #include "topologies/launcher/supervised.h"
+#include "topologies/launcher/worker_page.h"
 
 namespace weir::launcher {
 
@@ -55,9 +56,10 @@ class Supervisor {
     const StageSpec* stage;
     std::uint32_t number;
     Supervised process;
-    bool wanted = false;    ///< to be started at start_at
-    bool voided = false;    ///< killed by us since its incarnation is void: its death means nothing
-    bool finished = false;  ///< its stage has nothing left to do
+    std::optional<WorkerPage> page;  ///< of the process that runs, or ran last
+    bool wanted = false;             ///< to be started at start_at
+    bool voided = false;             ///< killed by us since its incarnation is void: its death means nothing
+    bool finished = false;           ///< its stage has nothing left to do
     Monotonic start_at{0};
   };
 
@@ -70,6 +72,7 @@ class Supervisor {
   void on_finished();
   void on_drained();
   void on_worker_death(Worker& worker, pid_t pid, const Ending& ending);
+  [[nodiscard]] std::string work_text(const LastWork& last) const;
   void on_broker_death(const Ending& ending);
 
   void start_broker();

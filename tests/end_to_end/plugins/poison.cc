@@ -39,6 +39,7 @@ class Poison final : public weir::Stage {
       if (does == name) std::raise(number);
     }
     if (does == "exit") std::_Exit(3);
+    if (does == "exit well") std::_Exit(0);
     if (does == "allocate") {
       std::vector<std::string> hoard;
       while (true) hoard.emplace_back(1 << 20, 'x');

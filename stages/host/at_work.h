@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+
+#include "sdk/wire/frame.h"
+#include "sdk/wire/work_page.h"
+#include "weir/abi.h"
+
+namespace weir::host {
+
+/// Says in a page what this worker is at, for those who look on: the launcher when it has died, the watchdog while it
+/// lives. A page of its own serves where nobody gave one.
+/// Thread: the runner's; `page()` and `context()` may be read by any. Lifetime: a page given by use() must outlive it.
+class AtWork {
+ public:
+  AtWork() = default;
+  AtWork(const AtWork&) = delete;
+  AtWork& operator=(const AtWork&) = delete;
+
+  /// REQUIRES: before anything is begun.
+  void use(wire::WorkPage& page) {
+    page_ = &page;
+    page_->version.store(wire::WorkPage::kVersion);
+  }
+  [[nodiscard]] wire::WorkPage& page() { return *page_; }
+
+  /// One thing that is being done, maybe within another; it is over with this object.
+  class [[nodiscard]] Turn {
+   public:
+    Turn(AtWork& work, wire::Doing doing) : page_(*work.page_), before_(page_.doing.load(std::memory_order_relaxed)) {
+      page_.turn.fetch_add(1, std::memory_order_relaxed);
+      page_.doing.store(doing, std::memory_order_release);
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    ~Turn() { page_.doing.store(before_, std::memory_order_release); }
+
+   private:
+    wire::WorkPage& page_;
+    const wire::Doing before_;
+  };
+  Turn begin(wire::Doing doing) { return {*this, doing}; }
+  Turn process(const wire::DeliveryHeader& batch) {
+    page_->stream.store(batch.stream, std::memory_order_relaxed);
+    page_->shard.store(batch.shard, std::memory_order_relaxed);
+    page_->from.store(batch.offset, std::memory_order_relaxed);
+    return {*this, wire::Doing::kProcess};
+  }
+  Turn requeued(std::uint64_t number) {
+    page_->requeued.store(number, std::memory_order_relaxed);
+    return {*this, wire::Doing::kRequeued};
+  }
+
+  /// A stage is called, which keeps the record that it has come to in `context`.
+  void enter(std::uint32_t stage, const weir_context* context) {
+    page_->stage.store(stage, std::memory_order_relaxed);
+    context_.store(context, std::memory_order_relaxed);
+    page_->turn.fetch_add(1, std::memory_order_relaxed);
+  }
+  [[nodiscard]] const weir_context* context() const { return context_.load(std::memory_order_relaxed); }
+
+ private:
+  wire::WorkPage own_;
+  wire::WorkPage* page_ = &own_;
+  std::atomic<const weir_context*> context_{nullptr};
+};
+
+}  // namespace weir::host

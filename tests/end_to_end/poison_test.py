@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records that throw, kill, hang, hoard and flood: each becomes one dead letter, and all others are exact."""
+import collections
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from weir_run import WEIR, Launcher, check, read_records, run, status, wait_for
+
+LIBRARY = sys.argv[1]
+folder = tempfile.mkdtemp(prefix="weir-poison-")
+os.chdir(folder)
+
+# What the reason of the letter must say.
+POISONS = {
+    "throw": "it tastes bad",
+    "segv": "signal 11 (SIGSEGV)",
+    "abort": "signal 6 (SIGABRT)",
+    "bus": "signal 7 (SIGBUS)",
+    "fpe": "signal 8 (SIGFPE)",
+    "ill": "signal 4 (SIGILL)",
+    "exit": "exit 3",
+    "exit well": "exit 0",
+    "emit": "what one record causes is more than half of transaction_bytes_max",
+}
+
+
+def topology(name, on_error=None, workers=2, keyed=True, settings=None):
+    """Records from outside through the stage that they poison, counted by key behind it."""
+    with open(name + ".json", "w") as file:
+        json.dump({
+            "name": name, "http": {"listen": "127.0.0.1:0"}, "libraries": [LIBRARY],
+            "streams": {"lines": {"external": "in", **({"partition": {"by": "hash"}, "shards": 4} if keyed else {})},
+                        "good": {"partition": {"by": "hash"}, "shards": 4}, "counts": {}},
+            "stages": {
+                "eat": {"plugin": "test.poison", "input": "lines", "output": "good", "workers": workers,
+                        **({"on_error": on_error} if on_error else {}), **(settings or {})},
+                "count": {"plugin": "keyed.count", "input": "good", "output": "counts"},
+                "write": {"plugin": "file.write", "input": "counts", "config": {"path": name + ".jsonl"}}}}, file)
+
+
+def feed(name, records):
+    """Runs the topology on the records, to its end; what it said, and how it ended."""
+    launcher = Launcher(name + ".json", log=name + ".log")
+    wait_for("the topology", lambda: status(".weir/" + name))
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    produced = subprocess.run([WEIR, "produce", "lines", "--data", ".weir/" + name, "--end"], input=text,
+                              capture_output=True, text=True, timeout=120)
+    code = launcher.wait()
+    with open(name + ".log") as log:
+        return code, log.read() + produced.stderr
+
+
+def letters(name):
+    result = run("dead-letters", "list", "--json", "--data", ".weir/" + name)
+    check(result.returncode == 0, result.stderr)
+    return json.loads(result.stdout)
+
+
+def exact(name, records):
+    """All that is no poison was counted once; and in order of its key."""
+    wanted = collections.Counter(record["key"] for record in records if not record["value"].startswith("poison"))
+    totals = collections.Counter()
+    for record in read_records(name + ".jsonl"):
+        totals[record["key"]] += 1
+        check(record["value"] == totals[record["key"]], "%s: total %s came as number %d" % (name, record["value"], totals[record["key"]]))
+    check(totals == wanted, "%s: %s instead of %s" % (name, totals, wanted))
+
+
+def food(count, poison_every=0, poisons=()):
+    records = [{"key": i % 10, "value": "food %d" % i} for i in range(count)]
+    for i, poison in enumerate(poisons):
+        records[(i + 1) * poison_every]["value"] = "poison " + poison
+    return records
+
+
+def each_becomes_one_letter(name, poisons, retries, keyed, settings=None):
+    records = food(20_000, 700, list(poisons) * 2)
+    topology(name, {"retries": retries}, keyed=keyed, settings=settings)
+    begun = time.monotonic()
+    code, said = feed(name, records)
+    check(code == 0, said[-3000:])
+    found = letters(name)
+    wanted = collections.Counter(record["value"] for record in records if record["value"].startswith("poison"))
+    check(collections.Counter(letter["value"] for letter in found) == wanted, "%s: letters %s" % (name, found))
+    check(len({(letter["shard"], letter["offset"]) for letter in found}) == len(found), "a place has two letters")
+    for letter in found:
+        words = POISONS[letter["value"][7:]]
+        check(words in letter["reason"], "%s: %s" % (letter["value"], letter["reason"]))
+        check(letter["attempts"] == retries + 1, "%d attempts: %s" % (letter["attempts"], letter))
+        check((letter["stage"], letter["stream"]) == ("eat", "lines"), "wrong place: %s" % letter)
+    exact(name, records)
+    print("%s: %d letters, %.1f s, %s" % (name, len(found), time.monotonic() - begun, said.strip().splitlines()[-1]), flush=True)
+
+
+def skipped_and_failed():
+    records = food(3000, 500, ["segv", "throw", "exit"])
+    topology("skip", {"then": "skip"})
+    code, said = feed("skip", records)
+    check(code == 0, said[-3000:])
+    check(letters("skip") == [], "a letter of a record that was to be skipped")
+    exact("skip", records)
+    topology("fail", {"then": "fail"})
+    code, said = feed("fail", records)
+    check(code == 1, "it ended with %d: %s" % (code, said[-3000:]))
+    check(re.search(r'stage "eat" fails at a record of "lines", shard \d+, offset \d+', said), said[-2000:])
+
+
+def kills_from_outside_lay_nothing_to_records():
+    chooser = random.Random(20)
+    topology("outside", workers=1)
+    launcher = Launcher("outside.json", log="outside.log")
+    wait_for("the topology", lambda: status(".weir/outside"))
+    producer = subprocess.Popen([WEIR, "produce", "lines", "--data", ".weir/outside", "--name", "feeder", "--end"],
+                                stdin=subprocess.PIPE, text=True)
+    records = food(2000)
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    victim = None
+    for _ in range(20):
+        producer.stdin.write(text)
+        producer.stdin.flush()
+        victim = wait_for("another worker", lambda: launcher.find("eat") not in (None, victim) and launcher.find("eat"))
+        time.sleep(chooser.uniform(0, 0.1))  # the moment of the kill, not a wait for anything
+        os.kill(victim, chooser.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
+    producer.stdin.close()
+    check(producer.wait(120) == 0, "produce failed")
+    check(launcher.wait() == 0, open("outside.log").read()[-3000:])
+    check(open("outside.log").read().count("worker eat/0 ended by signal") >= 20, "not all of the 20 kills killed")
+    check(letters("outside") == [], "dead letters: %s" % letters("outside")[:3])
+    exact("outside", records * 20)
+    print("20 kills from outside, no letter", flush=True)
+
+
+each_becomes_one_letter("shards", POISONS, 0, True)
+each_becomes_one_letter("ranges", POISONS, 2, False)
+skipped_and_failed()
+kills_from_outside_lay_nothing_to_records()
