@@ -101,12 +101,16 @@ std::optional<std::uint64_t> FieldReader::size(std::string_view name, std::uint6
   return *bytes;
 }
 
-std::optional<std::chrono::microseconds> FieldReader::duration(std::string_view name) {
+std::optional<std::chrono::microseconds> FieldReader::duration(std::string_view name, std::chrono::milliseconds min) {
   const std::optional<std::string> written = text(name);
   if (!written) return std::nullopt;
   const Result<std::chrono::microseconds> time = parse_duration(*written);
   if (!time) {
     report_.error(pointer(name), time.error().message);
+    return std::nullopt;
+  }
+  if (*time < min) {
+    report_.error(pointer(name), fmt::format("must be at least {}ms", min.count()));
     return std::nullopt;
   }
   return *time;

@@ -39,7 +39,8 @@ class FieldReader {
   std::optional<std::string> text(std::string_view name);
   std::optional<std::uint64_t> number(std::string_view name, std::uint64_t min, std::uint64_t max);
   std::optional<std::uint64_t> size(std::string_view name, std::uint64_t bytes_min);
-  std::optional<std::chrono::microseconds> duration(std::string_view name);
+  std::optional<std::chrono::microseconds> duration(std::string_view name,
+                                                    std::chrono::milliseconds min = std::chrono::milliseconds(0));
   template <typename T, std::size_t N>
   std::optional<T> choice(std::string_view name, const std::array<Choice<T>, N>& choices) {
     const std::optional<std::string> word = text(name);

@@ -65,7 +65,7 @@ inline constexpr std::array kFields = {
     Field{FieldOwner::kStage, "on_error", "{}"},
     Field{FieldOwner::kStage, "commit_after", "\"50ms\""},
     Field{FieldOwner::kStage, "config", "{}"},
-    Field{FieldOwner::kStage, "deadline", "\"60s\"", false},
+    Field{FieldOwner::kStage, "deadline", "\"60s\""},
     Field{FieldOwner::kStage, "idle_after", "", false},
 
     Field{FieldOwner::kState, "store", "\"memory\""},

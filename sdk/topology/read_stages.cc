@@ -16,6 +16,7 @@ using Kind = JsonNode::Kind;
 
 constexpr std::uint64_t kWorkersMax = 1024;
 constexpr std::uint64_t kRetriesMax = 1'000'000;
+constexpr std::chrono::milliseconds kDeadlineMin{1};
 constexpr std::uint64_t kStageMemoryBytesMin = 1U << 20;
 
 /// Reads one stage of the file into a StageSpec and its draft.
@@ -42,6 +43,7 @@ class StageReader {
         .choice("store", kStores);
     spec_.memory_bytes = fields_.size("memory", kStageMemoryBytesMin).value_or(0);
     spec_.commit_after = fields_.duration("commit_after").value_or(std::chrono::microseconds(0));
+    spec_.deadline = fields_.duration("deadline", kDeadlineMin).value_or(std::chrono::microseconds(0));
     read_on_error();
     read_config();
   }

@@ -27,6 +27,10 @@ class Writer {
     object_[name] = value;
   }
   void field(const char* name, const std::chrono::microseconds& value) { object_[name] = value.count(); }
+  template <typename T>
+  void later(const char* name, const T& value) {
+    field(name, value);
+  }
   void field(const char* name, const std::optional<std::string>& value) {
     object_[name] = value ? Json(*value) : Json(nullptr);
   }
@@ -84,6 +88,11 @@ class Reader {
   }
   void field(const char* name, std::chrono::microseconds& value) {
     value = std::chrono::microseconds(natural(name, std::numeric_limits<std::int64_t>::max()));
+  }
+  /// A field that directories of earlier versions do not have: it keeps what it is without.
+  template <typename T>
+  void later(const char* name, T& value) {
+    if (object_.contains(name)) field(name, value);
   }
   void field(const char* name, std::vector<std::string>& value) {
     if (!take(name).is_array()) bad(name);
@@ -180,6 +189,7 @@ void visit(Visitor& visitor, T& stage) {
   visitor.word("then", stage.then, kOnErrors);
   visitor.field("dead_letter_bytes_max", stage.dead_letter_bytes_max);
   visitor.field("commit_after_us", stage.commit_after);
+  visitor.later("deadline_us", stage.deadline);
   visitor.word("kind", stage.kind, kPluginKinds);
   visitor.field("keyed", stage.keyed);
   visitor.field("key_preserving", stage.key_preserving);

@@ -70,6 +70,7 @@ struct StageSpec {
   OnErrorThen then = OnErrorThen::kDeadLetter;
   std::uint64_t dead_letter_bytes_max = 0;
   std::chrono::microseconds commit_after{0};
+  std::chrono::microseconds deadline{0};  ///< the longest that one record may take; 0: no end
   PluginKind kind = PluginKind::kStage;
   bool keyed = false;
   bool key_preserving = false;

@@ -17,6 +17,7 @@
 #include "stages/host/library.h"
 #include "stages/host/map_page.h"
 #include "stages/host/runner.h"
+#include "stages/host/watchdog.h"
 
 namespace {
 
@@ -94,6 +95,9 @@ int work(const Options& options) {
     return refuse(created.error().message);
   }
   (*engine)->start(*topology, stage);
+  std::vector<std::uint32_t> stages;
+  for (const auto& instance : chain.instances()) stages.push_back(instance->stage());
+  const weir::host::Watchdog watchdog(*topology, stages, chain.at_work(), weir::host::Watchdog::kill);
   weir::host::Runner runner(*topology, chain, **engine);
   return static_cast<int>(runner.run());
 }

@@ -27,6 +27,7 @@ POISONS = {
     "ill": "signal 4 (SIGILL)",
     "exit": "exit 3",
     "exit well": "exit 0",
+    "loop": "exit 68 (its deadline had passed)",
     "emit": "what one record causes is more than half of transaction_bytes_max",
 }
 
@@ -112,6 +113,15 @@ def skipped_and_failed():
     check(re.search(r'stage "eat" fails at a record of "lines", shard \d+, offset \d+', said), said[-2000:])
 
 
+def a_finish_that_hangs_fails_the_stage():
+    topology("hangs", settings={"plugin": "test.hangs_in_finish", "deadline": "200ms", "workers": 1, "config": {}})
+    code, said = feed("hangs", food(100))
+    check(code == 1, "it ended with %d: %s" % (code, said[-3000:]))
+    words = r"stage eat is given up on: worker 0 died 5 times in a row without a commit, last by exit 68 \(its deadline had passed\) while in finish of stage eat"
+    check(re.search(words, said), said[-2000:])
+    print("a finish that hangs fails its stage", flush=True)
+
+
 def kills_from_outside_lay_nothing_to_records():
     chooser = random.Random(20)
     topology("outside", workers=1)
@@ -137,7 +147,8 @@ def kills_from_outside_lay_nothing_to_records():
     print("20 kills from outside, no letter", flush=True)
 
 
-each_becomes_one_letter("shards", POISONS, 0, True)
-each_becomes_one_letter("ranges", POISONS, 2, False)
+each_becomes_one_letter("shards", POISONS, 0, True, {"deadline": "300ms"})
+each_becomes_one_letter("ranges", POISONS, 2, False, {"deadline": "300ms"})
+a_finish_that_hangs_fails_the_stage()
 skipped_and_failed()
 kills_from_outside_lay_nothing_to_records()

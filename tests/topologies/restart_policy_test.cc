@@ -37,6 +37,14 @@ TEST(RestartPolicy, ForgivesWhatCameBeforeALongLife) {
   }
 }
 
+TEST(RestartPolicy, TakesALifeThatHungForNoLongLife) {
+  RestartPolicy policy;
+  for (int death = 1; death <= 5; ++death) {
+    policy.on_start(Monotonic(0));
+    EXPECT_EQ(policy.on_death(seconds(60), Death::kHung).give_up, death == 5) << death;
+  }
+}
+
 TEST(RestartPolicy, NeverGivesUpOnDeathsFromOutside) {
   RestartPolicy policy;
   for (int death = 1; death <= 100; ++death) {

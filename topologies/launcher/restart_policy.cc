@@ -11,7 +11,7 @@ void RestartPolicy::on_start(Monotonic now) {
 }
 
 RestartPolicy::Verdict RestartPolicy::on_death(Monotonic now, Death death, std::uint32_t retries) {
-  if (proven_ || now - started_ >= kLifeMin) {
+  if (proven_ || (death != Death::kHung && now - started_ >= kLifeMin)) {
     deaths_ = 0;
     delay_ = kDelayMin;
   }
@@ -21,7 +21,7 @@ RestartPolicy::Verdict RestartPolicy::on_death(Monotonic now, Death death, std::
     ++record_deaths_;
     return {record_deaths_ >= std::int64_t{kRecordDeathsMax} + retries, kDelayMin};
   }
-  if (death == Death::kOwnFault) ++deaths_;
+  if (death == Death::kOwnFault || death == Death::kHung) ++deaths_;
   const Verdict verdict{deaths_ >= kDeathsMax, delay_};
   delay_ = std::min(delay_ * 2, kDelayMax);
   return verdict;

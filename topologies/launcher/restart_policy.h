@@ -19,6 +19,7 @@ class RestartPolicy {
   enum class Death {
     kOutside,   ///< from outside, or its incarnation had lost its rights
     kOwnFault,  ///< by its own fault, in nothing that belongs to a record
+    kHung,      ///< as kOwnFault, and it had lived long only because it hung
     kOfRecord,  ///< by its own fault while it processed a record: the broker judges the record
   };
   struct Verdict {

@@ -52,7 +52,6 @@ void Supervised::take(std::string_view line) {
 
 std::string cause_text(const Ending& ending) {
   if (!ending.signalled && ending.number == kExitDeadline) return ending.text() + " (its deadline had passed)";
-  if (!ending.signalled && ending.number == kExitMemory) return ending.text() + " (over its limit of memory)";
   return ending.text();
 }
 

@@ -52,7 +52,6 @@ class Supervised {
 inline constexpr int kExitFenced = 66;
 inline constexpr int kExitLost = 67;
 inline constexpr int kExitDeadline = 68;
-inline constexpr int kExitMemory = 69;
 
 /// How it ended, for a person: what the code of a worker's exit means is said with it.
 std::string cause_text(const Ending& ending);

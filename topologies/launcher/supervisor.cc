@@ -224,7 +224,11 @@ void Supervisor::on_worker_death(Worker& worker, pid_t pid, const Ending& ending
 
   const Monotonic now = monotonic_now();
   using Death = RestartPolicy::Death;
-  const Death death = of_record ? Death::kOfRecord : own_fault ? Death::kOwnFault : Death::kOutside;
+  const bool hung = !ending.signalled && ending.number == kExitDeadline;
+  const Death death = of_record   ? Death::kOfRecord
+                      : hung      ? Death::kHung
+                      : own_fault ? Death::kOwnFault
+                                  : Death::kOutside;
   const RestartPolicy::Verdict verdict = worker.process.policy().on_death(now, death, worker.stage->retries);
   const std::string words = worker.process.last_words();
   const std::string at = at_work ? fmt::format(" while {}", work_text(*last)) : std::string();

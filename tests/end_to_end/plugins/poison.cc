@@ -52,6 +52,17 @@ class Poison final : public weir::Stage {
   std::string mended_;
 };
 
+/// Passes records on, and never comes to its end.
+class HangsInFinish final : public weir::Stage {
+ public:
+  static constexpr bool kKeyed = false;
+  void process(const weir::RecordView& in, weir::Context& out) override { out.emit(in.key(), in.value<std::string>()); }
+  void finish(weir::Context&) override {
+    for (volatile bool forever = true; forever;) {
+    }
+  }
+};
+
 }  // namespace
 
-WEIR_LIBRARY(weir::stage<Poison>("test.poison"));
+WEIR_LIBRARY(weir::stage<Poison>("test.poison"), weir::stage<HangsInFinish>("test.hangs_in_finish"));

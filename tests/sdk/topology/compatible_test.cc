@@ -34,6 +34,7 @@ TEST(Compatible, TakesWhatMayChangeOnADirectory) {
                             {"/stages/s/workers", "4"},
                             {"/stages/s/memory", "32MiB"},
                             {"/stages/s/commit_after", "1s"},
+                            {"/stages/s/deadline", "2m"},
                             {"/streams/a/max_backlog", "4GiB"},
                             {"/stages/s/on_error", R"({"retries": 3, "then": "skip", "kept_bytes_max": "1MiB"})"},
                             {"/broker/durability", "none"},

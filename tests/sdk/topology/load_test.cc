@@ -61,6 +61,7 @@ TEST(Load, ReadsTheExampleOfTheDesignWithAllDefaults) {
   EXPECT_EQ(count.then, OnErrorThen::kDeadLetter);
   EXPECT_EQ(count.dead_letter_bytes_max, 256U << 20);
   EXPECT_EQ(count.commit_after.count(), 50'000);
+  EXPECT_EQ(count.deadline.count(), 60'000'000);
   EXPECT_EQ(count.kind, PluginKind::kStage);
   EXPECT_TRUE(count.keyed);
   EXPECT_EQ(count.host, 2U);

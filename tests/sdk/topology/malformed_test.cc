@@ -208,8 +208,8 @@ const Case kCases[] = {
      "t.json:13: /stages/count/on_error/then: \"park_key\" is not built in this version of Weir\n"},
     {R"("on_error": {})", R"("on_error": {"parked_bytes_max": "1MiB"})",
      "t.json:13: /stages/count/on_error/parked_bytes_max: \"parked_bytes_max\" is not built in this version of Weir\n"},
-    {R"("on_error": {})", R"("deadline": "1s", "idle_after": "1s")",
-     "t.json:13: /stages/count/deadline: \"deadline\" is not built in this version of Weir\n"
+    {R"("on_error": {})", R"("deadline": "999us", "idle_after": "1s")",
+     "t.json:13: /stages/count/deadline: must be at least 1ms\n"
      "t.json:13: /stages/count/idle_after: \"idle_after\" is not built in this version of Weir\n"},
     {R"("on_error": {})", R"("state": {"store": "rocksdb"})",
      "t.json:13: /stages/count/state/store: \"rocksdb\" is not built in this version of Weir\n"},

@@ -53,6 +53,8 @@ TEST(ResolvedFile, GivesBackEveryFieldOfATopology) {
   EXPECT_EQ(sum.then, OnErrorThen::kFail);
   EXPECT_TRUE(sum.keyed && sum.key_preserving);
   EXPECT_EQ(sum.commit_after, before.stages[0].commit_after);
+  EXPECT_EQ(sum.deadline, before.stages[0].deadline);
+  EXPECT_EQ(sum.deadline.count(), 60'000'000);
   const StageSpec& write = *after->find_stage("w");
   EXPECT_EQ(write.host, 0U);
   EXPECT_EQ(write.kind, PluginKind::kSink);
