@@ -2,6 +2,7 @@
 #include "stages/host/chain.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 
@@ -266,6 +267,11 @@ Status Chain::judge_failure(const Work& item, std::uint32_t record, std::uint32_
   const char* cause = instance.failure_cause();
   std::string reason = instance.take_failure();
   if (reason.empty()) reason = "the plugin gives no reason";
+  if (reason == "std::bad_alloc") {
+    reason +=
+        ": it takes more memory than one record may (the worker's `memory` and room for its transaction and state)";
+    malloc_trim(0);  // what it had taken is not counted as held by the worker
+  }
   ++attempts;
   if (attempts <= spec.retries) return {};
   transaction_.count(instance.stage(), false, cause, 1);

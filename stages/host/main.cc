@@ -16,6 +16,7 @@
 #include "stages/host/exit_codes.h"
 #include "stages/host/library.h"
 #include "stages/host/map_page.h"
+#include "stages/host/memory_limit.h"
 #include "stages/host/runner.h"
 #include "stages/host/watchdog.h"
 
@@ -98,7 +99,9 @@ int work(const Options& options) {
   std::vector<std::uint32_t> stages;
   for (const auto& instance : chain.instances()) stages.push_back(instance->stage());
   const weir::host::Watchdog watchdog(*topology, stages, chain.at_work(), weir::host::Watchdog::kill);
-  weir::host::Runner runner(*topology, chain, **engine);
+  weir::host::MemoryLimit memory(
+      weir::host::MemoryLimit::growth_for(spec->memory_bytes, topology->broker.transaction_bytes_max));
+  weir::host::Runner runner(*topology, chain, **engine, {}, &memory);
   return static_cast<int>(runner.run());
 }
 

@@ -28,11 +28,12 @@ weir_bytes lend(BytesView bytes) { return {reinterpret_cast<const std::uint8_t*>
 
 }  // namespace
 
-Runner::Runner(const Topology& topology, Chain& chain, Engine& engine, RunnerClock clock)
+Runner::Runner(const Topology& topology, Chain& chain, Engine& engine, RunnerClock clock, MemoryLimit* memory)
     : topology_(topology),
       chain_(chain),
       engine_(engine),
       clock_(std::move(clock)),
+      memory_(memory),
       measured_since_(clock_.monotonic()) {}
 
 Exit Runner::run() {
@@ -50,6 +51,7 @@ Exit Runner::give_up(const Status& status) {
 std::optional<Exit> Runner::turn() {
   if (engine_.beat_due()) beat();
   tell_durable();
+  if (!open_) bound_memory();
   const bool reads = !draining_ && (enumerating_ || std::any_of(splits_.begin(), splits_.end(),
                                                                 [](const auto& entry) { return !entry.second.ended; }));
   const bool may_read = reads && engine_.may_publish() && engine_.has_window();
@@ -292,6 +294,7 @@ Status Runner::restore(const wire::StatePart& part) {
   if (found == restored_.end() || chain_.find(part.stage) == nullptr) {
     return {Code::kInvalid, "the broker sends state that this worker has no lease for"};
   }
+  if (memory_ != nullptr) memory_->lift();
   found->second.add(part.stage, part.changes);
   if (!part.last) return {};
   const RestoredLane lane = std::move(found->second);
@@ -482,6 +485,7 @@ Status Runner::close() {
   const auto body = chain_.close(engine_.committed() + 1, published);
   if (!body.ok()) return body.error();
   if (!body->empty()) engine_.commit(*body, published);
+  bound_memory();
   return {};
 }
 
@@ -499,12 +503,19 @@ void Runner::tell_durable() {
   }
 }
 
+void Runner::bound_memory() {
+  if (memory_ == nullptr || !restored_.empty()) return;
+  // Counting a large state takes its time: what the last beat counted will do, but for a state that has just come.
+  if (memory_->lifted()) state_bytes_ = chain_.state_bytes();
+  memory_->renew(clock_.monotonic(), state_bytes_);
+}
+
 void Runner::beat() {
   const Monotonic now = clock_.monotonic();
   const auto elapsed = static_cast<float>(std::max<std::int64_t>((now - measured_since_).count(), 1));
   measured_.busy_ratio = static_cast<float>(busy_.count()) / elapsed;
   measured_.blocked_ratio = static_cast<float>(blocked_.count()) / elapsed;
-  measured_.state_bytes = chain_.state_bytes();
+  measured_.state_bytes = state_bytes_ = chain_.state_bytes();
   engine_.beat(measured_);
   measured_ = {};
   measured_since_ = now;

@@ -16,6 +16,7 @@
 #include "stages/host/chain.h"
 #include "stages/host/engine.h"
 #include "stages/host/exit_codes.h"
+#include "stages/host/memory_limit.h"
 #include "stages/host/restored_lane.h"
 
 namespace weir::host {
@@ -30,7 +31,8 @@ struct RunnerClock {
 /// Reads no clock and no socket itself. Thread: one. Lifetime: chain, engine and topology must outlive it.
 class Runner {
  public:
-  Runner(const Topology& topology, Chain& chain, Engine& engine, RunnerClock clock = {});
+  /// `memory`: what bounds this process; null for nothing.
+  Runner(const Topology& topology, Chain& chain, Engine& engine, RunnerClock clock = {}, MemoryLimit* memory = nullptr);
 
   /// Until the engine or the stage ends it.
   Exit run();
@@ -70,6 +72,7 @@ class Runner {
   Status enumerate();
   Status close();
   void tell_durable();
+  void bound_memory();
   void beat();
   Exit give_up(const Status& status);
 
@@ -77,6 +80,7 @@ class Runner {
   Chain& chain_;
   Engine& engine_;
   RunnerClock clock_;
+  MemoryLimit* memory_;
   std::map<std::uint32_t, Lane> lanes_;
   std::map<std::uint32_t, RestoredLane> restored_;  ///< lanes whose state is still arriving
   std::map<std::uint32_t, ReadSplit> splits_;
@@ -93,6 +97,7 @@ class Runner {
   std::uint32_t idle_turns_ = 0;  ///< reads in a row that found nothing
   std::uint32_t split_next_ = 0;
 
+  std::uint64_t state_bytes_ = 0;  ///< when it was counted last
   wire::Measured measured_;
   Monotonic measured_since_{0};
   Monotonic busy_{0};
