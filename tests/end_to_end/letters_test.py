@@ -87,7 +87,8 @@ def requeue_and_drop(name, workers, keyed):
     said = move("drop", name, dropped[0]["id"], "eat/lines/0/99999", code=1)
     check("no such dead letter" in said and "2 were not dropped" in said, said)
     restart(launcher, "broker")
-    wait_for("the broker's letters", lambda: len(letters(name)) == bad - 2)
+    wait_for("the broker", lambda: status(".weir/" + name))
+    check(len(letters(name)) == bad - 2, "dropped letters came back")
 
     # Mended: all of the stage again, with the broker and the workers killed while they are worked off.
     open(name + ".mended", "w").close()
