@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simulation/worker_process.h"
 
+#include <cstddef>
+#include <cstring>
 #include <utility>
 
 #include "sdk/wire/batch.h"
@@ -78,6 +80,27 @@ void WorkerProcess::exit(bool told) {
   world_.exited(*this);
 }
 
+void WorkerProcess::die_of_record() {
+  if (!alive_) return;
+  die();
+  world_.exited(*this, last_record());
+}
+
+std::optional<core::FatalRecord> WorkerProcess::last_record() const {
+  if (chain_ == nullptr) return std::nullopt;
+  const wire::WorkPage& page = chain_->at_work().page();
+  core::FatalRecord record;
+  if (page.doing.load() == wire::Doing::kRequeued) {
+    record.requeued = page.requeued.load();
+  } else {
+    std::uint32_t index = 0;
+    std::memcpy(&index, page.head_context + offsetof(weir_context, record), sizeof(index));
+    record = {page.stream.load(), page.shard.load(), page.from.load() + index, 0, {}};
+  }
+  record.cause = "a killer";
+  return record;
+}
+
 std::uint64_t WorkerProcess::tenure(std::uint32_t lane) const {
   const auto held = lanes_.find(lane);
   return held == lanes_.end() ? 0 : held->second.tenure;
@@ -138,7 +161,9 @@ void WorkerProcess::transmit(const Bytes& message) {
 }
 
 void WorkerProcess::commit(const Bytes& body, std::uint64_t published) {
-  if (world_.chance(World::kDeathsPerMillionCommits)) {  // what it has written to a target stays there
+  if (!alive_) return;
+  if (world_.plan().kills &&
+      world_.chance(World::kDeathsPerMillionCommits)) {  // what it has written to a target stays there
     die();
     world_.exited(*this);
     return;

@@ -30,6 +30,10 @@ class WorkerProcess final : private host::BrokerSession {
   /// Some turns of the runner.
   void work();
   void die() { alive_ = false; }
+  /// The record that is being processed kills it.
+  void die_of_record();
+  /// What the page says that a launcher reads when it has died; nothing where it never came to work.
+  [[nodiscard]] std::optional<core::FatalRecord> last_record() const;
   void freeze(Monotonic until) { frozen_until_ = until; }
 
   [[nodiscard]] bool alive() const { return alive_; }

@@ -9,8 +9,10 @@
 
 #include "broker/journal/recovery.h"
 #include "broker/server/replay.h"
+#include "sdk/wire/map.h"
 #include "tests/simulation/model_producer.h"
 #include "tests/simulation/worker_process.h"
+#include "weir/value.h"
 
 namespace weir::simulation {
 
@@ -20,6 +22,7 @@ namespace {
 
 constexpr Monotonic kTick = 10ms;
 constexpr Monotonic kDeadline = 300s;
+constexpr const char* kPerson = "person";
 
 Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   Topology topology;
@@ -89,7 +92,7 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
 
 }  // namespace
 
-Plan Plan::of(std::uint64_t seed) {
+Plan Plan::of(std::uint64_t seed, int era) {
   std::mt19937_64 random(seed ^ 0x9e3779b97f4a7c15);
   Plan plan;
   plan.seed = seed;
@@ -108,8 +111,11 @@ Plan Plan::of(std::uint64_t seed) {
   plan.drops_per_million = random() % 3 == 0 ? 0 : 500;
   plan.doubles_per_million = random() % 3 == 0 ? 0 : 20'000;
   plan.calm_from = std::chrono::milliseconds(random() % 8000);
-  plan.bit_flips = random() % 3 == 0;
-  plan.slow_disk = random() % 3 == 0;
+  plan.bit_flips = random() % 3 == 0 && era >= 2;
+  plan.slow_disk = random() % 3 == 0 && era >= 2;
+  plan.killers = random() % 4 == 0 && era >= 3;
+  plan.requeues = random() % 4 == 0 && era >= 3;
+  plan.kills = random() % 8 != 0 || era < 3;
   return plan;
 }
 
@@ -127,7 +133,8 @@ Outcome World::run() {
     later(micros(300'000), [this, producer] { produce(producer); });
   }
   later(kTick, [this] { tick(); });
-  if (plan_.calm_from > 0ms) later(micros(500'000), [this] { plan_faults(); });
+  if (plan_.requeues) later(micros(3'000'000), [this] { requeue(); });
+  if (plan_.kills && plan_.calm_from > 0ms) later(micros(500'000), [this] { plan_faults(); });
   while (!events_.empty() && outcome_.problem.empty() && !finished_) {
     Event event = events_.top();
     events_.pop();
@@ -189,7 +196,7 @@ void World::start_broker() {
   broker_ = std::make_unique<Broker>();
   trace("broker", life_);
   if (plan_.bit_flips && life_ > 1 && damage_() % 3 == 0) damage_checkpoint();
-  if (life_ > 1 && !finished_ && chance(200'000)) disk_.crash_after(1 + below(10));
+  if (life_ > 1 && !finished_ && plan_.kills && chance(200'000)) disk_.crash_after(1 + below(10));
   journal::JournalOptions options;
   options.segment_bytes = topology_.broker.segment_bytes;
   options.seed = random_();
@@ -292,6 +299,24 @@ void World::plan_faults() {
     }
   }
   later(micros(500'000), [this] { plan_faults(); });
+}
+
+void World::requeue() {
+  if (now_ < plan_.calm_from) later(micros(3'000'000), [this] { requeue(); });
+  if (!broker_ || !broker_->core || broker_->core->moves_letters()) return;
+  in_broker(broker_->reader_lane, micros(5000), [this] {
+    core::LetterRequest request;
+    request.again = true;
+    const Status read = broker_->reader->dead_letters(
+        broker_->core->dead_letter_parts(), [&](const server::JournalReader::Letter& letter) {
+          request.found.push_back({letter.stage, letter.lane, letter.key.size() + letter.bytes.size(),
+                                   Bytes(letter.key.begin(), letter.key.end()),
+                                   Bytes(letter.bytes.begin(), letter.bytes.end())});
+        });
+    if (!read.ok()) return failed(read.error(), "dead letters");
+    trace("requeue", request.found.size());
+    with_core([&] { broker_->core->move_letters(kPerson, std::move(request), now_); });
+  });
 }
 
 void World::tick() {
@@ -538,13 +563,15 @@ void World::work(std::int64_t pid) {
   later(micros(20'000), [this, pid] { work(pid); });
 }
 
-void World::exited(WorkerProcess& worker) {
+void World::exited(WorkerProcess& worker, const std::optional<core::FatalRecord>& fatal) {
   ++outcome_.worker_deaths;
   trace("died", static_cast<std::uint64_t>(worker.pid()));
   const std::uint32_t stage = worker.stage();
   const std::uint32_t index = worker.index();
-  later(micros(100'000), [this, stage, index, pid = worker.pid()] {
-    with_core([&] { broker_->core->on_died(stage, index, pid, now_); });
+  if (fatal) ++outcome_.deaths_by_record;
+  const auto blamed = has(Bug::kSigkillBlamed) ? worker.last_record() : fatal;
+  later(micros(100'000), [this, stage, index, pid = worker.pid(), blamed] {
+    with_core([&] { broker_->core->on_died(stage, index, pid, now_, blamed); });
   });
   if (!worker.stopped()) later(micros(300'000), [this, stage, index] { start_worker(stage, index); });
 }
@@ -592,6 +619,12 @@ void World::to_broker(std::int64_t pid, Bytes message) {
 }
 
 void World::reply(const core::Client& client, Bytes message) {
+  if (client == kPerson) {
+    const auto answer = wire::MapReader::parse(message);
+    if (answer.ok() && answer->op() == "letters_requeued")
+      outcome_.letters_requeued += static_cast<std::uint64_t>(answer->integer("count", 0));
+    return trace("answer", 0, message);
+  }
   if (client.front() == 'p') {  // ROUTER drops in silence what a producer is too slow for
     if (chance(plan_.drops_per_million)) {
       ++outcome_.messages_dropped;
@@ -666,23 +699,28 @@ void World::delivered_to_sink(std::uint32_t shard, std::uint64_t offset, BytesVi
 void World::check_dead_letters() {
   std::set<std::uint64_t> expected;
   for (std::uint64_t number = 0; number < plan_.numbers_all(); ++number) {
-    if (plan_.is_poison(number)) expected.insert(number);
+    if (!plan_.is_good(number)) expected.insert(number);
   }
   std::multiset<std::uint64_t> found;
   const Status read = broker_->reader->dead_letters(
-      broker_->core->dead_letter_parts(),
-      [&](const server::JournalReader::Letter& letter) { found.insert(std::stoull(letter.letter.reason)); });
+      broker_->core->dead_letter_parts(), [&](const server::JournalReader::Letter& letter) {
+        const auto number = ValueView(letter.letter.value_bytes).as<std::vector<std::uint64_t>>().front();
+        const std::string why = plan_.is_poison(number) ? std::to_string(number) : "it killed ";
+        if (letter.letter.reason.substr(0, why.size()) == why) found.insert(number);
+      });
   if (!read.ok()) return problem("the dead letters cannot be read: " + read.error().message);
   if (!std::equal(expected.begin(), expected.end(), found.begin(), found.end()))
     return problem("the dead letters are not the poisoned numbers");
-  if (broker_->core->dead_letters() != expected.size()) problem("the broker counted other dead letters");
+  const std::uint64_t counted = broker_->core->dead_letters();
+  if (plan_.requeues ? counted < expected.size() : counted != expected.size())
+    problem("the broker counted other dead letters");
   outcome_.dead_letters += expected.size();
 }
 
 void World::check_end() {
   std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> truth;
   for (std::uint64_t number = 0; number < plan_.numbers_all(); ++number) {
-    if (plan_.is_poison(number)) continue;
+    if (!plan_.is_good(number)) continue;
     auto& [count, sum] = truth[number % plan_.keys];
     ++count;
     sum += number;
@@ -707,7 +745,9 @@ void World::check_end() {
   if (finals.size() != truth.size()) return problem("a key's total is missing (I1)");
   std::uint64_t healthy = 0;
   for (const auto& [key, total] : truth) healthy += total.first;
-  if (broker_->core->records_in() != plan_.numbers_all()) return problem("the broker counted other records in");
+  const std::uint64_t in = broker_->core->records_in();
+  if (plan_.requeues ? in < plan_.numbers_all() : in != plan_.numbers_all())
+    return problem("the broker counted other records in");
   if (broker_->core->records_out() != healthy + truth.size()) return problem("the broker counted other records out");
   check_dead_letters();
   // What is over stays over.

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <random>
 #include <set>
@@ -36,6 +37,9 @@ struct Plan {
   std::uint64_t published = 0;  ///< messages of each producer
   bool drains = false;          ///< Ctrl-C now and then, and a new run
   bool full_disk = false;       ///< the disk is full now and then
+  bool kills = true;            ///< processes die without their fault, freeze, or are told to drain
+  bool killers = false;         ///< some numbers kill their worker whenever it comes to them
+  bool requeues = false;        ///< a person has all dead letters worked on again, now and then
   bool slow_disk = false;       ///< a sync takes long, and much is decided meanwhile
   bool copies_early = false;    ///< what is needed in old segments is copied as soon as half of the journal is not
   bool power_cuts = false;      ///< only where streams ask for fsync
@@ -45,9 +49,13 @@ struct Plan {
   Monotonic calm_from{0};  ///< no faults from here on
   Bug bug = Bug::kNone;
 
-  static Plan of(std::uint64_t seed);
+  /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
+  static constexpr int kEra = 3;
+  static Plan of(std::uint64_t seed, int era = kEra);
 
   [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }
+  [[nodiscard]] bool is_killer(std::uint64_t number) const { return killers && number % 499 == 101; }
+  [[nodiscard]] bool is_good(std::uint64_t number) const { return !is_poison(number) && !is_killer(number); }
   /// Message `k` (from 1) of a producer carries these numbers, in this order; all numbers of a topology differ.
   static constexpr std::uint64_t kNumbersPerMessage = 5;
   [[nodiscard]] std::uint64_t number_of(std::uint32_t producer, std::uint64_t message, std::uint64_t i) const {
@@ -78,6 +86,8 @@ struct Outcome {
   std::uint64_t messages_resent = 0;
   std::uint64_t checkpoints_damaged = 0;
   std::uint64_t dead_letters = 0;
+  std::uint64_t deaths_by_record = 0;
+  std::uint64_t letters_requeued = 0;
   std::uint64_t fused_transactions = 0;
   Monotonic took{0};  ///< virtual
 };
@@ -101,7 +111,7 @@ class World final : public core::Outside {
   void say_hello(const WorkerProcess& worker, Bytes message);
   void to_broker(std::int64_t pid, Bytes message);
   /// The process is gone; its parent notices, and starts another one.
-  void exited(WorkerProcess& worker);
+  void exited(WorkerProcess& worker, const std::optional<core::FatalRecord>& fatal = std::nullopt);
   void problem(const std::string& what);
   Outcome& outcome() { return outcome_; }
   /// Something goes wrong now, with this probability, unless calm has come.
@@ -208,6 +218,8 @@ class World final : public core::Outside {
   void start_workers();
   void drained();
   void produce(std::uint32_t producer);
+  /// A person asks for all dead letters to be worked on again.
+  void requeue();
   void write_group();
   void sync_group();
   /// A failure that the disk's crash explains ends the broker; any other is a problem.

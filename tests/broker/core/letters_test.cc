@@ -2,6 +2,8 @@
 // Dead letters that are dropped, or worked on again: decided by the journal, each once.
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "broker/core/letter_id.h"
 #include "sdk/wire/batch.h"
 #include "sdk/wire/map.h"
@@ -170,6 +172,23 @@ TEST_F(LettersTest, KnowsThemAfterARestartByJournalAndByCheckpoint) {
   ASSERT_TRUE(restored.decode_checkpoint(checkpoint).ok());
   ASSERT_EQ(restored.requeued(kWork).size(), 2U);
   EXPECT_EQ(restored.requeued(kWork).at(2).letter, letter(2).bytes);
+}
+
+TEST_F(LettersTest, ReadsACheckpointFromBeforeLettersWereRequeued) {
+  std::vector<Ledger::Fixup> fixups;
+  Bytes checkpoint = core_.ledger().encode_checkpoint(fixups);
+  // Version 1 ended before the number of the next letter and each stage's letters, of which there are none here.
+  checkpoint.resize(checkpoint.size() - sizeof(std::uint64_t) - topology_.stages.size() * sizeof(std::uint32_t));
+  const auto version = [&](std::uint32_t number) { std::memcpy(checkpoint.data(), &number, sizeof(number)); };
+  version(1);
+  Ledger old(topology_);
+  const Status read = old.decode_checkpoint(checkpoint);
+  EXPECT_TRUE(read.ok()) << read.error().message;
+  EXPECT_TRUE(old.requeued(kWork).empty());
+  for (const std::uint32_t wrong : {0U, 2U, 3U}) {
+    version(wrong);
+    EXPECT_FALSE(Ledger(topology_).decode_checkpoint(checkpoint).ok()) << "version " << wrong;
+  }
 }
 
 TEST_F(LettersTest, FencesAWorkerThatWorksOneOffTwiceOrThatIsNotItsOwn) {
