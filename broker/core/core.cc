@@ -112,11 +112,7 @@ void Core::on_client(const Client& client, BytesView message, Monotonic now) {
     session->second.heard = now;
     return outside_.reply(client, wire::MapWriter("pong").finish());
   }
-  if (op == "status") {
-    wire::MapWriter answer("status");
-    answer.put("json", status_text());
-    return outside_.reply(client, std::move(answer).finish());
-  }
+  if (op == "status") return outside_.reply(client, status_message());
   refuse(client, Refusal::kInvalid,
          "\"" + op +
              "\" is no operation of this broker (open, publish, end, tail, ping, status, dead_letters, drop_letters, "

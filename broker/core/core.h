@@ -27,6 +27,7 @@ struct CoreOptions {
   std::chrono::microseconds settle_in{500'000};  ///< how long a start waits for all workers before leases move to fewer
   std::uint64_t segments_slack = 6;              ///< closed segments beyond twice what is needed before any is copied
   std::string commits_endpoint;                  ///< told to workers
+  std::string news_endpoint;                     ///< of the PUB socket; told to workers and producers
   std::string topology_text;                     ///< told to workers: encode_resolved
 };
 
@@ -132,6 +133,8 @@ class Core {
 
   /// The object of /api/status, as JSON text.
   [[nodiscard]] std::string status_text() const;
+  /// The same as the answer to {"op": "status"}.
+  [[nodiscard]] Bytes status_message() const;
   [[nodiscard]] const std::map<std::pair<std::uint32_t, std::uint32_t>, StageProbe>& stage_probes() const {
     return stage_probes_;
   }

@@ -82,6 +82,7 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
   welcome.incarnation = incarnation;
   welcome.worker = static_cast<std::uint32_t>(index);
   welcome.commits = options_.commits_endpoint;
+  welcome.news = options_.news_endpoint;
   welcome.topology = options_.topology_text;
   welcome.beat = options_.beat;
   welcome.silence = options_.silence;

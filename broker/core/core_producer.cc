@@ -71,6 +71,7 @@ void Core::open_session(const Client& client, const wire::MapReader& map, Monoto
   answer.put("frame_bytes_max", topology_.broker.transaction_bytes_max / 2);
   answer.put("session", session.id);
   answer.put("exactly_once", !session.name.empty());
+  answer.put("news", options_.news_endpoint);
   session.acknowledged = session.last;
   session.open_answer = std::move(answer).finish();
   Session& opened = sessions_[client] = std::move(session);
@@ -97,8 +98,15 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
     return;
   }
   if (number != session.last + 1) {
-    return refuse(client, Refusal::kOrder, fmt::format("message {} came where {} is due", number, session.last + 1),
-                  number);
+    return refuse(
+        client, Refusal::kOrder,
+        fmt::format("message {} came where {} is due{}", number, session.last + 1,
+                    session.last == 0 && !session.name.empty()
+                        ? fmt::format(" (the name \"{}\" is new here, or has been forgotten: only the {} names "
+                                      "that were used last are kept)",
+                                      session.name, Ledger::kProducersMax)
+                        : ""),
+        number);
   }
   const Stream& spec = topology_.streams[session.stream];
   StreamState& stream = ledger_.stream(session.stream);

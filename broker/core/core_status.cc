@@ -58,6 +58,12 @@ std::string Core::state_name() const {
   return ready ? "running" : "starting";
 }
 
+Bytes Core::status_message() const {
+  wire::MapWriter message("status");
+  message.put("json", status_text());
+  return std::move(message).finish();
+}
+
 std::string Core::status_text() const {
   ordered_json status;
   status["topology"] = topology_.name;

@@ -264,11 +264,24 @@ bool Ledger::requeued_waits(const UnitState& unit, std::uint32_t lane) const {
   });
 }
 
+void Ledger::forget_producers() {
+  // An eighth at a time, so that it costs little however many come; by the journal alone, so that every start agrees.
+  std::vector<Sequence> used;
+  used.reserve(producers_.size());
+  for (const auto& [name, producer] : producers_) used.push_back(producer.sequence);
+  const auto kept = used.begin() + static_cast<std::ptrdiff_t>(kProducersMax / 8);
+  std::nth_element(used.begin(), kept, used.end());
+  std::erase_if(producers_, [&](const auto& entry) { return entry.second.sequence < *kept; });
+}
+
 Status Ledger::apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep) {
   const auto publish = decode_publish(payload.bytes.subspan(sizeof(EntryHeader)));
   if (!publish.ok()) return corrupt(sequence, publish.error().message);
   if (publish->stream >= streams_.size()) return corrupt(sequence, "publishes to an unknown stream");
-  if (!publish->name.empty()) producers_[publish->name] = {publish->number, sequence};
+  if (!publish->name.empty()) {
+    producers_[publish->name] = {publish->number, sequence};
+    if (producers_.size() > kProducersMax) forget_producers();
+  }
   if (!publish->frame.empty()) {
     const auto view = wire::FrameView::parse(publish->frame);
     if (!view.ok()) return corrupt(sequence, view.error().message);

@@ -84,6 +84,8 @@ class Ledger {
   [[nodiscard]] Changelog& changelog(std::uint32_t stage) { return changelogs_[stage]; }
   [[nodiscard]] const Changelog& changelog(std::uint32_t stage) const { return changelogs_[stage]; }
   [[nodiscard]] std::map<std::string, ProducerState>& producers() { return producers_; }
+  /// So many names of producers are known at most: of more, those go that were not used for the longest.
+  static constexpr std::size_t kProducersMax = 1 << 16;
   [[nodiscard]] const wire::Counted& totals(std::uint32_t stage) const { return totals_[stage]; }
   [[nodiscard]] std::uint64_t external_total() const { return external_total_; }
   [[nodiscard]] bool opened() const { return opened_; }
@@ -106,6 +108,7 @@ class Ledger {
   void place(const CopyItem& item, const Place& place);
   Status apply_letters(Sequence sequence, const EntryHeader& header, const Buffer& payload, Place place);
   Status apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep);
+  void forget_producers();
   Status append_frame(Sequence sequence, std::uint32_t stream, const Buffer& frame, Place place, bool keep);
   /// Derives what has ended from what the lanes say; the flow goes from sources down, so one pass per stage suffices.
   void refresh_ends();

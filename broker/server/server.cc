@@ -26,6 +26,7 @@ namespace {
 
 constexpr auto kTick = 20ms;
 constexpr auto kStatusEvery = 200ms;
+constexpr const char* kStatusTopic = "status";
 constexpr auto kEndpointAgain = 500ms;
 constexpr auto kAnswerDeadline = 2s;
 constexpr int kCommitsPerTurn = 256;
@@ -116,6 +117,7 @@ Status Server::recover() {
 
   core::CoreOptions core_options;
   core_options.commits_endpoint = sockets_->commits_endpoint();
+  core_options.news_endpoint = sockets_->news_endpoint();
   core_options.topology_text = encode_resolved(topology_);
   core_ = std::make_unique<core::Core>(topology_, core_options, *this);
   if (Status status = replay(*journal_, found, core_->ledger()); !status.ok()) {
@@ -228,6 +230,7 @@ void Server::say_status() {
     status_last_ = std::move(text);
   }
   status_said_ = now;
+  if (sockets_->wanted(kStatusTopic)) sockets_->publish(kStatusTopic, core_->status_message());
 }
 
 void Server::on_launcher(const ordered_json& event) {

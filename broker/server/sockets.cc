@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 
@@ -17,6 +18,9 @@ namespace {
 
 constexpr int kClientBytesMax = 64 << 20;
 constexpr int kClientQueueMax = 64;
+constexpr int kNewsQueueMax = 4;  ///< messages that wait for a subscriber; more are old news
+constexpr int kSubscriptionBytesMax = 256;
+constexpr std::size_t kSubscriptionsMax = 1000;
 constexpr std::size_t kIpcPathMax = 107;  ///< of sockaddr_un
 constexpr std::size_t kSmall = 8 << 10;   ///< below this a message is copied out of libzmq's buffer, which it would pin
 
@@ -77,6 +81,10 @@ Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const 
   std::unique_ptr<Sockets> sockets(new Sockets());
   sockets->router_ = zmq::socket_t(sockets->context_, zmq::socket_type::router);
   sockets->commits_ = zmq::socket_t(sockets->context_, zmq::socket_type::pull);
+  sockets->news_ = zmq::socket_t(sockets->context_, zmq::socket_type::xpub);
+  sockets->news_.set(zmq::sockopt::linger, 0);
+  sockets->news_.set(zmq::sockopt::sndhwm, kNewsQueueMax);
+  sockets->news_.set(zmq::sockopt::maxmsgsize, std::int64_t{kSubscriptionBytesMax});
   sockets->router_.set(zmq::sockopt::linger, 0);
   sockets->router_.set(zmq::sockopt::maxmsgsize, std::int64_t{kClientBytesMax});
   sockets->router_.set(zmq::sockopt::rcvhwm, kClientQueueMax);
@@ -85,6 +93,7 @@ Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const 
   sockets->commits_.set(zmq::sockopt::rcvhwm, 0);
   std::string router = listen;
   std::string commits;
+  std::string news;
   if (listen.empty()) {
     std::string folder = directory;
     if (folder.size() + std::strlen("/commits.ipc") + 60 > kIpcPathMax) {
@@ -94,7 +103,8 @@ Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const 
     }
     router = "ipc://" + folder + "/broker.ipc";
     commits = "ipc://" + folder + "/commits.ipc";
-    sockets->socket_files_ = {folder + "/broker.ipc", folder + "/commits.ipc"};
+    news = "ipc://" + folder + "/news.ipc";
+    sockets->socket_files_ = {folder + "/broker.ipc", folder + "/commits.ipc", folder + "/news.ipc"};
     for (const std::string& file : sockets->socket_files_) (void)unlink(file.c_str());
     remove_inboxes(folder);
   }
@@ -104,11 +114,17 @@ Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const 
     const std::size_t colon = sockets->endpoint_.rfind(':');
     const int port = std::stoi(sockets->endpoint_.substr(colon + 1));
     const bool free_port = listen.ends_with(":0") || listen.ends_with(":*");
-    commits = fmt::format("{}:{}", sockets->endpoint_.substr(0, colon),
-                          free_port ? std::string("*") : std::to_string(port + 1));
+    const auto beside = [&](int distance) {
+      return fmt::format("{}:{}", sockets->endpoint_.substr(0, colon),
+                         free_port ? std::string("*") : std::to_string(port + distance));
+    };
+    commits = beside(1);
+    news = beside(2);
   }
   if (Status status = bind_to(sockets->commits_, commits); !status.ok()) return status.error();
   sockets->commits_endpoint_ = sockets->commits_.get(zmq::sockopt::last_endpoint);
+  if (Status status = bind_to(sockets->news_, news); !status.ok()) return status.error();
+  sockets->news_endpoint_ = sockets->news_.get(zmq::sockopt::last_endpoint);
   return sockets;
 }
 
@@ -117,6 +133,7 @@ Sockets::~Sockets() {
   workers_.clear();
   router_.close();
   commits_.close();
+  news_.close();
   for (const std::string& file : socket_files_) (void)unlink(file.c_str());
   if (!runtime_directory_.empty()) (void)rmdir(runtime_directory_.c_str());
 }
@@ -203,6 +220,31 @@ void Sockets::reply(const std::string& client, Bytes message) {
     (void)router_.send(outgoing(std::move(message)), zmq::send_flags::dontwait);
   } catch (const zmq::error_t& error) {
     log::debug("cannot answer a client: {}", error.what());
+  }
+}
+
+bool Sockets::wanted(const std::string& topic) {
+  // libzmq tells of a topic's first subscriber and of its last: one byte, 1 or 0, and the topic's beginning.
+  zmq::message_t said;
+  while (news_.recv(said, zmq::recv_flags::dontwait)) {
+    const std::string text = said.to_string();
+    if (text.empty()) continue;
+    if (text.front() == 0) {
+      subscriptions_.erase(text.substr(1));
+    } else if (subscriptions_.size() < kSubscriptionsMax) {
+      subscriptions_.insert(text.substr(1));
+    }
+  }
+  return std::any_of(subscriptions_.begin(), subscriptions_.end(),
+                     [&](const std::string& prefix) { return topic.starts_with(prefix); });
+}
+
+void Sockets::publish(const std::string& topic, Bytes message) {
+  try {
+    (void)news_.send(zmq::buffer(topic), zmq::send_flags::sndmore | zmq::send_flags::dontwait);
+    (void)news_.send(outgoing(std::move(message)), zmq::send_flags::dontwait);
+  } catch (const zmq::error_t& error) {
+    log::debug("cannot publish: {}", error.what());
   }
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <zmq.hpp>
 
@@ -14,9 +15,10 @@
 
 namespace weir::server {
 
-/// The broker's ZeroMQ sockets: one ROUTER for everyone, one PULL for what workers commit, one PUSH per incarnation.
-/// Nothing rests on a bare socket (design notes in broker/README.md): a PUSH never reconnects, and nothing is sent
-/// before its peer has said that it is ready. Thread: the server's.
+/// The broker's ZeroMQ sockets: one ROUTER for everyone, one PULL for what workers commit, one PUSH per incarnation,
+/// and one PUB for what is for all and replaced by what comes later. Nothing rests on a bare socket (design notes in
+/// broker/README.md): a PUSH never reconnects, and nothing is sent before its peer has said that it is ready. Thread:
+/// the server's.
 class Sockets {
  public:
   /// `listen`: "" for ipc sockets in `directory`, or tcp://host:port. Errors: kInUse, kInvalid.
@@ -25,6 +27,8 @@ class Sockets {
 
   [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
   [[nodiscard]] const std::string& commits_endpoint() const { return commits_endpoint_; }
+
+  [[nodiscard]] const std::string& news_endpoint() const { return news_endpoint_; }
 
   /// Waits until a socket, `descriptors[i]` or `timeout` is due.
   void wait(std::span<const int> descriptors, std::chrono::milliseconds timeout);
@@ -41,15 +45,22 @@ class Sockets {
   void disconnect(Incarnation incarnation);
   void send(Incarnation incarnation, Bytes message);
   void reply(const std::string& client, Bytes message);
+  /// Somebody has subscribed to `topic`.
+  [[nodiscard]] bool wanted(const std::string& topic);
+  /// To all who have subscribed; whoever is too slow for it misses it.
+  void publish(const std::string& topic, Bytes message);
 
  private:
   Sockets() = default;
   zmq::context_t context_{1};
   zmq::socket_t router_;
   zmq::socket_t commits_;
+  zmq::socket_t news_;  ///< XPUB: a PUB that also says who subscribes
+  std::set<std::string> subscriptions_;
   std::map<Incarnation, zmq::socket_t> workers_;
   std::string endpoint_;
   std::string commits_endpoint_;
+  std::string news_endpoint_;
   std::string runtime_directory_;  ///< made here because the data directory's path is too long; removed at the end
   std::vector<std::string> socket_files_;
 };

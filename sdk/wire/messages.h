@@ -177,6 +177,7 @@ struct WorkerWelcome {
   Incarnation incarnation;
   std::uint32_t worker = 0;
   std::string commits;                   ///< endpoint of the broker's PULL socket
+  std::string news;                      ///< endpoint of the broker's PUB socket
   std::string topology;                  ///< as encode_resolved gives it
   std::chrono::microseconds beat{0};     ///< how often to send kBeat
   std::chrono::microseconds silence{0};  ///< after so long without a word the other side counts as dead

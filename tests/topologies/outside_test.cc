@@ -210,6 +210,28 @@ TEST_F(OutsideTest, FortyLinesOfPythonPublishExactlyOnce) {
   EXPECT_LE(std::count(std::istreambuf_iterator<char>(source), {}, '\n'), 40);
 }
 
+TEST_F(OutsideTest, WhoeverSubscribesGetsTheStatusAgainAndAgain) {
+  constexpr const char* kSubscriber = R"(
+import json, sys, msgpack, zmq
+context = zmq.Context()
+asked = context.socket(zmq.DEALER)
+asked.connect(json.load(open(sys.argv[1] + "/endpoint.json"))["broker"])
+asked.send(msgpack.packb({"op": "open", "stream": "x"}))
+heard = context.socket(zmq.SUB)
+heard.connect(msgpack.unpackb(asked.recv())["news"])
+heard.subscribe("status")
+for _ in range(2):
+    assert heard.poll(10000), "no news"
+    topic, message = heard.recv_multipart()
+    message = msgpack.unpackb(message)
+    print(topic.decode(), message["op"], json.loads(message["json"])["topology"])
+context.destroy(linger=0)
+)";
+  const auto subscriber = at_.program({"/usr/bin/python3", "-c", kSubscriber, data_dir()}, "");
+  EXPECT_EQ(subscriber->wait(), 0) << subscriber->err();
+  EXPECT_EQ(subscriber->out(), "status status t\nstatus status t\n");
+}
+
 TEST_F(OutsideTest, TheOnlyRunningTopologyIsMeantWhereNoneIsNamed) {
   const auto status = at_.weir({"status"});
   EXPECT_EQ(status->wait(), 0) << status->err();

@@ -167,5 +167,43 @@ TEST_F(ProducerTest, GivesARecordWithoutATimestampTheBrokersClock) {
   EXPECT_EQ(record->timestamp, kStartedUs + 5'000'000);
 }
 
+TEST_F(ProducerTest, RemembersTheNamesThatWereUsedLast) {
+  Ledger ledger(topology_);
+  const auto use = [&](const std::string& name, std::uint64_t number) {
+    Publish entry;
+    entry.name = name;
+    entry.number = number;
+    Bytes payload = encode_header({EntryType::kPublish, {}, 0, 0});
+    const Bytes body = encode(entry);
+    payload.insert(payload.end(), body.begin(), body.end());
+    const Sequence sequence = ledger.next_sequence();
+    ASSERT_TRUE(ledger.apply(sequence, Buffer::of(std::move(payload)), Place{}, false).ok());
+  };
+  ASSERT_NO_FATAL_FAILURE(use("old, but used again", 1));
+  for (std::size_t i = 2; i < Ledger::kProducersMax; ++i) ASSERT_NO_FATAL_FAILURE(use(std::to_string(i), 7));
+  ASSERT_NO_FATAL_FAILURE(use("old, but used again", 2));
+  ASSERT_NO_FATAL_FAILURE(use("the last that fits", 3));
+  ASSERT_EQ(ledger.producers().size(), Ledger::kProducersMax) << "none is forgotten yet";
+  ASSERT_NO_FATAL_FAILURE(use("one more", 4));
+  EXPECT_LE(ledger.producers().size(), Ledger::kProducersMax);
+  EXPECT_FALSE(ledger.producers().contains("2")) << "the one that was not used for the longest";
+  for (const auto& [name, last] : std::map<std::string, std::uint64_t>{
+           {"old, but used again", 2}, {"the last that fits", 3}, {"one more", 4}, {"65535", 7}}) {
+    ASSERT_TRUE(ledger.producers().contains(name)) << name;
+    EXPECT_EQ(ledger.producers().at(name).last, last) << name;
+  }
+}
+
+TEST_F(ProducerTest, SaysThatANameMayHaveBeenForgottenToOneThatGoesOn) {
+  const std::int64_t session = open("from long ago");
+  const auto answers = ask(publish(session, 18));
+  ASSERT_EQ(answers.size(), 1U);
+  EXPECT_EQ(answers[0].text("code"), "order");
+  EXPECT_NE(answers[0].text("error").find(
+                "message 18 came where 1 is due (the name \"from long ago\" is new here, or has been forgotten"),
+            std::string::npos)
+      << answers[0].text("error");
+}
+
 }  // namespace
 }  // namespace weir::core

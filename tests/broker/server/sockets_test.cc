@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/server/sockets.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "tests/support/temporary_folder.h"
+
+namespace weir::server {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+int port_of(const std::string& endpoint) { return std::stoi(endpoint.substr(endpoint.rfind(':') + 1)); }
+
+TEST(Sockets, TakeTheTwoPortsBehindTheOneThatIsGiven) {
+  const testing_host::TemporaryFolder folder;
+  // Which ports are free is known only once they are taken: those beside a free one may not be.
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    auto free = Sockets::open("tcp://127.0.0.1:0", folder / "");
+    ASSERT_TRUE(free.ok()) << free.error().message;
+    const int port = port_of((*free)->endpoint());
+    free->reset();
+    const auto opened = Sockets::open(fmt::format("tcp://127.0.0.1:{}", port), folder / "");
+    if (!opened.ok()) {
+      ASSERT_EQ(opened.error().code, Code::kInUse) << opened.error().message;
+      continue;
+    }
+    EXPECT_EQ((*opened)->endpoint(), fmt::format("tcp://127.0.0.1:{}", port));
+    EXPECT_EQ((*opened)->commits_endpoint(), fmt::format("tcp://127.0.0.1:{}", port + 1));
+    EXPECT_EQ((*opened)->news_endpoint(), fmt::format("tcp://127.0.0.1:{}", port + 2));
+    const auto second = Sockets::open(fmt::format("tcp://127.0.0.1:{}", port - 2), folder / "");
+    ASSERT_FALSE(second.ok()) << "the port of its PUB socket is taken";
+    EXPECT_EQ(second.error().code, Code::kInUse);
+    return;
+  }
+  FAIL() << "no three free ports in a row";
+}
+
+class News : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto opened = Sockets::open("", folder_ / "");
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+    sockets_ = std::move(*opened);
+  }
+  zmq::socket_t subscriber(const std::string& topic) {
+    zmq::socket_t socket(context_, zmq::socket_type::sub);
+    socket.set(zmq::sockopt::linger, 0);
+    socket.set(zmq::sockopt::subscribe, topic);
+    socket.connect(sockets_->news_endpoint());
+    return socket;
+  }
+  /// Subscriptions travel: waits until it is so, with a deadline.
+  bool becomes(bool wanted, const std::string& topic) {
+    for (const auto until = steady_clock::now() + seconds(20); steady_clock::now() < until;) {
+      if (sockets_->wanted(topic) == wanted) return true;
+      sockets_->wait({}, milliseconds(1));
+    }
+    return false;
+  }
+
+  testing_host::TemporaryFolder folder_;
+  zmq::context_t context_;
+  std::unique_ptr<Sockets> sockets_;
+};
+
+TEST_F(News, GoToWhoeverHasSubscribedToTheTopic) {
+  EXPECT_FALSE(sockets_->wanted("status"));
+  sockets_->publish("status", Bytes(3));  // to nobody
+  zmq::socket_t first = subscriber("status");
+  ASSERT_TRUE(becomes(true, "status"));
+  EXPECT_FALSE(sockets_->wanted("other"));
+  const BytesView said = as_bytes("all is well");
+  sockets_->publish("status", Bytes(said.begin(), said.end()));
+  first.set(zmq::sockopt::rcvtimeo, 20'000);
+  zmq::message_t topic;
+  zmq::message_t message;
+  ASSERT_TRUE(first.recv(topic));
+  ASSERT_TRUE(first.recv(message));
+  EXPECT_EQ(topic.to_string(), "status");
+  EXPECT_EQ(message.to_string(), "all is well");
+  first.close();
+  EXPECT_TRUE(becomes(false, "status"));
+}
+
+TEST_F(News, NeverWaitForASubscriberThatDoesNotRead) {
+  const zmq::socket_t lazy = subscriber("status");
+  ASSERT_TRUE(becomes(true, "status"));
+  for (int i = 0; i < 2000; ++i) sockets_->publish("status", Bytes(100'000));
+}
+
+}  // namespace
+}  // namespace weir::server
