@@ -38,6 +38,9 @@ struct Plan {
   bool drains = false;          ///< Ctrl-C now and then, and a new run
   bool full_disk = false;       ///< the disk is full now and then
   bool kills = true;            ///< processes die without their fault, freeze, or are told to drain
+  bool disk_fails = false;      ///< writes, and where the power is cut too, syncs
+  bool time_jumps = false;      ///< the machine stands still now and then, and time has passed
+  bool resets = false;          ///< a worker's connections lose what is in flight, in silence
   bool killers = false;         ///< some numbers kill their worker whenever it comes to them
   bool requeues = false;        ///< a person has all dead letters worked on again, now and then
   bool slow_disk = false;       ///< a sync takes long, and much is decided meanwhile
@@ -85,6 +88,10 @@ struct Outcome {
   std::uint64_t producer_deaths = 0;
   std::uint64_t messages_resent = 0;
   std::uint64_t checkpoints_damaged = 0;
+  std::uint64_t failed_writes = 0;
+  std::uint64_t failed_syncs = 0;
+  std::uint64_t time_jumps = 0;
+  std::uint64_t messages_reset = 0;  ///< in flight when their connection was
   std::uint64_t dead_letters = 0;
   std::uint64_t deaths_by_record = 0;
   std::uint64_t letters_requeued = 0;
@@ -212,6 +219,10 @@ class World final : public core::Outside {
   /// A bit of the newest checkpoint flips, where the one before it must do.
   void damage_checkpoint();
   void plan_faults();
+  /// Faults of the machine: its disk, its clock, its connections.
+  void plan_trouble();
+  /// A message between the broker and a worker arrives, unless its connection was reset since.
+  Action in_flight(std::int64_t pid, Action arrive);
   void tick();
   void work(std::int64_t pid);
   void start_worker(std::uint32_t stage, std::uint32_t index);
@@ -242,6 +253,7 @@ class World final : public core::Outside {
   std::int64_t pids_ = 0;
   std::map<std::int64_t, std::unique_ptr<WorkerProcess>> workers_;
   std::map<std::int64_t, Lane> to_broker_;
+  std::map<std::int64_t, std::uint64_t> resets_;  ///< of each worker's connections
   std::map<std::int64_t, std::uint64_t> unseen_;  ///< Bug::kGapUnseen: numbers that were left out
   std::vector<std::unique_ptr<ModelProducer>> producers_;
   std::map<core::Client, Lane> asked_;

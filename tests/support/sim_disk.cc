@@ -94,6 +94,7 @@ Status SimDisk::write(Inode& inode, std::uint64_t life, std::uint64_t offset, st
   }
   if (write_fails_in_ != 0 && --write_fails_in_ == 0) {
     put(inode, offset, BytesView(all).first(below(all.size() + 1)));
+    ++counters_.failed_writes;
     return {Code::kIo, "sim: the write fails"};
   }
   const std::uint64_t grown = std::max<std::uint64_t>(inode.cache.size(), offset + all.size()) - inode.cache.size();
@@ -120,6 +121,7 @@ Status SimDisk::sync(Inode& inode, std::uint64_t life) {
     }
     inode.unsynced.clear();
     if (sync_fails_with_ == Pages::kEvicted) inode.cache = inode.disk;
+    ++counters_.failed_syncs;
     return {Code::kIo, "sim: the sync fails"};
   }
   settle(inode);

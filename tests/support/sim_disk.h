@@ -75,6 +75,8 @@ class SimDisk final : public journal::Disk {
     std::uint64_t syncs = 0;
     std::uint64_t creates = 0;
     std::uint64_t bytes_read = 0;
+    std::uint64_t failed_writes = 0;  ///< as fail_write() and fail_sync() wanted it
+    std::uint64_t failed_syncs = 0;
     std::uint64_t bytes_grown = 0;  ///< by which files became longer, zeros of create() included
   };
   [[nodiscard]] Counters counters() const;
