@@ -24,6 +24,7 @@ enum class Bug : std::uint8_t {
   kFailureKeepsChange,   ///< a record that failed has changed the state
   kWatermarkGuessed,     ///< a split that is silent is taken for one that has nothing earlier to say
   kSinkForgets,          ///< a commit of a sink is told without the sink's position
+  kDuplicateAnswered,    ///< a message that comes again is acknowledged at once, though it is not on disk yet
   kSigkillBlamed,        ///< a death that nobody's record caused is laid to the one that was processed last
   kEnd,
 };
@@ -43,6 +44,7 @@ constexpr const char* kBugNames[] = {"none",
                                      "an exception keeps the change of state",
                                      "event time guessed from silence",
                                      "a sink's position is not committed",
+                                     "a duplicate is answered at once",
                                      "SIGKILL counts as poison"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 

@@ -569,6 +569,20 @@ void World::produce(std::uint32_t producer) {
   if (!producers_[producer]->done()) later(micros(20'000), [this, producer] { produce(producer); });
 }
 
+void World::answer_duplicate(const core::Client& client, BytesView message) {
+  const auto map = wire::MapReader::parse(message);
+  if (!map.ok() || map->op() != "publish" || !broker_) return;
+  const auto number = static_cast<std::uint64_t>(map->integer("number", 0));
+  std::uint64_t& most = published_[client];
+  if (number > most) {
+    most = number;
+    return;
+  }
+  wire::MapWriter answer("acknowledged");
+  answer.put("number", number);
+  reply(client, std::move(answer).finish());
+}
+
 void World::ask(const core::Client& client, Bytes message) {
   if (chance(plan_.drops_per_million)) {
     ++outcome_.messages_dropped;
@@ -580,6 +594,7 @@ void World::ask(const core::Client& client, Bytes message) {
     in_lane(asked_[client], micros(3000), [this, client, message] {
       trace("asked", 0, message);
       with_core([&] { broker_->core->on_client(client, message, now_); });
+      if (has(Bug::kDuplicateAnswered)) answer_duplicate(client, message);
     });
   }
 }

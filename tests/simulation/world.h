@@ -229,6 +229,7 @@ class World final : public core::Outside {
   void start_workers();
   void drained();
   void produce(std::uint32_t producer);
+  void answer_duplicate(const core::Client& client, BytesView message);
   /// A person asks for all dead letters to be worked on again.
   void requeue();
   void write_group();
@@ -257,6 +258,7 @@ class World final : public core::Outside {
   std::map<std::int64_t, std::uint64_t> unseen_;  ///< Bug::kGapUnseen: numbers that were left out
   std::vector<std::unique_ptr<ModelProducer>> producers_;
   std::map<core::Client, Lane> asked_;
+  std::map<core::Client, std::uint64_t> published_;  ///< Bug::kDuplicateAnswered: the highest number that came
   std::map<std::uint32_t, Target> targets_;
   std::set<std::string> damaged_;  ///< checkpoint files
   std::map<std::string, std::uint64_t> settled_;
