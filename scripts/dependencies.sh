@@ -10,7 +10,7 @@ build_packages=(
 )
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev clang-16 clang-tidy-16 clang-format-16
-  python3 python3-zmq python3-msgpack gawk
+  python3 python3-zmq python3-msgpack gawk iproute2
 )
 
 case "${1:-build}" in
