@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The real processes under random faults for so many minutes: chaos.sh MINUTES [SEED]. As root a full disk is one of them,
-# and half of the time workers live behind a link that is cut.
+# for a third of the time workers live behind a link that is cut, and for a third the power is.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,5 +12,6 @@ scripts/dependencies.sh test
 cmake --preset release >/dev/null
 cmake --build --preset release
 export WEIR_BIN="$PWD/build/release/bin"
-python3 tests/chaos/chaos_test.py "$(($1 * 30))" ${2:+"$2"}
-python3 tests/chaos/network_test.py "$(($1 * 30))" ${2:+"$2"} || [ $? = 77 ]
+python3 tests/chaos/chaos_test.py "$(($1 * 20))" ${2:+"$2"}
+python3 tests/chaos/network_test.py "$(($1 * 20))" ${2:+"$2"} || [ $? = 77 ]
+python3 tests/chaos/power_cut_test.py "$(($1 * 20))" build/release/tests/power_cut.so ${2:+"$2"}
