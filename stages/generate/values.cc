@@ -23,16 +23,14 @@ ValueView view(const std::string& msgpack) { return ValueView(std::as_bytes(std:
 Values::Values(const Config& config) : rounds_(config.get<std::uint64_t>("/repeat", 1)), pace_(config) {
   const bool plain = config.contains("/values");
   const std::string list = plain ? "/values" : "/records";
-  const std::uint32_t count = config.find(list).value_or(ValueView()).token().count;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const std::string item = list + "/" + std::to_string(i);
+  for (const Config& item : config.elements(list)) {
     if (plain) {
-      list_.push_back({bytes_of(std::nullopt), bytes_of(config.find(item)), std::nullopt});
+      list_.push_back({bytes_of(std::nullopt), bytes_of(item.find("")), std::nullopt});
       continue;
     }
-    Listed listed{bytes_of(config.find(item + "/key")), bytes_of(config.find(item + "/value")), std::nullopt};
-    if (config.contains(item + "/timestamp")) {
-      listed.timestamp = config.get<Timestamp>(item + "/timestamp");
+    Listed listed{bytes_of(item.find("/key")), bytes_of(item.find("/value")), std::nullopt};
+    if (item.contains("/timestamp")) {
+      listed.timestamp = item.get<Timestamp>("/timestamp");
       timed_ = true;
     }
     list_.push_back(std::move(listed));

@@ -8,9 +8,12 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "weir/json_reader.h"
 #include "weir/pointer.h"
+#include "weir/token.h"
 
 namespace weir {
 
@@ -43,7 +46,7 @@ class Config {
   template <typename T>
   [[nodiscard]] T get(std::string_view pointer) const {
     const std::optional<ValueView> value = find(pointer);
-    if (!value) throw ConfigError(std::string(pointer) + ": is missing");
+    if (!value) throw ConfigError(named(pointer) + ": is missing");
     try {
       if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
         const Token token = value->token();
@@ -55,7 +58,7 @@ class Config {
       }
       return value->as<T>();
     } catch (const DecodeError& error) {
-      throw ConfigError(std::string(pointer) + ": " + error.what());
+      throw ConfigError(named(pointer) + ": " + error.what());
     }
   }
 
@@ -85,7 +88,29 @@ class Config {
     return Pointer(pointer).find(ValueView(std::as_bytes(std::span(msgpack_))));
   }
 
+  /// The elements of the list at `pointer`, each as a configuration of its own ("" is the element itself) whose errors
+  /// name the whole pointer; none where no list stands there. In one pass, where a pointer each would count through the
+  /// list every time.
+  [[nodiscard]] std::vector<Config> elements(std::string_view pointer) const {
+    std::vector<Config> found;
+    const std::optional<ValueView> list = find(pointer);
+    Token head;
+    if (!list) return found;
+    TokenReader reader(list->bytes());
+    if (!reader.next(head) || head.kind != Token::Kind::kArray) return found;
+    found.reserve(head.count);
+    for (std::uint32_t i = 0; i < head.count; ++i) {
+      const auto* begin = reinterpret_cast<const char*>(reader.position());
+      if (!reader.skip()) break;
+      const auto* end = reinterpret_cast<const char*>(reader.position());
+      found.push_back(Config(named(pointer) + "/" + std::to_string(i), std::string(begin, end)));
+    }
+    return found;
+  }
+
  private:
+  Config(std::string at, std::string msgpack) : at_(std::move(at)), msgpack_(std::move(msgpack)) {}
+
   struct Unit {
     std::string_view name;
     double factor;
@@ -102,9 +127,12 @@ class Config {
       if (error != std::errc() || number < 0 || unit != known.name) continue;
       if (const double value = number * known.factor; value < 9.2e18) return std::llround(value);
     }
-    throw ConfigError(std::string(pointer) + ": \"" + text + "\" is no " + expected);
+    throw ConfigError(named(pointer) + ": \"" + text + "\" is no " + expected);
   }
 
+  [[nodiscard]] std::string named(std::string_view pointer) const { return at_ + std::string(pointer); }
+
+  std::string at_;  ///< where it stands in the stage's configuration
   std::string msgpack_;
 };
 

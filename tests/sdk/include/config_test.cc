@@ -40,5 +40,18 @@ TEST(Config, NamesThePointerInItsErrors) {
   EXPECT_EQ(config.get_duration("/absent", "2m"), std::chrono::minutes(2));
 }
 
+TEST(Config, GivesTheElementsOfAListEachWithItsPlace) {
+  const Config config(R"({"list": [{"n": 1}, {"n": [2, "x"]}, 3], "none": [], "text": "x"})");
+  const std::vector<Config> elements = config.elements("/list");
+  ASSERT_EQ(elements.size(), 3U);
+  EXPECT_EQ(elements[0].get<int>("/n"), 1);
+  EXPECT_EQ(elements[1].elements("/n")[1].get<std::string>(""), "x");
+  EXPECT_EQ(elements[2].get<int>(""), 3);
+  EXPECT_EQ(sentence_of([&] { static_cast<void>(elements[1].elements("/n")[1].get<int>("")); }),
+            "/list/1/n/1: expected an integer, found the string \"x\"");
+  EXPECT_EQ(sentence_of([&] { static_cast<void>(elements[0].get<int>("/m")); }), "/list/0/m: is missing");
+  for (const char* nothing : {"/none", "/text", "/absent"}) EXPECT_TRUE(config.elements(nothing).empty()) << nothing;
+}
+
 }  // namespace
 }  // namespace weir
