@@ -222,7 +222,7 @@ Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
   const std::uint32_t start = first;
   done = first;
   while (first < item.batch.count) {
-    context->record = first;
+    instance.come_to(first);
     instance.mark();
     instance.take_refused();
     instance.set_origins(item.batch.offset, item.origins);
@@ -371,7 +371,7 @@ Status Chain::portion(std::uint32_t lane, bool& more, int (*weir_descriptor::*ca
     if (function == nullptr || instance.plugin().kind != WEIR_KIND_STAGE) continue;
     while (true) {
       instance.context()->shard = lane;
-      instance.context()->record = 0;
+      instance.come_to(0);
       instance.mark();
       instance.set_origins(static_cast<std::uint64_t>(transaction_.origin_us()), nullptr);
       at_work_.enter(instance.stage(), nullptr);

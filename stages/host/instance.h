@@ -55,6 +55,8 @@ class Instance {
   [[nodiscard]] const weir_descriptor& plugin() const { return descriptor_; }
   [[nodiscard]] void* self() const { return self_; }
   [[nodiscard]] weir_context* context() { return &context_->abi; }
+  /// The stage works on this record of its batch now. The watchdog looks at it meanwhile.
+  void come_to(std::uint32_t record) { __atomic_store_n(&context_->abi.record, record, __ATOMIC_RELAXED); }
   [[nodiscard]] std::uint32_t stage() const { return stage_; }
   [[nodiscard]] const StageSpec& spec() const { return topology_.stages[stage_]; }
   [[nodiscard]] const std::vector<std::unique_ptr<Output>>& outputs() const { return outputs_; }

@@ -440,7 +440,7 @@ Status Runner::read_splits(bool& any) {
 Status Runner::read(std::uint32_t lane, ReadSplit& split, bool& read_some) {
   Instance& source = chain_.head();
   source.context()->shard = lane;
-  source.context()->record = 0;
+  source.come_to(0);
   source.mark();
   if (!open_) {
     opened_ = clock_.monotonic();

@@ -149,7 +149,8 @@ struct weir_context {
   uint32_t struct_size;
   /**
    * Index in the batch of the record that the stage works on. process sets it before each record: what is emitted and
-   * changed belongs to that record and is undone with it.
+   * changed belongs to that record and is undone with it. The host reads it from a thread of its own, to see whether
+   * the stage gets on.
    */
   uint32_t record;
   /** Set by the host when the transaction is full: return behind the current record. */

@@ -122,7 +122,7 @@ int work_off(weir_context* raw, const weir_batch& batch, std::string_view port, 
   *done = first;
   if (!place.seek(cursor, batch, first)) throw Fatal("a batch has fewer records than it says");
   while (*done < batch.count) {
-    raw->record = *done;
+    __atomic_store_n(&raw->record, *done, __ATOMIC_RELAXED);  // the host looks at it from another thread
     const RecordView* record = cursor.next();
     if (record == nullptr) throw Fatal("a batch has fewer records than it says");
     const int answer = each(*record);
