@@ -131,5 +131,7 @@ int main(int argc, char** argv) {
   }
   // Ctrl-C reaches every process of the terminal; the launcher decides what becomes of it.
   signal(SIGINT, SIG_IGN);
+  // A peer that hangs up is an error of the write, for the stage to deal with, and no reason to die.
+  signal(SIGPIPE, SIG_IGN);
   return work(options);
 }

@@ -45,6 +45,12 @@ POISONS = {
     "bus": "signal 7 (SIGBUS)",
     "fpe": "signal 8 (SIGFPE)",
     "ill": "signal 4 (SIGILL)",
+    "trap": "signal 5 (SIGTRAP)",
+    "sys": "signal 31 (SIGSYS)",
+    "xcpu": "signal 24 (SIGXCPU)",
+    "xfsz": "signal 25 (SIGXFSZ)",
+    "pipe": "Broken pipe",
+    "wanted pipe": "signal 13 (SIGPIPE)",
     "exit": "exit 3",
     "exit well": "exit 0",
     "loop": "exit 68 (its deadline had passed)",
@@ -104,7 +110,7 @@ def food(count, poison_every=0, poisons=()):
 
 
 def each_becomes_one_letter(name, poisons, retries, keyed, settings=None):
-    records = food(20_000, 700, list(poisons) * 2)
+    records = food(20_000, 500, list(poisons) * 2)
     topology(name, {"retries": retries}, keyed=keyed, settings=settings)
     begun = time.monotonic()
     code, said = feed(name, records)

@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace weir::launcher {
@@ -57,10 +59,10 @@ std::string cause_text(const Ending& ending) {
 
 bool is_own_fault(const Ending& ending) {
   if (ending.signalled) {
-    for (const int number : {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL}) {
-      if (ending.number == number) return true;
-    }
-    return false;
+    // What the kernel sends a program for what it does, and abort. Everything else comes from outside.
+    static constexpr int kBroughtUpon[] = {SIGSEGV, SIGABRT, SIGBUS,  SIGFPE,  SIGILL,
+                                           SIGTRAP, SIGSYS,  SIGPIPE, SIGXCPU, SIGXFSZ};
+    return std::ranges::find(kBroughtUpon, ending.number) != std::end(kBroughtUpon);
   }
   return ending.number != 0 && ending.number != kExitFenced && ending.number != kExitLost;
 }

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stage that does to its worker what each record says, until a file says that all is mended.
+#include <unistd.h>
+
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "weir/library.h"
@@ -28,15 +32,33 @@ class Poison final : public weir::Stage {
   }
 
  private:
+  /// A peer that has hung up: an error of the write, unless a library wants the signal.
+  static void write_to_nobody() {
+    int ends[2];
+    if (::pipe(ends) != 0) throw std::runtime_error("no pipe");
+    ::close(ends[0]);
+    const bool written = ::write(ends[1], "x", 1) == 1;
+    const int error = errno;
+    ::close(ends[1]);
+    if (!written) throw std::system_error(error, std::generic_category());
+  }
+
   static void act(const std::string& does, weir::Context& out) {
     if (does == "throw") throw std::runtime_error("it tastes bad");
     if (does == "loop") {
       for (volatile bool forever = true; forever;) {
       }
     }
-    for (const auto& [name, number] : {std::pair("segv", SIGSEGV), std::pair("abort", SIGABRT),
-                                       std::pair("bus", SIGBUS), std::pair("fpe", SIGFPE), std::pair("ill", SIGILL)}) {
+    for (const auto& [name, number] :
+         {std::pair("segv", SIGSEGV), std::pair("abort", SIGABRT), std::pair("bus", SIGBUS), std::pair("fpe", SIGFPE),
+          std::pair("ill", SIGILL), std::pair("trap", SIGTRAP), std::pair("sys", SIGSYS), std::pair("xcpu", SIGXCPU),
+          std::pair("xfsz", SIGXFSZ)}) {
       if (does == name) std::raise(number);
+    }
+    if (does == "pipe") write_to_nobody();
+    if (does == "wanted pipe") {
+      std::signal(SIGPIPE, SIG_DFL);
+      write_to_nobody();
     }
     if (does == "exit") std::_Exit(3);
     if (does == "exit well") std::_Exit(0);
