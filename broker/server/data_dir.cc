@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "sdk/base/file_lock.h"
 #include "sdk/topology/compatible.h"
 #include "sdk/topology/resolved_file.h"
 
@@ -70,6 +70,8 @@ Result<DataDir> DataDir::open(const Options& options, const Topology& topology) 
     }
   }
   if (Status status = directory.take_lock(options.patience); !status.ok()) return status.error();
+  // What a killed broker left there must lead nobody to it while this one starts.
+  (void)::unlink((path + "/endpoint.json").c_str());
   if (options.fresh) {
     if (Status status = directory.clear(); !status.ok()) return status.error();
   } else if (owned) {
@@ -117,14 +119,16 @@ Status DataDir::take_lock(std::chrono::milliseconds patience) {
                                    std::strerror(errno))};
   }
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+  while (!weir::take_lock(lock_, FileLock::kExclusive)) {
+    const FileLock held = held_by_others(lock_);
     char text[64] = {};
     (void)!::pread(lock_, text, sizeof(text) - 1, 0);
     long holder = 0;
     long launcher = 0;
     const bool known = std::sscanf(text, "%ld %ld", &holder, &launcher) == 2;
-    // A holder without its launcher is about to end; anyone else's is there to stay.
-    const bool staying = known && (launcher <= 1 || ::kill(static_cast<pid_t>(launcher), 0) == 0 || errno != ESRCH);
+    // A holder without its launcher is about to end, and so is who only looks; anyone else is there to stay.
+    const bool staying = held == FileLock::kExclusive && known &&
+                         (launcher <= 1 || ::kill(static_cast<pid_t>(launcher), 0) == 0 || errno != ESRCH);
     if (staying || std::chrono::steady_clock::now() >= deadline) {
       return {Code::kInUse, fmt::format("{} is in use by process {}", path_, holder)};
     }

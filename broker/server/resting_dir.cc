@@ -3,14 +3,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 
 #include "broker/server/data_dir.h"
+#include "sdk/base/file_lock.h"
 
 namespace weir::server {
 
@@ -25,8 +24,8 @@ Result<RestingDir> RestingDir::open(const std::string& path) {
   if (!disk.ok()) return disk.error();
   const int lock = ::open((whole + "/lock").c_str(), O_RDONLY | O_CLOEXEC);
   RestingDir directory(whole, lock, DataDir::read_topology(whole), std::move(*disk));
-  // Shared: several may look at once, and a broker that starts meanwhile waits or says so.
-  if (lock >= 0 && ::flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  // Shared: several may look at once, and a broker that starts meanwhile waits.
+  if (lock >= 0 && !take_lock(lock, FileLock::kShared) && held_by_others(lock) == FileLock::kExclusive) {
     char text[64] = {};
     (void)!::pread(lock, text, sizeof(text) - 1, 0);
     long holder = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/client/client_connection.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 #include <zmq.hpp>
@@ -12,6 +13,7 @@ namespace {
 
 constexpr int kQueueMax = 256;
 constexpr std::int64_t kAnswerBytesMax = 64 << 20;
+constexpr std::chrono::milliseconds kLookEvery{200};
 
 }  // namespace
 
@@ -63,13 +65,16 @@ std::optional<Bytes> ClientConnection::receive(std::chrono::milliseconds patienc
   }
 }
 
-Result<Bytes> ClientConnection::ask(BytesView request, std::chrono::milliseconds deadline) {
+Result<Bytes> ClientConnection::ask(BytesView request, std::chrono::milliseconds deadline,
+                                    const std::function<bool()>& gone) {
   send(request);
   const auto end = std::chrono::steady_clock::now() + deadline;
   while (true) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     if (left.count() <= 0) break;
-    std::optional<Bytes> answer = receive(left);
+    std::optional<Bytes> answer = receive(gone ? std::min(left, kLookEvery) : left);
+    if (!answer && gone && gone())
+      return {Code::kNotFound, "the broker at " + endpoint_ + " ended before it had answered"};
     if (!answer) continue;
     const Result<wire::MapReader> map = wire::MapReader::parse(*answer);
     if (!map) return map.error();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,8 +28,10 @@ class ClientConnection {
   bool send(BytesView message);
   /// The next message that arrives within `patience`.
   std::optional<Bytes> receive(std::chrono::milliseconds patience);
-  /// Sends and waits for one answer. Errors: kUnavailable when none came in time; kRefused with the broker's sentence.
-  Result<Bytes> ask(BytesView request, std::chrono::milliseconds deadline = std::chrono::seconds(10));
+  /// Sends and waits for one answer. Errors: kUnavailable when none came in time; kRefused with the broker's sentence;
+  /// kNotFound as soon as `gone`, where given, says that there is no broker (any more).
+  Result<Bytes> ask(BytesView request, std::chrono::milliseconds deadline = std::chrono::seconds(10),
+                    const std::function<bool()>& gone = {});
 
  private:
   struct Sockets;

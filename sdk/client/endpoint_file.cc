@@ -1,20 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/client/endpoint_file.h"
 
-#include <signal.h>
+#include <fcntl.h>
+#include <unistd.h>
 
-#include <cerrno>
 #include <fstream>
 #include <iterator>
 
+#include "sdk/base/file_lock.h"
 #include "sdk/wire/map.h"
 #include "weir/json_reader.h"
 
 namespace weir::client {
+namespace {
+
+/// Whether a broker holds the directory. Its process id would not tell: a killed one keeps it until its parent has
+/// looked, and then another program may get it.
+bool is_held(const std::string& data_dir) {
+  const int lock = ::open((data_dir + "/lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (lock < 0) return false;
+  const bool held = held_by_others(lock) == FileLock::kExclusive;
+  ::close(lock);
+  return held;
+}
+
+}  // namespace
 
 Result<EndpointFile> read_endpoint(const std::string& data_dir) {
   const std::string path = data_dir + "/endpoint.json";
   std::ifstream file(path, std::ios::binary);
+  if (!file && is_held(data_dir)) return {Code::kUnavailable, "the broker on " + data_dir + " is starting or ending"};
   if (!file) return {Code::kNotFound, "nothing is running on " + data_dir};
   const std::string text(std::istreambuf_iterator<char>(file), {});
   std::string packed;
@@ -24,8 +39,7 @@ Result<EndpointFile> read_endpoint(const std::string& data_dir) {
   EndpointFile endpoint{static_cast<pid_t>(map->integer("pid", -1)), map->text("broker"), map->text("http"),
                         map->text("topology")};
   if (endpoint.pid <= 0 || endpoint.broker.empty()) return {Code::kCorrupt, path + " is damaged"};
-  if (::kill(endpoint.pid, 0) != 0 && errno == ESRCH)
-    return {Code::kNotFound, "nothing is running on " + data_dir + " (its broker died)"};
+  if (!is_held(data_dir)) return {Code::kNotFound, "nothing is running on " + data_dir + " (its broker died)"};
   return endpoint;
 }
 

@@ -17,7 +17,8 @@ struct EndpointFile {
   std::string topology;
 };
 
-/// Errors: kNotFound where no broker runs on `data_dir`, also if one left its file behind; kCorrupt.
+/// Errors: kNotFound where no broker holds `data_dir`, also if one left its file behind; kUnavailable where one is
+/// about to start (or to end); kCorrupt.
 Result<EndpointFile> read_endpoint(const std::string& data_dir);
 
 /// Whether `where` is an endpoint and no path.

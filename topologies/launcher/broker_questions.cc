@@ -5,7 +5,6 @@
 
 #include <utility>
 
-#include "sdk/client/client_connection.h"
 #include "sdk/client/endpoint_file.h"
 #include "sdk/wire/map.h"
 #include "topologies/launcher/child_process.h"
@@ -16,6 +15,9 @@ namespace {
 
 /// One line holds one record, however long.
 constexpr std::size_t kRecordBytesMax = 1 << 30;
+/// How long a broker that starts is waited for, and how often is looked.
+constexpr std::chrono::seconds kStartMax{10};
+constexpr int kLookAgainMs = 20;
 
 /// The same question as `weir-broker --read` calls it.
 std::string read_word(const std::string& op) { return op == "dead_letters" ? "dead-letters" : op; }
@@ -52,24 +54,42 @@ Status read_stopped(const std::string& data_dir, const std::string& what, const 
   return {Code::kIo, last_words.empty() ? "weir-broker ended by " + ending->text() : last_words};
 }
 
-Result<std::string> ask_broker(const std::string& data_dir, const std::string& op, const Programs& programs) {
-  const Result<client::EndpointFile> endpoint = client::read_endpoint(data_dir);
-  if (!endpoint) {
-    std::string text;
-    const Status read = read_stopped(data_dir, read_word(op), {}, programs, [&text](std::string_view line) {
-      text += line;
-      text += '\n';
-    });
-    if (!read) return read.error();
-    return text;
+Result<RunningBroker> RunningBroker::find(const std::string& data_dir) {
+  const auto end = std::chrono::steady_clock::now() + kStartMax;
+  Result<client::EndpointFile> endpoint = client::read_endpoint(data_dir);
+  while (!endpoint && endpoint.error().code == Code::kUnavailable && std::chrono::steady_clock::now() < end) {
+    ::poll(nullptr, 0, kLookAgainMs);
+    endpoint = client::read_endpoint(data_dir);
   }
+  if (!endpoint) return endpoint.error();
   Result<client::ClientConnection> connection = client::ClientConnection::open(endpoint->broker);
   if (!connection) return connection.error();
-  const Result<Bytes> answer = connection->ask(wire::MapWriter(op).finish());
-  if (!answer) return answer.error();
-  const Result<wire::MapReader> map = wire::MapReader::parse(*answer);
-  if (!map) return map.error();
-  return map->text("json");
+  return RunningBroker(data_dir, *std::move(connection));
+}
+
+Result<Bytes> RunningBroker::ask(BytesView request, std::chrono::milliseconds deadline) {
+  return connection_.ask(request, deadline, [this] { return !client::read_endpoint(data_dir_).ok(); });
+}
+
+Result<std::string> ask_broker(const std::string& data_dir, const std::string& op, const Programs& programs) {
+  Result<RunningBroker> broker = RunningBroker::find(data_dir);
+  if (!broker && broker.error().code != Code::kNotFound) return broker.error();
+  if (broker) {
+    const Result<Bytes> answer = broker->ask(wire::MapWriter(op).finish());
+    if (answer) {
+      const Result<wire::MapReader> map = wire::MapReader::parse(*answer);
+      if (!map) return map.error();
+      return map->text("json");
+    }
+    if (answer.error().code != Code::kNotFound) return answer.error();
+  }
+  std::string text;
+  const Status read = read_stopped(data_dir, read_word(op), {}, programs, [&text](std::string_view line) {
+    text += line;
+    text += '\n';
+  });
+  if (!read) return read.error();
+  return text;
 }
 
 }  // namespace weir::launcher

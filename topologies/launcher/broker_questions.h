@@ -1,15 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sdk/base/result.h"
+#include "sdk/client/client_connection.h"
 #include "topologies/launcher/programs.h"
 
 namespace weir::launcher {
+
+/// The broker that runs on a data directory, asked at its ROUTER. One thread at a time.
+class RunningBroker {
+ public:
+  /// Waits for one that is just starting, at most 10 s. Errors: kNotFound where none runs; kUnavailable; kCorrupt.
+  static Result<RunningBroker> find(const std::string& data_dir);
+  /// One question, one answer. Errors: kNotFound when the broker ended meanwhile; kUnavailable when no answer came in
+  /// time; kRefused with the broker's sentence.
+  Result<Bytes> ask(BytesView request, std::chrono::milliseconds deadline = std::chrono::seconds(10));
+
+ private:
+  RunningBroker(std::string data_dir, client::ClientConnection connection)
+      : data_dir_(std::move(data_dir)), connection_(std::move(connection)) {}
+  std::string data_dir_;
+  client::ClientConnection connection_;
+};
 
 /// The broker's answer to `op` ("status", "dead_letters"), JSON text: from the one that runs on `data_dir`, or read
 /// from the directory where none does. Errors: kUnavailable, kRefused, kIo with a sentence.

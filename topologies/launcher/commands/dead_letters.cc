@@ -6,8 +6,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "sdk/client/client_connection.h"
-#include "sdk/client/endpoint_file.h"
 #include "sdk/wire/map.h"
 #include "topologies/launcher/broker_questions.h"
 #include "topologies/launcher/commands/command_line.h"
@@ -95,21 +93,20 @@ int move(const Arguments& arguments, bool again) {
                   kExitRefused);
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, file);
   if (!data_dir) return refuse(data_dir.error());
-  const Result<client::EndpointFile> endpoint = client::read_endpoint(*data_dir);
-  if (!endpoint) {
+  Result<RunningBroker> broker = RunningBroker::find(*data_dir);
+  if (!broker && broker.error().code == Code::kNotFound) {
     return refuse(fmt::format("nothing is running on {}, and only a running topology moves dead letters: start it with "
                               "`weir run` (with --stages none only its broker; with --hold also when it has finished), "
                               "and say this again",
                               *data_dir),
                   kExitFailed);
   }
-  Result<client::ClientConnection> connection = client::ClientConnection::open(endpoint->broker);
-  if (!connection) return refuse(connection.error().message, kExitFailed);
+  if (!broker) return refuse(broker.error().message, kExitFailed);
   wire::MapWriter request(again ? "requeue_letters" : "drop_letters");
   if (!ids.empty()) request.put("ids", ids);
   if (!arguments.stage.empty()) request.put("stage", arguments.stage);
   if (arguments.all) request.put("all", true);
-  const Result<Bytes> answer = connection->ask(std::move(request).finish(), kMovedDeadline);
+  const Result<Bytes> answer = broker->ask(std::move(request).finish(), kMovedDeadline);
   if (!answer) return refuse(answer.error().message, kExitFailed);
   const Result<wire::MapReader> map = wire::MapReader::parse(*answer);
   if (!map) return refuse(map.error().message, kExitFailed);

@@ -5,8 +5,6 @@
 #include <cstdio>
 #include <memory>
 
-#include "sdk/client/client_connection.h"
-#include "sdk/client/endpoint_file.h"
 #include "sdk/wire/map.h"
 #include "topologies/launcher/broker_questions.h"
 #include "topologies/launcher/commands/command_line.h"
@@ -57,10 +55,9 @@ Result<std::uint64_t> print_answer(BytesView bytes, std::uint64_t left, std::str
 int tail(const Arguments& arguments) {
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
   if (!data_dir) return refuse(data_dir.error());
-  const Result<client::EndpointFile> endpoint = client::read_endpoint(*data_dir);
-  if (!endpoint) return tail_stopped(*data_dir, arguments);
-  Result<client::ClientConnection> connection = client::ClientConnection::open(endpoint->broker);
-  if (!connection) return refuse(connection.error().message, kExitFailed);
+  Result<RunningBroker> broker = RunningBroker::find(*data_dir);
+  if (!broker && broker.error().code == Code::kNotFound) return tail_stopped(*data_dir, arguments);
+  if (!broker) return refuse(broker.error().message, kExitFailed);
   std::string positions;
   std::uint64_t left = arguments.count == 0 ? UINT64_MAX : arguments.count;
   while (left > 0) {
@@ -71,9 +68,16 @@ int tail(const Arguments& arguments) {
       request.put("from", arguments.from);
     else
       request.put_packed("positions", as_bytes(positions));
-    const Result<Bytes> answer = connection->ask(std::move(request).finish());
-    if (!answer && answer.error().code == Code::kUnavailable && !positions.empty() && !client::read_endpoint(*data_dir))
+    const Result<Bytes> answer = broker->ask(std::move(request).finish());
+    if (!answer && answer.error().code == Code::kNotFound) {
+      // Gone: the next one is asked from where we are, if there is one.
+      if (Result<RunningBroker> next = RunningBroker::find(*data_dir); next) {
+        broker = std::move(next);
+        continue;
+      }
+      if (positions.empty()) return tail_stopped(*data_dir, arguments);
       return kExitDone;  // the topology has ended, and with it what there was to see
+    }
     if (!answer) return refuse(answer.error().message, kExitFailed);
     const Result<std::uint64_t> printed = print_answer(*answer, left, positions);
     if (!printed) return refuse(printed.error().message, kExitFailed);
