@@ -46,6 +46,11 @@ void Core::open_session(const Client& client, const wire::MapReader& map, Monoto
   }
   Session session;
   session.name = map.text("name");
+  if (session.name.size() > Ledger::kProducerNameBytesMax) {
+    return refuse(client, Refusal::kInvalid,
+                  fmt::format("a producer's name has at most {} bytes; this one has {}", Ledger::kProducerNameBytesMax,
+                              session.name.size()));
+  }
   session.stream = *stream;
   session.id = ++sessions_opened_;
   session.heard = now;
@@ -124,6 +129,9 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
     return refuse(client, Refusal::kInvalid, "\"records\" must be an array of [key, value, timestamp, headers]",
                   number);
   }
+  const auto named = [&](std::uint32_t i) {
+    return records->via.array.size == 1 ? std::string() : fmt::format("record {} of the message: ", i + 1);
+  };
   std::map<std::uint32_t, std::pair<std::uint32_t, Bytes>> batches;
   // A clock of the broker's, where the producer names none; either way it is in the entry (I7).
   const std::int64_t wall_us = map.integer("now_us", started_us_ + (now - serving_since_).count());
@@ -131,7 +139,7 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
     const msgpack::object& record = records->via.array.ptr[i];
     if (record.type != msgpack::type::ARRAY || record.via.array.size < 2 || record.via.array.size > 4) {
       return refuse(client, Refusal::kInvalid,
-                    fmt::format("record {} is no array of [key, value, timestamp, headers]", i), number);
+                    named(i) + "a record must be an array of [key, value, timestamp, headers]", number);
     }
     const auto field = [&](std::uint32_t at) {
       return at < record.via.array.size ? &record.via.array.ptr[at] : nullptr;
@@ -141,36 +149,35 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
     Timestamp timestamp = wall_us;
     if (const auto* given = field(2); given != nullptr && given->type != msgpack::type::NIL) {
       if (given->type != msgpack::type::POSITIVE_INTEGER && given->type != msgpack::type::NEGATIVE_INTEGER) {
-        return refuse(client, Refusal::kInvalid,
-                      fmt::format("record {}: the timestamp must be microseconds since 1970, or nil", i), number);
+        return refuse(client, Refusal::kInvalid, named(i) + "the timestamp must be microseconds since 1970, or nil",
+                      number);
       }
       timestamp = given->via.i64;
     }
     Bytes headers;
     if (const auto* given = field(3); given != nullptr && given->type != msgpack::type::NIL) {
       if (given->type != msgpack::type::MAP)
-        return refuse(client, Refusal::kInvalid, fmt::format("record {}: headers must be a map, or nil", i), number);
+        return refuse(client, Refusal::kInvalid, named(i) + "headers must be a map, or nil", number);
       headers = packed(*given);
     }
     if (!key_fields_[session.stream].empty()) {
       key.clear();
       if (const Status status = key_fields_[session.stream].extract(value, key); !status.ok()) {
-        return refuse(client, Refusal::kInvalid, fmt::format("record {}: {}", i, status.error().message), number);
+        return refuse(client, Refusal::kInvalid, named(i) + status.error().message, number);
       }
     }
     std::uint32_t shard = 0;
     if (spec.partition != PartitionBy::kNone) {
       Bytes canonical;
       if (const Status status = wire::canonical_key(key, canonical); !status.ok()) {
-        return refuse(client, Refusal::kInvalid, fmt::format("record {}: {}", i, status.error().message), number);
+        return refuse(client, Refusal::kInvalid, named(i) + status.error().message, number);
       }
       key = std::move(canonical);
       if (spec.partition == PartitionBy::kHash) {
         shard = wire::shard_by_hash(key, spec.shards).value();
       } else {
         const auto modulo = wire::shard_by_modulo(key, spec.shards);
-        if (!modulo.ok())
-          return refuse(client, Refusal::kInvalid, fmt::format("record {}: {}", i, modulo.error().message), number);
+        if (!modulo.ok()) return refuse(client, Refusal::kInvalid, named(i) + modulo.error().message, number);
         shard = modulo->value();
       }
     } else {

@@ -86,6 +86,7 @@ class Ledger {
   [[nodiscard]] std::map<std::string, ProducerState>& producers() { return producers_; }
   /// So many names of producers are known at most: of more, those go that were not used for the longest.
   static constexpr std::size_t kProducersMax = 1 << 16;
+  static constexpr std::size_t kProducerNameBytesMax = 255;
   [[nodiscard]] const wire::Counted& totals(std::uint32_t stage) const { return totals_[stage]; }
   [[nodiscard]] std::uint64_t external_total() const { return external_total_; }
   [[nodiscard]] bool opened() const { return opened_; }

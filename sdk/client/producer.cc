@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <deque>
+#include <iterator>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "sdk/base/clock.h"
 #include "sdk/client/client_connection.h"
@@ -54,7 +56,7 @@ class Producer::Session {
       : where_(std::move(where)), stream_(std::move(stream)), options_(std::move(options)) {}
 
   ProducerStatus open() {
-    if (!failure_.empty()) return ProducerStatus::failed(failure_);
+    if (!failure_.ok()) return failure_;
     return opened_ ? ProducerStatus() : reach(monotonic_now() + options_.patience);
   }
 
@@ -71,22 +73,22 @@ class Producer::Session {
     else
       record.append(headers);
     if (record.size() + kEnvelopeBytes > frame_bytes_max_) {
-      return ProducerStatus::failed("a record of " + std::to_string(record.size()) +
-                                    " bytes; the broker takes at most " +
-                                    std::to_string(frame_bytes_max_ - kEnvelopeBytes));
+      const std::uint64_t number = options_.name.empty() ? acknowledged_ + unacknowledged() + 1 : newest_ + 1;
+      return ProducerStatus::failed("record " + std::to_string(number) + ": it has " + std::to_string(record.size()) +
+                                        " bytes; the broker takes at most " +
+                                        std::to_string(frame_bytes_max_ - kEnvelopeBytes),
+                                    number);
     }
     const std::size_t window = std::min(options_.window_bytes, window_bytes_);
-    if (ProducerStatus status = pump_until([&] { return held_bytes_ == 0 || held_bytes_ + record.size() <= window; });
-        !status) {
-      return status;
-    }
+    const auto room = [&] { return refused_ == 0 && (held_bytes_ == 0 || held_bytes_ + record.size() <= window); };
+    if (ProducerStatus status = pump_until(room); !status) return status;
     add(record);
     pump(milliseconds(0));
-    return failure_.empty() ? ProducerStatus() : ProducerStatus::failed(failure_);
+    return failure_;
   }
 
   ProducerStatus flush(milliseconds deadline) {
-    if (!failure_.empty()) return ProducerStatus::failed(failure_);
+    if (!failure_.ok()) return failure_;
     const Monotonic end = monotonic_now() + deadline;
     bool late = false;
     ProducerStatus status = pump_until([&] {
@@ -104,7 +106,7 @@ class Producer::Session {
     ended_ = false;
     heard_ = monotonic_now();
     Monotonic asked{0};
-    while (!ended_ && failure_.empty()) {
+    while (!ended_ && failure_.ok()) {
       const Monotonic now = monotonic_now();
       if (now >= give_up) return ProducerStatus::failed("the end of the stream was not acknowledged in time");
       if (opened_ && now - asked >= kSilenceMax) {  // ending twice is ending once
@@ -120,21 +122,22 @@ class Producer::Session {
         if (ProducerStatus status = reach(give_up); !status) return status;
       }
     }
-    return failure_.empty() ? ProducerStatus() : ProducerStatus::failed(failure_);
+    return failure_;
   }
 
   [[nodiscard]] std::uint64_t last() const { return last_at_open_; }
   [[nodiscard]] std::uint64_t unacknowledged() const {
     std::uint64_t records = 0;
-    for (const Message& message : messages_) records += message.records;
+    for (const Message& message : messages_) records += message.records.size();
     return records;
   }
+  [[nodiscard]] std::uint64_t acknowledged() const { return acknowledged_; }
 
  private:
   struct Message {
     std::uint64_t number = 0;
-    std::uint32_t records = 0;
-    std::string packed;  ///< the records, one MessagePack array each
+    std::vector<std::uint32_t> records;  ///< the size of each
+    std::string packed;                  ///< the records, one MessagePack array each
   };
 
   void add(std::string_view record) {
@@ -144,10 +147,54 @@ class Producer::Session {
     if (!alone && messages_.back().number > sent_ &&
         messages_.back().packed.size() + record.size() <= std::min(kTogetherBytesMax, frame_bytes_max_ / 2)) {
       messages_.back().packed.append(record);
-      ++messages_.back().records;
+      messages_.back().records.push_back(static_cast<std::uint32_t>(record.size()));
       return;
     }
-    messages_.push_back({++newest_, 1, std::string(record)});
+    messages_.push_back({++newest_, {static_cast<std::uint32_t>(record.size())}, std::string(record)});
+  }
+
+  /// The broker takes a message whole or not at all. One that it refused for one of its records goes out again record
+  /// by record, so that those before the refused one are taken, and it is known which it was.
+  void take_apart(std::deque<Message>::iterator message) {
+    const Message whole = std::move(*message);
+    auto at = messages_.erase(message);
+    std::size_t begin = 0;
+    for (const std::uint32_t size : whole.records) {
+      at = std::next(messages_.insert(at, {0, {size}, whole.packed.substr(begin, size)}));
+      begin += size;
+    }
+    number_from(whole.number);
+  }
+
+  /// Numbers the waiting messages anew: none from `first` on was accepted, so those numbers are free.
+  void number_from(std::uint64_t first) {
+    std::uint64_t next = messages_.front().number == 0 ? first : messages_.front().number;
+    for (Message& message : messages_) message.number = next++;
+    newest_ = next - 1;
+    sent_ = std::min(sent_, first - 1);
+  }
+
+  void refused(std::uint64_t number, const wire::MapReader& answer) {
+    const auto message = std::ranges::find(messages_, number, &Message::number);
+    if (message == messages_.end()) {  // about no message: the session, its name, its stream
+      failure_ = ProducerStatus::failed(answer.text("error"));
+    } else if (answer.text("code") == "invalid" && message->records.size() > 1) {
+      take_apart(message);
+    } else if (refused_ == 0 || number < refused_) {
+      refused_ = number;
+      refusal_ = answer.text("error");
+      refused_for_itself_ = answer.text("code") == "invalid";
+      fail_when_due();
+    }
+  }
+
+  /// A refusal counts once everything before it is acknowledged.
+  void fail_when_due() {
+    if (refused_ == 0 || messages_.empty() || messages_.front().number < refused_) return;
+    const std::uint64_t record = options_.name.empty() ? acknowledged_ + 1 : refused_;
+    failure_ = refused_for_itself_
+                   ? ProducerStatus::failed("record " + std::to_string(record) + ": " + refusal_, record)
+                   : ProducerStatus::failed(refusal_);
   }
 
   /// Works until `done`, making the connection anew when it must. Gives up after `patience` of silence.
@@ -155,7 +202,7 @@ class Producer::Session {
   ProducerStatus pump_until(Done done) {
     while (!done()) {
       pump(milliseconds(20));
-      if (!failure_.empty()) return ProducerStatus::failed(failure_);
+      if (!failure_.ok()) return failure_;
       const Monotonic now = monotonic_now();
       if (opened_ && now - heard_ >= kSilenceMax) opened_ = false;
       if (!opened_) {
@@ -180,18 +227,19 @@ class Producer::Session {
     while (std::optional<Bytes> answer = connection_->receive(patience)) {
       patience = milliseconds(0);
       take(*answer);
-      if (!opened_ || !failure_.empty()) return;
+      if (!opened_ || !failure_.ok()) return;
     }
   }
 
   void send_waiting() {
     for (const Message& message : messages_) {
       if (message.number <= sent_) continue;
+      if (refused_ != 0 && message.number >= refused_) return;
       const std::uint64_t under_way = sent_ + 1 - std::min(messages_.front().number, sent_ + 1);
       const bool may_grow = message.number == newest_ && message.packed.size() < kTogetherBytesMax;
       if (options_.name.empty() && may_grow && under_way >= kAloneMax) return;  // acknowledgements will send it
       std::string records;
-      encode_array_head(records, message.records);
+      encode_array_head(records, static_cast<std::uint32_t>(message.records.size()));
       records.append(message.packed);
       wire::MapWriter request("publish");
       request.put("session", id_);
@@ -225,7 +273,7 @@ class Producer::Session {
           opened_ = false;
           break;
         case Refusal::kFinal:
-          failure_ = answer->text("error");
+          refused(number, *answer);
           break;
       }
     }
@@ -234,8 +282,10 @@ class Producer::Session {
   void acknowledge(std::uint64_t number) {
     while (!messages_.empty() && messages_.front().number <= number) {
       held_bytes_ -= messages_.front().packed.size();
+      acknowledged_ += messages_.front().records.size();
       messages_.pop_front();
     }
+    fail_when_due();
   }
 
   /// Opens a session, again and again until `deadline`, and makes ready to send what the broker does not have.
@@ -246,12 +296,12 @@ class Producer::Session {
       if (status.ok()) return {};
       why = status.error().message;
       if (status.error().code == Code::kRefused) {
-        failure_ = why;
+        failure_ = ProducerStatus::failed(why);
         break;
       }
       // Nobody has been there yet: to wait for a topology to be started is the caller's business.
       if (!ever_opened_ && status.error().code == Code::kNotFound) break;
-      if (status.error().code == Code::kNotFound) std::this_thread::sleep_for(kAgainAfter);
+      std::this_thread::sleep_for(kAgainAfter);
     } while (monotonic_now() < deadline);
     return ProducerStatus::failed(why);
   }
@@ -260,7 +310,7 @@ class Producer::Session {
     std::string endpoint = where_;
     if (!client::is_endpoint(where_)) {
       const Result<client::EndpointFile> file = client::read_endpoint(where_);
-      if (!file) return {Code::kNotFound, file.error().message};
+      if (!file) return file.status();
       endpoint = file->broker;
     }
     Result<client::ClientConnection> connection = client::ClientConnection::open(endpoint);
@@ -292,6 +342,7 @@ class Producer::Session {
     }
     if (!ever_opened_) last_at_open_ = last;
     sent_ = last;
+    refused_ = 0;  // the new session will say so again
     opened_ = ever_opened_ = true;
     heard_ = asked_ = monotonic_now();
     again_at_ = Monotonic(0);
@@ -313,7 +364,11 @@ class Producer::Session {
   bool opened_ = false;  ///< there is a session, as far as we know
   bool ever_opened_ = false;
   bool ended_ = false;
-  std::string failure_;  ///< final
+  std::uint64_t acknowledged_ = 0;  ///< records
+  std::uint64_t refused_ = 0;       ///< the message that is refused, as soon as those before it are acknowledged
+  std::string refusal_;
+  bool refused_for_itself_ = false;  ///< and not for its stream
+  ProducerStatus failure_;           ///< final
   Monotonic heard_{0};
   Monotonic asked_{0};
   Monotonic again_at_{0};
@@ -334,5 +389,6 @@ ProducerStatus Producer::flush(std::chrono::milliseconds deadline) { return sess
 ProducerStatus Producer::end(std::chrono::milliseconds deadline) { return session_->end(deadline); }
 std::uint64_t Producer::last() const { return session_->last(); }
 std::uint64_t Producer::unacknowledged() const { return session_->unacknowledged(); }
+std::uint64_t Producer::acknowledged() const { return session_->acknowledged(); }
 
 }  // namespace weir

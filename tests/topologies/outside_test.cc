@@ -4,10 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -110,6 +113,58 @@ TEST_F(OutsideTest, ABadLineIsNamedAndWhatCameBeforeIsKept) {
   EXPECT_EQ(produce->wait(), 1);
   EXPECT_THAT(produce->err(), HasSubstr("line 3: a record needs a \"value\" (2 records before it were acknowledged)"));
   EXPECT_EQ(backlog(), 2U);
+}
+
+TEST_F(OutsideTest, ARecordThatTheBrokerRefusesIsNamedByItsLineAndAllBeforeItAreTaken) {
+  // A map is no key; 1,000 lines travel many in a message.
+  std::string lines = numbers(1, 700) + "{\"key\": {\"a\": 1}, \"value\": 1}\n" + numbers(702, 1000);
+  for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--name", "steady"}}) {
+    const std::uint64_t before = backlog();
+    std::vector<std::string> arguments = {"produce", "x"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto produce = at_.weir(arguments, lines);
+    EXPECT_EQ(produce->wait(), 1);
+    EXPECT_THAT(produce->err(), HasSubstr("line 701: "));
+    EXPECT_THAT(produce->err(), HasSubstr("(700 records before it were acknowledged)"));
+    EXPECT_EQ(backlog() - before, 700U);
+    lines += "nonsense\n";  // the first problem is the one that counts
+  }
+}
+
+TEST_F(OutsideTest, AProducerSaysWhichRecordWasRefused) {
+  Producer producer(data_dir(), "x");
+  ProducerStatus status;
+  for (int i = 1; i <= 500 && status; ++i) {
+    if (i == 321) status = producer.publish(std::map<std::string, int>{{"a", 1}}, i);
+    if (i != 321) status = producer.publish(i, i);
+  }
+  if (status) status = producer.flush(seconds(20));
+  EXPECT_EQ(status.record(), 321U) << status.message();
+  EXPECT_THAT(status.message(), HasSubstr("record 321: "));
+  EXPECT_EQ(producer.acknowledged(), 320U);
+  EXPECT_EQ(backlog(), 320U);
+}
+
+TEST_F(OutsideTest, ANameOfAProducerHasABound) {
+  Producer longest(data_dir(), "x", {.name = std::string(255, 'n')});
+  EXPECT_TRUE(longest.open()) << longest.open().message();
+  Producer longer(data_dir(), "x", {.name = std::string(256, 'n')});
+  EXPECT_THAT(longer.open().message(), HasSubstr("a producer's name has at most 255 bytes; this one has 256"));
+}
+
+TEST_F(OutsideTest, AProcessThatHasTheBrokersNumberIsNotTakenForIt) {
+  run_->signal(SIGKILL);
+  EXPECT_EQ(run_->wait(), 128 + SIGKILL);
+  run_.reset();
+  // As if the number of the killed broker were another program's by now: ours.
+  const std::filesystem::path file = at_.folder() / ".weir/t/endpoint.json";
+  json endpoint = json::parse(at_.read(".weir/t/endpoint.json"), nullptr, false);
+  ASSERT_TRUE(endpoint.is_object());
+  endpoint["pid"] = ::getpid();
+  std::ofstream(file) << endpoint.dump();
+  const auto status = at_.weir({"status", "t.json"});
+  EXPECT_EQ(status->wait(), 0) << status->err();
+  EXPECT_THAT(status->out(), HasSubstr("not running"));
 }
 
 TEST_F(OutsideTest, RefusesAStreamThatIsNotThere) {

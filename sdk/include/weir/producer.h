@@ -17,17 +17,22 @@ namespace weir {
 class [[nodiscard]] ProducerStatus {
  public:
   ProducerStatus() = default;
-  static ProducerStatus failed(std::string sentence) {
+  static ProducerStatus failed(std::string sentence, std::uint64_t record = 0) {
     ProducerStatus status;
     status.message_ = std::move(sentence);
+    status.record_ = record;
     return status;
   }
   [[nodiscard]] bool ok() const { return message_.empty(); }
   explicit operator bool() const { return ok(); }
   [[nodiscard]] const std::string& message() const { return message_; }
+  /// The number of the record that the broker refused; 0 where it is not about one record. With a name a record's
+  /// number is the one that it has under the name, else 1 is the first that was published here.
+  [[nodiscard]] std::uint64_t record() const { return record_; }
 
  private:
   std::string message_;
+  std::uint64_t record_ = 0;
 };
 
 /// Publishes records from any program to a stream with `"external": "in"` of a running topology. Link weir_client.
@@ -52,7 +57,7 @@ class [[nodiscard]] ProducerStatus {
 class Producer {
  public:
   struct Options {
-    std::string name = {};               ///< "" publishes at least once
+    std::string name = {};               ///< at most 255 bytes; "" publishes at least once
     std::size_t window_bytes = 1 << 20;  ///< unacknowledged records that are held; the broker may permit less
     /// How long the broker may be gone or silent before a call gives up. A stream that is full is not silence: publish
     /// then waits as long as it takes.
@@ -71,7 +76,9 @@ class Producer {
   ProducerStatus open();
 
   /// Takes a record; key and value are anything that encode() takes. Waits while the window is full. The timestamp
-  /// (event time) is the current time unless given. After an error nothing more is taken.
+  /// (event time) is the current time unless given. A record that the broker refuses is named by the status of this or
+  /// a later call (record()), once all before it are acknowledged; it and what came behind it are not taken, then or
+  /// later. One that is too large is refused at once and changes nothing.
   template <typename Key, typename Value>
   ProducerStatus publish(const Key& key, const Value& value, std::optional<Timestamp> timestamp = {}) {
     std::string packed_key;
@@ -93,6 +100,8 @@ class Producer {
   [[nodiscard]] std::uint64_t last() const;
   /// Records taken and not yet acknowledged.
   [[nodiscard]] std::uint64_t unacknowledged() const;
+  /// Records of this object's that the broker has acknowledged.
+  [[nodiscard]] std::uint64_t acknowledged() const;
 
  private:
   class Session;

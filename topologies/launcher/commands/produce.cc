@@ -47,25 +47,23 @@ class Feeder {
       return;
     }
     if (lines_ <= producer_.last()) return;  // taken in an earlier run
-    const ProducerStatus published =
-        producer_.publish_packed(record->key, record->value, record->timestamp, record->headers);
-    if (!published)
-      problem_ = fmt::format("line {}: {}", lines_, published.message());
-    else
-      ++published_;
+    note(producer_.publish_packed(record->key, record->value, record->timestamp, record->headers));
   }
-  void flush() {
-    const ProducerStatus flushed = producer_.flush(kFlushMax);
-    if (!flushed && problem_.empty()) problem_ = flushed.message();
-  }
+  void flush() { note(producer_.flush(kFlushMax)); }
   [[nodiscard]] const std::string& problem() const { return problem_; }
-  [[nodiscard]] std::uint64_t published() const { return published_; }
   [[nodiscard]] std::uint64_t lines() const { return lines_; }
 
  private:
+  /// What the broker says concerns a line at or before the one that was read last, and so comes before its problem.
+  void note(const ProducerStatus& status) {
+    if (status) return;
+    const std::string& said = status.message();
+    // A record has the number of its line.
+    problem_ = status.record() == 0 ? said : fmt::format("line {}{}", status.record(), said.substr(said.find(':')));
+  }
+
   Producer& producer_;
   std::uint64_t lines_ = 0;
-  std::uint64_t published_ = 0;
   std::string problem_;
 };
 
@@ -87,7 +85,7 @@ int produce(const Arguments& arguments) {
     input.read(take, /*bytes_max=*/1);
   }
   feeder.flush();
-  const std::uint64_t published = feeder.published() - std::min(feeder.published(), producer.unacknowledged());
+  const std::uint64_t published = producer.acknowledged();
   if (!feeder.problem().empty()) {
     return refuse(fmt::format("{} ({} records before it were acknowledged)", feeder.problem(), published), kExitFailed);
   }
