@@ -204,7 +204,8 @@ void Core::on_message(const Buffer& message, Monotonic now) {
 void Core::on_died(std::uint32_t stage, std::uint32_t index, std::int64_t pid, Monotonic now,
                    const std::optional<FatalRecord>& fatal) {
   now_ = now;
-  ++restarts_[stage];
+  // Who has nothing left to do ends too, and is not started again.
+  if (!draining_ && !stopping_ && !ledger_.units()[ledger_.unit_of(stage)].finished) ++restarts_[stage];
   for (auto& [incarnation, worker] : workers_) {
     if (ledger_.units()[worker.unit].stage() != stage || worker.index != index || worker.pid != pid) continue;
     if (fatal) suspect(worker, *fatal);

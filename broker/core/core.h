@@ -116,6 +116,7 @@ class Core {
   [[nodiscard]] std::uint64_t requeued_bytes_max() const;
   /// The disk has no room for more: sources stop until it has.
   void set_low_on_space(bool low) { low_on_space_ = low; }
+  [[nodiscard]] bool low_on_space() const { return low_on_space_; }
 
   // Workers.
   void on_client(const Client& client, BytesView message, Monotonic now);

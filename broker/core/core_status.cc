@@ -13,6 +13,9 @@ using nlohmann::ordered_json;
 
 namespace {
 
+constexpr std::string_view kDiskFull =
+    "the disk is full: sources and producers wait until there is room; nothing is lost";
+
 ordered_json watermark_json(Timestamp watermark) {
   if (watermark == INT64_MIN || watermark == INT64_MAX) return nullptr;
   return watermark;
@@ -69,6 +72,7 @@ std::string Core::status_text() const {
   status["topology"] = topology_.name;
   status["state"] = state_name();
   status["since"] = started_us_;
+  if (low_on_space_) status["problem"] = kDiskFull;
   status["stages"] = ordered_json::array();
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     const StageSpec& spec = topology_.stages[stage];

@@ -130,6 +130,8 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
                  server.fsync_seconds.sum);
   page.gauge("weir_broker_journal_bytes", "Bytes of the journal's segments on disk", {},
              static_cast<double>(journal.bytes_on_disk));
+  page.gauge("weir_broker_disk_full", "1 while sources and producers wait for room on the disk", {},
+             core.low_on_space() ? 1 : 0);
   page.gauge("weir_broker_recovery_seconds", "How long the last start took to recover", {}, server.recovery_seconds);
   return page.text();
 }

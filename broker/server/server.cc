@@ -28,6 +28,7 @@ constexpr auto kTick = 20ms;
 constexpr auto kStatusEvery = 200ms;
 constexpr const char* kStatusTopic = "status";
 constexpr auto kEndpointAgain = 500ms;
+constexpr auto kSpaceWarnedEvery = 60s;
 constexpr auto kAnswerDeadline = 2s;
 constexpr int kCommitsPerTurn = 256;
 constexpr int kClientsPerTurn = 64;
@@ -198,7 +199,7 @@ void Server::turn() {
 
 void Server::tick(Monotonic now) {
   ticked_ = now;
-  core_->set_low_on_space(journal_full_ || journal_->low_on_space());
+  watch_space(now);
   core_->tick(now);
   if (!spare_asked_) {
     spare_asked_ = true;
@@ -212,6 +213,22 @@ void Server::tick(Monotonic now) {
   }
   if (now - status_said_ >= kStatusEvery) say_status();
   if (endpoint_due_ && now >= *endpoint_due_) write_endpoint();
+}
+
+void Server::watch_space(Monotonic now) {
+  const bool low = journal_full_ || journal_->low_on_space();
+  core_->set_low_on_space(low);
+  if (low && !space_warned_) {
+    // Where it comes and goes from one moment to the next it is said once in a while.
+    if (space_warned_at_.count() != 0 && now - space_warned_at_ < kSpaceWarnedEvery) return;
+    log::warning("the disk under {} is full: sources and producers wait until there is room; nothing is lost",
+                 directory_.path());
+    space_warned_ = true;
+    space_warned_at_ = now;
+  } else if (!low && space_warned_) {
+    log::info("there is room on the disk under {} again", directory_.path());
+    space_warned_ = false;
+  }
 }
 
 void Server::say_status() {

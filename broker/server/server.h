@@ -67,6 +67,7 @@ class Server final : public core::Outside, public WriterListener {
   void tick(Monotonic now);
   void on_launcher(const nlohmann::ordered_json& event);
   void on_signal();
+  void watch_space(Monotonic now);
   void say_status();
   HttpAnswer answer(const std::string& path);
 
@@ -106,6 +107,8 @@ class Server final : public core::Outside, public WriterListener {
   std::deque<std::pair<Sequence, Monotonic>> committing_;
   std::optional<Exit> exit_;
   int signals_ = -1;
+  bool space_warned_ = false;
+  Monotonic space_warned_at_{0};
   std::optional<Monotonic> endpoint_due_;  ///< when to try again to write it
   bool journal_full_ = false;
   bool spare_asked_ = false;

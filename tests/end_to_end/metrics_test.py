@@ -31,6 +31,7 @@ PROMISED = {
     "weir_broker_fsync_seconds": ("histogram", set()),
     "weir_broker_journal_bytes": ("gauge", set()),
     "weir_broker_recovery_seconds": ("gauge", set()),
+    "weir_broker_disk_full": ("gauge", set()),
     "weir_dropped_records_total": ("counter", {"stream", "cause"}),
 }
 
@@ -75,6 +76,10 @@ for stage, wanted in (("split", lines + 3), ("parse", lines + 3), ("count", word
     found = total("weir_stage_records_in_total", stage)
     check(found == wanted, "after %d kills weir_stage_records_in_total of %s is %s, not %d" % (killed, stage, found, wanted))
 check(total("weir_stage_records_out_total", "read") == lines + 3, "the source's records are counted wrong")
+# Who ended because nothing was left to do did not die.
+check(total("weir_stage_restarts_total", "read") == 0, "a worker that had come to its end counts as a restart")
+restarts = sum(total("weir_stage_restarts_total", stage) for stage in ("split", "parse", "count", "write"))
+check(0 < restarts <= killed, "%d restarts after %d kills" % (restarts, killed))
 check(killed >= 3, "only %d kills: give it more input" % killed)
 
 text = get(DATA, "/metrics")

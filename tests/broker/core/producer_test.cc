@@ -139,7 +139,9 @@ TEST_F(ProducerTest, AsksToTryAgainWhileTheStreamOrTheDiskIsFull) {
   const auto session = open("p");
   core_.set_low_on_space(true);
   expect_refused(ask(publish(session, 1)), "again");
+  EXPECT_NE(core_.status_text().find("the disk is full"), std::string::npos);
   core_.set_low_on_space(false);
+  EXPECT_EQ(core_.status_text().find("the disk is full"), std::string::npos);
   EXPECT_TRUE(ask(publish(session, 1, 2000)).empty());
   expect_refused(ask(publish(session, 2)), "again");
   EXPECT_EQ(core_.ledger().stream(0).records_total(), 1U);

@@ -59,8 +59,11 @@ int status(const Arguments& arguments) {
     return kExitDone;
   }
   const Result<client::EndpointFile> endpoint = client::read_endpoint(*data_dir);
-  fmt::print("{}: {}{}, data in {}\n", cell(status, "topology"), endpoint ? "" : "not running; was ",
-             cell(status, "state"), *data_dir);
+  const std::string state = cell(status, "state");
+  // Of one that is stopped the directory knows only whether it had come to its end.
+  const std::string_view at_rest = state == "finished" ? "not running; finished" : "not running";
+  fmt::print("{}: {}, data in {}\n", cell(status, "topology"), endpoint ? state : at_rest, *data_dir);
+  if (status.contains("problem")) fmt::print("{}\n", cell(status, "problem"));
   if (endpoint && !endpoint->http.empty()) fmt::print("metrics and status at {}/metrics\n", endpoint->http);
   print_table(status, "stages",
               {"name", "plugin", "state", "workers", "records_in", "records_out", "errors", "dead_letters", "restarts",
