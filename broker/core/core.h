@@ -115,7 +115,12 @@ class Core {
   /// So many bytes of letters may wait to be worked on again.
   [[nodiscard]] std::uint64_t requeued_bytes_max() const;
   /// The disk has no room for more: sources stop until it has.
-  void set_low_on_space(bool low) { low_on_space_ = low; }
+  /// How the disk is. `low`: sources and producers wait, and a stage adds records only while its consumers have nothing
+  /// to do, since what it consumes gives room back. `out`: nothing but sinks goes on, which add none.
+  void set_space(bool low, bool out) {
+    low_on_space_ = low;
+    out_of_space_ = out;
+  }
   [[nodiscard]] bool low_on_space() const { return low_on_space_; }
 
   // Workers.
@@ -231,6 +236,8 @@ class Core {
   void send_watermarks(std::uint32_t unit);
   void send_publish_credit(std::uint32_t unit);
   [[nodiscard]] bool blocked(const UnitState& unit) const;
+  /// Whether a unit must add no records, since the disk is full and those behind it go first.
+  [[nodiscard]] bool waits_for_space(const UnitState& unit) const;
   [[nodiscard]] bool full(std::uint32_t stream) const;
   /// The frame's bytes, or nothing after asking for them.
   const Buffer* frame_bytes(std::uint32_t stream, std::uint64_t frame);
@@ -313,6 +320,7 @@ class Core {
   std::uint32_t loads_ = 0;
   std::vector<std::uint64_t> hot_from_;
   bool low_on_space_ = false;
+  bool out_of_space_ = false;
   bool draining_ = false;
   bool drained_told_ = false;
   bool finished_told_ = false;

@@ -33,9 +33,17 @@ bool Core::blocked(const UnitState& unit) const {
   return std::any_of(unit.outputs().begin(), unit.outputs().end(), [&](std::uint32_t stream) { return full(stream); });
 }
 
+bool Core::waits_for_space(const UnitState& unit) const {
+  if (!low_on_space_ || unit.outputs().empty()) return false;
+  if (out_of_space_) return true;
+  // What it makes takes room before what it consumes gives any back: as long as its consumers have nothing to do.
+  return std::any_of(unit.outputs().begin(), unit.outputs().end(),
+                     [&](std::uint32_t stream) { return ledger_.stream(stream).bytes_kept() != 0; });
+}
+
 void Core::deliver(std::uint32_t index, Monotonic) {
   const UnitState& unit = ledger_.units()[index];
-  if (unit.finished || blocked(unit)) return;
+  if (unit.finished || blocked(unit) || waits_for_space(unit)) return;
   if (!unit.outputs().empty() && upkeep_lags()) return;
   deliver_requeued(index);
   if (unit.intake() == Intake::kSplits) return;

@@ -12,7 +12,8 @@ constexpr std::uint64_t kTailBytesMin = 4 << 20;  ///< so many bytes of changes 
 constexpr std::size_t kTailCountMax = 100'000;    ///< and so many changes, since memory names each
 constexpr std::uint64_t kSegmentsBehind = 3;      ///< closed segments that are held before upkeep hurries
 constexpr std::uint64_t kSegmentsFreedMin = 2;    ///< what upkeep must be about to free before anything waits for it
-constexpr Monotonic kTryAgainAfter{1'000'000};    ///< a snapshot that could not be written
+constexpr Monotonic kTryAgainAfter{1'000'000};    ///< a snapshot or checkpoint that could not be written
+constexpr Monotonic kOnFullDiskEvery{100'000};    ///< checkpoints follow each other then
 constexpr std::uint64_t kCopiesBehind = 2;        ///< so many times what copies keep is held before anything waits
 
 }  // namespace
@@ -36,7 +37,13 @@ bool Core::upkeep_lags() const {
 
 void Core::consider_checkpoint() {
   // A copy under way lies in two places.
-  if (upkeep_.checkpoint_under_way() || upkeep_.copying || upkeep_.bytes_since_checkpoint == 0) return;
+  if (upkeep_.checkpoint_under_way() || upkeep_.copying || now_ < upkeep_.checkpoint_from) return;
+  // On a full disk whatever has been drained is given back at once, and nothing else may come that would make it due.
+  if (low_on_space_ && ledger_.segment_needed_min(upkeep_.segment_now) > upkeep_.segment_from()) {
+    upkeep_.checkpoint_from = now_ + kOnFullDiskEvery;
+    return take_checkpoint();
+  }
+  if (upkeep_.bytes_since_checkpoint == 0) return;
   const bool due = upkeep_.bytes_since_checkpoint >= topology_.broker.segment_bytes / 2;
   const bool frees = upkeep_.segment_now >= upkeep_.segment_from() + kSegmentsBehind &&
                      ledger_.segment_needed_min(upkeep_.segment_now) > upkeep_.segment_from();
@@ -87,7 +94,11 @@ void Core::finish_checkpoint() {
 
 void Core::on_checkpoint(BytesView payload) {
   upkeep_.writing = false;
-  if (payload.empty()) return;
+  if (payload.empty()) {  // it failed and says so elsewhere; it is as due as it was
+    upkeep_.bytes_since_checkpoint += topology_.broker.segment_bytes;
+    upkeep_.checkpoint_from = now_ + kTryAgainAfter;
+    return;
+  }
   const Sequence sequence = ledger_.next_sequence();
   ledger_.apply_checkpoint();
   upkeep_.entered = Upkeep::Entered{sequence, upkeep_.segment_from_writing};

@@ -57,6 +57,7 @@ struct Upkeep {
   std::uint32_t checkpoints_taken = 0;
   std::optional<std::uint32_t> compacting;      ///< the stage
   Monotonic compaction_from{0};                 ///< none before, since one has failed
+  Monotonic checkpoint_from{0};                 ///< likewise
   std::optional<Sequence> copied;               ///< the entry of a copy that is not written yet
   bool copying = false;                         ///< one is being read or written
   std::multiset<std::uint64_t> files_restored;  ///< the snapshots that restores under way read

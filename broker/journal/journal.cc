@@ -274,6 +274,8 @@ Status Journal::prepare_spare() {
     if (!removed.ok() && removed.error().code != Code::kNotFound) return removed;
   }
   if (!warm_.load(std::memory_order_relaxed)) return {};
+  // Where there is no room for it nothing is wrong yet.
+  if (Status kept = reserve_.fill(); !kept.ok() && kept.error().code != Code::kDiskFull) return kept;
   const std::size_t target = 1 + std::size_t{options_.segments_reserve};
   // What a roll-over took, a checkpoint brings back as a rule; a new file is made only when it is late.
   const bool one_short = pool_.ready() + 1 == target && pool_.ready() >= 2;
@@ -292,7 +294,13 @@ Result<CheckpointRef> Journal::write_checkpoint_file(Sequence through, std::uint
       return {Code::kRefused, fmt::format("a checkpoint through {} exists already", checkpoint_through_last_->value())};
     }
   }
-  if (Status wrote = write_checkpoint_bytes(disk_, ref, bytes); !wrote.ok()) return wrote.error();
+  Status wrote = write_checkpoint_bytes(disk_, ref, bytes);
+  if (!wrote.ok() && wrote.error().code == Code::kDiskFull) {
+    const Result<bool> room = give_up_reserve();
+    if (!room.ok()) return room.error();
+    if (*room) wrote = write_checkpoint_bytes(disk_, ref, bytes);
+  }
+  if (!wrote.ok()) return wrote.error();
   const std::scoped_lock lock(shared_mutex_);
   checkpoint_through_last_ = through;
   return ref;

@@ -16,6 +16,7 @@
 #include "broker/journal/disk.h"
 #include "broker/journal/frame.h"
 #include "broker/journal/recovery.h"
+#include "broker/journal/reserve.h"
 #include "broker/journal/segment.h"
 #include "broker/journal/segment_pool.h"
 #include "sdk/base/bytes.h"
@@ -122,14 +123,24 @@ class Journal {
   /// The oldest segment that is kept. [any thread]
   [[nodiscard]] std::uint64_t segment_oldest() const;
 
-  /// Removes checkpoint files that were superseded and keeps spare segments ready, once the first segment of a new
-  /// directory is half full; one that a roll-over took is made anew only if none has been recycled when the segment
-  /// being written is half full. Slow. Errors: kDiskFull (see low_on_space()), kIo. [background]
+  /// Removes checkpoint files that were superseded and keeps a reserve and spare segments ready, once the first segment
+  /// of a new directory is half full; one that a roll-over took is made anew only if none has been recycled when the
+  /// segment being written is half full. Slow. Errors: kDiskFull (see low_on_space()), kIo. [background]
   Status prepare_spare();
 
   /// A spare could not be made: callers stop accepting what adds records, and what is ready is a reserve for commits
   /// that add none. Recycling ends it, or a later prepare_spare() that finds room. [any thread]
   [[nodiscard]] bool low_on_space() const { return pool_.low(); }
+
+  /// Low, the next roll-over will find nothing, and the segment being written is half full: its rest is what is left
+  /// for commits that add no records, and for what is under way. [any thread]
+  [[nodiscard]] bool out_of_spares() const {
+    return pool_.low() && pool_.ready() < 2 && past_half_.load(std::memory_order_relaxed);
+  }
+
+  /// Makes room on a full disk for a snapshot, as write_checkpoint_file() does for itself. False where none is kept.
+  /// Errors: kIo. [background]
+  Result<bool> give_up_reserve() { return reserve_.give_up(); }
 
   /// Writes `bytes` beside the journal, synced with its folder: the state after all entries before `through`.
   /// `segment_needed_min` is the oldest segment that read() will still be asked for, now or by who starts with this
@@ -160,7 +171,10 @@ class Journal {
   };
 
   Journal(Disk& disk, const JournalOptions& options, std::uint64_t file_number_next)
-      : disk_(disk), options_(options), pool_(disk, options.segment_bytes, file_number_next) {}
+      : disk_(disk),
+        options_(options),
+        pool_(disk, options.segment_bytes, file_number_next),
+        reserve_(disk, options.segment_bytes / 4) {}
 
   [[nodiscard]] std::uint32_t usable_end() const {
     return static_cast<std::uint32_t>(options_.segment_bytes) - kOpeningBytes;
@@ -178,6 +192,7 @@ class Journal {
   Disk& disk_;
   const JournalOptions options_;
   SegmentPool pool_;
+  Reserve reserve_;
   std::uint64_t seed_ = 0;
   Reign reign_;
   bool read_only_ = false;

@@ -32,7 +32,13 @@ std::unique_ptr<File> SegmentPool::take() {
   return file;
 }
 
+Status SegmentPool::room_for(std::uint64_t bytes) {
+  if (disk_.free_bytes() >= bytes) return {};
+  return {Code::kDiskFull, fmt::format("{}: no room for a segment", disk_.name())};
+}
+
 Result<std::unique_ptr<File>> SegmentPool::make() {
+  if (Status room = room_for(segment_bytes_); !room.ok()) return room.error();
   // Under its own name only when it is written full: a start takes any segment file for a whole one.
   constexpr std::string_view kPartial = "spare.partial";
   auto file = disk_.create(kPartial, segment_bytes_);
@@ -45,6 +51,7 @@ Result<std::unique_ptr<File>> SegmentPool::make() {
 }
 
 Status SegmentPool::extend(File& file) {
+  if (Status room = room_for(segment_bytes_ - file.size()); !room.ok()) return room;
   const Bytes zeros(1 << 16);
   for (std::uint64_t at = file.size(); at < segment_bytes_;) {
     const BytesView part =

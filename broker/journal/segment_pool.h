@@ -42,6 +42,8 @@ class SegmentPool {
  private:
   Result<std::unique_ptr<File>> make();
   Status extend(File& file);
+  /// Asked before anything is written, since what fails at its end has taken the room of others meanwhile.
+  Status room_for(std::uint64_t bytes);
 
   Disk& disk_;
   const std::uint64_t segment_bytes_;

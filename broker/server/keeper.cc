@@ -16,6 +16,20 @@ Result<Bytes> Keeper::checkpoint(const core::CheckpointJob& job) {
   return journal::encode(*written);
 }
 
+Status Keeper::compact(core::CompactJob& job) {
+  const std::uint64_t file = job.result.file;
+  const auto attempt = [&] {
+    Status status = reader_.compact(job);
+    if (!status.ok()) static_cast<void>(disk_.remove(snapshot_file_name(file)).ok());
+    return status;
+  };
+  Status status = attempt();
+  if (status.ok() || status.error().code != Code::kDiskFull) return status;
+  const Result<bool> room = journal_.give_up_reserve();
+  if (!room.ok()) return room.error();
+  return *room ? attempt() : status;
+}
+
 void Keeper::remove_snapshots(const core::CheckpointJob& job) {
   const auto names = disk_.list();
   if (!names.ok()) return;

@@ -17,7 +17,8 @@ class Keeper {
 
   /// Writes the file; the answer is what the journal wants to find in its entry.
   Result<Bytes> checkpoint(const core::CheckpointJob& job);
-  Status compact(core::CompactJob& job) { return reader_.compact(job); }
+  /// Errors leave no file behind.
+  Status compact(core::CompactJob& job);
   Status copy(core::CopyJob& job) { return reader_.copy(job); }
 
  private:

@@ -217,7 +217,7 @@ void Server::tick(Monotonic now) {
 
 void Server::watch_space(Monotonic now) {
   const bool low = journal_full_ || journal_->low_on_space();
-  core_->set_low_on_space(low);
+  core_->set_space(low, journal_full_ || journal_->out_of_spares());
   if (low && !space_warned_) {
     // Where it comes and goes from one moment to the next it is said once in a while.
     if (space_warned_at_.count() != 0 && now - space_warned_at_ < kSpaceWarnedEvery) return;

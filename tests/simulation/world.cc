@@ -363,7 +363,8 @@ void World::requeue() {
 void World::tick() {
   later(kTick, [this] { tick(); });
   if (!broker_ || !broker_->core) return;
-  broker_->core->set_low_on_space(broker_->full || broker_->journal->low_on_space());
+  broker_->core->set_space(broker_->full || broker_->journal->low_on_space(),
+                           broker_->full || broker_->journal->out_of_spares());
   broker_->core->tick(now_);
   in_broker(broker_->keeper_lane, micros(5000), [this] {
     const Status status = broker_->journal->prepare_spare();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/core/core.h"
+#include "sdk/wire/batch.h"
 #include "tests/broker/core/recorder.h"
 
 namespace weir::core {
@@ -46,6 +47,20 @@ inline StageSpec working_stage(std::uint32_t workers) {
   work.inputs = {{"in", 0}};
   work.host = 1;
   return work;
+}
+
+/// A frame of `stream` with one record, in shard 0.
+inline Bytes frame_of_one(std::uint32_t stream = 0) {
+  Bytes batch;
+  wire::append_record(batch, {0, wire::nil_bytes(), wire::nil_bytes(), {}});
+  const wire::FrameHeader header{stream, 1, 1, 0};
+  const wire::BatchHeader entry{0, 1, static_cast<std::uint32_t>(batch.size()), 0, 0, 0};
+  Bytes frame;
+  ByteWriter writer(frame);
+  writer.raw(std::as_bytes(std::span(&header, 1)));
+  writer.raw(std::as_bytes(std::span(&entry, 1)));
+  writer.raw(batch);
+  return frame;
 }
 
 /// A core that serves `topology`, workers whose words a test says for them, and a journal that obeys.

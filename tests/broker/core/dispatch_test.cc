@@ -5,7 +5,6 @@
 #include <array>
 #include <deque>
 
-#include "sdk/wire/batch.h"
 #include "tests/broker/core/core_fixture.h"
 
 namespace weir::core {
@@ -27,19 +26,6 @@ Topology unkeyed(Dispatch dispatch) {
   work.outputs = {{"out", 1}};
   topology.stages = {source_stage(), work};
   return topology;
-}
-
-Bytes frame_of_one() {
-  Bytes batch;
-  wire::append_record(batch, {0, wire::nil_bytes(), wire::nil_bytes(), {}});
-  const wire::FrameHeader header{0, 1, 1, 0};
-  const wire::BatchHeader entry{0, 1, static_cast<std::uint32_t>(batch.size()), 0, 0, 0};
-  Bytes whole;
-  ByteWriter writer(whole);
-  writer.raw(std::as_bytes(std::span(&header, 1)));
-  writer.raw(std::as_bytes(std::span(&entry, 1)));
-  writer.raw(batch);
-  return whole;
 }
 
 /// Two workers that take a time of their own for every record, and a source that knows its pace.

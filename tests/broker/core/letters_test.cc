@@ -86,18 +86,7 @@ class LettersTest : public CoreFixture {
     failed.changes = {{kWork, 0, changes}};
     commit(peer, failed);
   }
-  void publish(Peer& source) {
-    Bytes batch;
-    wire::append_record(batch, {0, wire::nil_bytes(), wire::nil_bytes(), {}});
-    const wire::FrameHeader header{0, 1, 1, 0};
-    const wire::BatchHeader entry{0, 1, static_cast<std::uint32_t>(batch.size()), 0, 0, 0};
-    Bytes frame;
-    ByteWriter writer(frame);
-    writer.raw(std::as_bytes(std::span(&header, 1)));
-    writer.raw(std::as_bytes(std::span(&entry, 1)));
-    writer.raw(batch);
-    commit(source, {}, {frame});
-  }
+  void publish(Peer& source) { commit(source, {}, {frame_of_one()}); }
   /// All input has come and is worked off.
   void end_input(Peer& source) {
     wire::Commit end;

@@ -137,10 +137,10 @@ TEST_F(ProducerTest, RefusesWithACodeThatSaysWhatToDo) {
 
 TEST_F(ProducerTest, AsksToTryAgainWhileTheStreamOrTheDiskIsFull) {
   const auto session = open("p");
-  core_.set_low_on_space(true);
+  core_.set_space(true, false);
   expect_refused(ask(publish(session, 1)), "again");
   EXPECT_NE(core_.status_text().find("the disk is full"), std::string::npos);
-  core_.set_low_on_space(false);
+  core_.set_space(false, false);
   EXPECT_EQ(core_.status_text().find("the disk is full"), std::string::npos);
   EXPECT_TRUE(ask(publish(session, 1, 2000)).empty());
   expect_refused(ask(publish(session, 2)), "again");

@@ -125,6 +125,26 @@ TEST_F(JournalSpace, DrainsFromItsEndWhenTheDiskIsFull) {
   append(std::string(6000, 'x'));
 }
 
+TEST_F(JournalSpace, GivesItsReserveUpForACheckpointOnADiskThatIsFullToTheLastByte) {
+  open();
+  fill_segments(3);
+  const auto reserved = [&] {
+    const auto names = disk_->names();
+    return std::count(names.begin(), names.end(), "reserve");
+  };
+  ASSERT_EQ(reserved(), 1);
+  disk_->limit_bytes(disk_->bytes());
+  append("drained");
+  sync();
+  checkpoint("state", journal_->segment_newest());
+  EXPECT_EQ(reserved(), 0);
+  ASSERT_TRUE(journal_->prepare_spare().ok());
+  EXPECT_EQ(reserved(), 0) << "what is free is for the next checkpoint";
+  disk_->limit_bytes(1 << 30);
+  ASSERT_TRUE(journal_->prepare_spare().ok());
+  EXPECT_EQ(reserved(), 1);
+}
+
 TEST_F(JournalSpace, StartsOnAFullDiskOnceItHasSpares) {
   open();
   fill_segments(3);
