@@ -27,6 +27,7 @@ struct CoreOptions {
   std::chrono::microseconds settle_in{500'000};  ///< how long a start waits for all workers before leases move to fewer
   std::uint64_t segments_slack = 6;              ///< closed segments beyond twice what is needed before any is copied
   std::string commits_endpoint;                  ///< told to workers
+  std::string host;                              ///< the name of the broker's machine
   std::string news_endpoint;                     ///< of the PUB socket; told to workers and producers
   std::string topology_text;                     ///< told to workers: encode_resolved
 };
@@ -235,6 +236,8 @@ class Core {
   void flush(Worker& worker, Delivery& delivery);
   void send_watermarks(std::uint32_t unit);
   void send_publish_credit(std::uint32_t unit);
+  /// A sentence about a split that waits for a worker on its host; "" for none.
+  [[nodiscard]] std::string unreachable_split(std::uint32_t unit) const;
   [[nodiscard]] bool blocked(const UnitState& unit) const;
   /// Whether a unit must add no records, since the disk is full and those behind it go first.
   [[nodiscard]] bool waits_for_space(const UnitState& unit) const;

@@ -6,6 +6,7 @@
 
 #include "broker/core/core.h"
 #include "sdk/wire/changes.h"
+#include "sdk/wire/split_id.h"
 
 namespace weir::core {
 
@@ -71,7 +72,7 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
   worker.unit = unit;
   worker.index = static_cast<std::uint32_t>(index);
   worker.pid = said.pid;
-  worker.host = said.host;
+  if (said.host != options_.host) worker.host = said.host;
   worker.heard = worker.beat_sent = now;
   worker.scan.assign(ledger_.units()[unit].inputs().size(), UINT64_MAX);
   const Incarnation incarnation = worker.incarnation;
@@ -83,6 +84,7 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
   welcome.worker = static_cast<std::uint32_t>(index);
   welcome.commits = options_.commits_endpoint;
   welcome.news = options_.news_endpoint;
+  welcome.host = find_worker(incarnation)->host;
   welcome.topology = options_.topology_text;
   welcome.beat = options_.beat;
   welcome.silence = options_.silence;
@@ -162,11 +164,16 @@ void Core::lease_splits(std::uint32_t index) {
   UnitLeases& leases = leases_[index];
   const auto workers = workers_of(index);
   if (workers.empty()) return;
+  const bool local = topology_.stages[unit.stage()].local;
   if (!unit.enumeration_ended && leases.enumerator.value() == 0) {
-    leases.enumerator = workers.front()->incarnation;
+    // Local things are looked for where the broker is, as long as anybody is there to look.
+    const auto here =
+        std::find_if(workers.begin(), workers.end(), [](const Worker* each) { return each->host.empty(); });
+    Worker* const chosen = local && here != workers.end() ? *here : workers.front();
+    leases.enumerator = chosen->incarnation;
     wire::Lease lease;
     lease.kind = wire::LeaseKind::kEnumerate;
-    send(*workers.front(), MessageType::kGrant, wire::encode_leases({lease}));
+    send(*chosen, MessageType::kGrant, wire::encode_leases({lease}));
   }
   std::map<Worker*, std::vector<wire::Lease>,
            decltype([](const Worker* a, const Worker* b) { return a->incarnation < b->incarnation; })>
@@ -174,8 +181,13 @@ void Core::lease_splits(std::uint32_t index) {
   leases.lanes.resize(unit.lanes.size());
   for (std::uint32_t lane = 0; lane < leases.lanes.size(); ++lane) {
     if (leases.lanes[lane].state != LaneLease::State::kFree || unit.lanes[lane].finished) continue;
-    Worker* const worker = *std::min_element(workers.begin(), workers.end(),
-                                             [](const Worker* a, const Worker* b) { return a->lanes < b->lanes; });
+    const std::string_view host = wire::SplitId::parse(unit.lanes[lane].split).host;
+    Worker* worker = nullptr;
+    for (Worker* each : workers) {
+      const bool can = !local || unit.lanes[lane].split_ended || each->host == host;
+      if (can && (worker == nullptr || each->lanes < worker->lanes)) worker = each;
+    }
+    if (worker == nullptr) continue;  // until one comes on the host where it is: unhealthy() says so
     leases.lanes[lane].state = LaneLease::State::kHeld;
     leases.lanes[lane].holder = worker->incarnation;
     ++worker->lanes;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "broker/core/core.h"
+#include "sdk/wire/split_id.h"
 
 namespace weir::core {
 
@@ -73,6 +74,9 @@ std::string Core::status_text() const {
   status["state"] = state_name();
   status["since"] = started_us_;
   if (low_on_space_) status["problem"] = kDiskFull;
+  for (std::uint32_t unit = 0; unit < leases_.size() && !status.contains("problem"); ++unit) {
+    if (const std::string far = unreachable_split(unit); !far.empty()) status["problem"] = far;
+  }
   status["stages"] = ordered_json::array();
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     const StageSpec& spec = topology_.stages[stage];
@@ -171,6 +175,25 @@ std::uint64_t Core::waiting() const {
   return total;
 }
 
+std::string Core::unreachable_split(std::uint32_t index) const {
+  const UnitState& unit = ledger_.units()[index];
+  if (unit.intake() != Intake::kSplits || !topology_.stages[unit.stage()].local) return "";
+  for (std::uint32_t lane = 0; lane < leases_[index].lanes.size(); ++lane) {
+    if (leases_[index].lanes[lane].state != LaneLease::State::kFree) continue;
+    if (unit.lanes[lane].finished || unit.lanes[lane].split_ended) continue;
+    const wire::SplitId split = wire::SplitId::parse(unit.lanes[lane].split);
+    const bool any = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+      return entry.second.unit == index && entry.second.state == Worker::State::kReady &&
+             entry.second.host == split.host;
+    });
+    if (any) continue;
+    return fmt::format("\"{}\" of stage \"{}\" is on {}, where no worker of the stage is: it waits for one", split.name,
+                       topology_.stages[unit.stage()].name,
+                       split.host.empty() ? std::string("the broker's host") : std::string(split.host));
+  }
+  return "";
+}
+
 std::string Core::unhealthy() const {
   for (std::uint32_t index = 0; index < leases_.size(); ++index) {
     const UnitState& unit = ledger_.units()[index];
@@ -179,6 +202,7 @@ std::string Core::unhealthy() const {
       return entry.second.unit == index && entry.second.state == Worker::State::kReady;
     });
     if (!any) return fmt::format("stage \"{}\" has no worker", topology_.stages[unit.stage()].name);
+    if (std::string far = unreachable_split(index); !far.empty()) return far;
   }
   return "";
 }

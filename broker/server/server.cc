@@ -119,6 +119,8 @@ Status Server::recover() {
   core::CoreOptions core_options;
   core_options.commits_endpoint = sockets_->commits_endpoint();
   core_options.news_endpoint = sockets_->news_endpoint();
+  char host[256] = {};
+  if (::gethostname(host, sizeof(host) - 1) == 0) core_options.host = host;
   core_options.topology_text = encode_resolved(topology_);
   core_ = std::make_unique<core::Core>(topology_, core_options, *this);
   if (Status status = replay(*journal_, found, core_->ledger()); !status.ok()) {

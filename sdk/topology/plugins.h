@@ -24,7 +24,7 @@ class Plugins {
 
   /// Reads what `weir-stage --describe LIBRARY` prints:
   /// {"library": "/abs/path.so", "plugins": [{"name", "kind": "source|stage|sink", "keyed", "key_preserving",
-  /// "mergeable", "deterministic", "sharing": "single|shard|any", "inputs": ["in"], "outputs": ["out"],
+  /// "mergeable", "deterministic", "local", "sharing": "single|shard|any", "inputs": ["in"], "outputs": ["out"],
   /// "schema": {...}|null}]}. Each but name and kind may be absent. `library` stands in for an absent "library" and
   /// in messages.
   static Result<std::vector<Plugin>> parse_description(std::string_view json, const std::string& library);

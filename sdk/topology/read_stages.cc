@@ -62,6 +62,7 @@ class StageReader {
     spec_.kind = stage_.plugin->kind;
     spec_.keyed = stage_.plugin->keyed;
     spec_.key_preserving = stage_.plugin->key_preserving;
+    spec_.local = stage_.plugin->local;
     spec_.sharing = stage_.plugin->sharing;
   }
 

@@ -193,6 +193,7 @@ void visit(Visitor& visitor, T& stage) {
   visitor.word("kind", stage.kind, kPluginKinds);
   visitor.field("keyed", stage.keyed);
   visitor.field("key_preserving", stage.key_preserving);
+  visitor.later("local", stage.local);
   visitor.word("sharing", stage.sharing, kSharings);
   visitor.field("host", stage.host);
 }

@@ -31,6 +31,7 @@ struct Plugin {
   bool key_preserving = false;       ///< emits each record under the key that it came with
   bool mergeable = false;
   bool deterministic = true;
+  bool local = false;  ///< a source whose splits are things of the host that found them
   Sharing sharing = Sharing::kSingle;
   std::string schema;   ///< JSON Schema draft-07 of its configuration, as text; "" takes no configuration
   std::string library;  ///< absolute path of the library that holds it
@@ -74,6 +75,7 @@ struct StageSpec {
   PluginKind kind = PluginKind::kStage;
   bool keyed = false;
   bool key_preserving = false;
+  bool local = false;
   Sharing sharing = Sharing::kSingle;
   /// The stage whose workers host this one: itself, or the head of its chain of fused streams. Index into stages.
   std::uint32_t host = 0;

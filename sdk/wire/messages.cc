@@ -242,6 +242,7 @@ Bytes encode(const WorkerWelcome& welcome) {
   map.put("worker", welcome.worker);
   map.put("commits", welcome.commits);
   map.put("news", welcome.news);
+  map.put("host", welcome.host);
   map.put("topology", welcome.topology);
   map.put("beat_us", welcome.beat.count());
   map.put("silence_us", welcome.silence.count());
@@ -287,6 +288,7 @@ Result<WorkerWelcome> decode_worker_welcome(BytesView message) {
   welcome.worker = static_cast<std::uint32_t>(map->integer("worker", 0));
   welcome.commits = map->text("commits");
   welcome.news = map->text("news");
+  welcome.host = map->text("host");
   welcome.topology = map->text("topology");
   welcome.beat = std::chrono::microseconds(map->integer("beat_us", 0));
   welcome.silence = std::chrono::microseconds(map->integer("silence_us", 0));

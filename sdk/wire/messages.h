@@ -169,7 +169,7 @@ struct WorkerHello {
   std::string stage;
   std::int64_t worker = -1;  ///< its number in the stage, or -1: any free one
   std::int64_t pid = 0;
-  std::string host;
+  std::string host;   ///< the name of its machine
   std::string inbox;  ///< endpoint of its bound PULL socket
   std::int64_t wire_version = kWireVersion;
 };
@@ -178,6 +178,7 @@ struct WorkerWelcome {
   std::uint32_t worker = 0;
   std::string commits;                   ///< endpoint of the broker's PULL socket
   std::string news;                      ///< endpoint of the broker's PUB socket
+  std::string host;                      ///< of the worker, as ids of splits name it (split_id.h)
   std::string topology;                  ///< as encode_resolved gives it
   std::chrono::microseconds beat{0};     ///< how often to send kBeat
   std::chrono::microseconds silence{0};  ///< after so long without a word the other side counts as dead

@@ -21,6 +21,7 @@ namespace weir::file {
 /// `line_bytes_max` is dropped, counted (cause line_too_long) and logged once a file.
 class Lines final : public Source {
  public:
+  static constexpr bool kLocal = true;
   static constexpr bool kDeterministic = false;  // the time of reading is in the records
   static constexpr std::string_view kSchema = R"({
     "type": "object",

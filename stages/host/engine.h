@@ -45,6 +45,9 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
+  /// The host that this worker is on, as ids of splits name it (sdk/wire/split_id.h).
+  [[nodiscard]] virtual const std::string& host() const = 0;
+
   /// The next event, in order, but what cannot wait comes first, and records wait while there is no window. Waits at
   /// most `wait`.
   virtual Event next(std::chrono::milliseconds wait) = 0;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "sdk/base/log.h"
+#include "sdk/wire/split_id.h"
 
 namespace weir::host {
 namespace {
@@ -42,7 +43,9 @@ int host_state_erase(weir_context* context, weir_bytes name, weir_bytes key) {
 void host_watermark(weir_context* context, std::int64_t time) { instance_of(context).say_watermark(time); }
 int host_split_add(weir_split_list* list, weir_bytes id) {
   auto* splits = reinterpret_cast<SplitList*>(list);
-  std::string text(as_text(view(id)));
+  const std::string_view name = as_text(view(id));
+  if (name.find('\0') != std::string_view::npos) return WEIR_ERROR;
+  std::string text = wire::SplitId{name, splits->host}.text();
   if (splits->known->insert(text).second) splits->transaction->find_split(std::move(text));
   return WEIR_OK;
 }

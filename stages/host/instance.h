@@ -26,6 +26,7 @@ struct HostContext {
 struct SplitList {
   Transaction* transaction = nullptr;
   std::set<std::string>* known = nullptr;
+  std::string host;  ///< that they are things of; "": of the broker's, or of none
 };
 
 /// A split while a source reads it.

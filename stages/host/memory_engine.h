@@ -38,6 +38,9 @@ class MemoryEngine final : public Engine {
   [[nodiscard]] const std::vector<wire::Lease>& released() const { return released_; }
   [[nodiscard]] const wire::Totals& worked() const { return worked_; }
 
+  void set_host(std::string host) { host_ = std::move(host); }
+
+  [[nodiscard]] const std::string& host() const override { return host_; }
   Event next(std::chrono::milliseconds wait) override;
   void commit(const Bytes& body, std::uint64_t published) override;
   bool urgent() override { return crashed_; }
@@ -55,6 +58,7 @@ class MemoryEngine final : public Engine {
   void beat(const wire::Measured&) override {}
 
  private:
+  std::string host_;
   struct Flow {
     std::uint64_t delivered_to = 0;
     Timestamp watermark_sent = INT64_MIN;

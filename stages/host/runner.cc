@@ -5,6 +5,7 @@
 
 #include "sdk/base/log.h"
 #include "sdk/wire/changes.h"
+#include "sdk/wire/split_id.h"
 
 namespace weir::host {
 
@@ -271,7 +272,7 @@ Status Runner::grant(const std::vector<wire::Lease>& leases) {
       case wire::LeaseKind::kSplit: {
         ReadSplit& split = splits_[lease.shard];
         split = {};
-        split.split.id = lease.split;
+        split.split.id = wire::SplitId::parse(lease.split).name;
         split.split.position.assign(lease.position.begin(), lease.position.end());
         split.watermark = lease.watermark;
         splits_known_.insert(lease.split);
@@ -394,8 +395,8 @@ Status Runner::finish(const std::vector<std::uint32_t>& lanes) {
 Status Runner::enumerate() {
   if (clock_.monotonic() < enumerate_at_) return {};
   enumerate_at_ = clock_.monotonic() + kEnumerateAgain;
-  SplitList list{&chain_.transaction(), &splits_known_};
   Instance& source = chain_.head();
+  SplitList list{&chain_.transaction(), &splits_known_, source.spec().local ? engine_.host() : std::string()};
   source.mark();
   chain_.at_work().enter(source.stage(), nullptr);
   const auto turn = chain_.at_work().begin(wire::Doing::kEnumerate);

@@ -68,10 +68,11 @@ enum { WEIR_LOG_DEBUG = 0, WEIR_LOG_INFO = 1, WEIR_LOG_WARNING = 2, WEIR_LOG_ERR
 
 /** Properties of a stage, in weir_descriptor.flags. */
 enum {
-  WEIR_FLAG_KEYED = 1u,           /* keeps state per key: needs a keyed input */
-  WEIR_FLAG_KEY_PRESERVING = 2u,  /* emits each record under the key that it came with */
-  WEIR_FLAG_MERGEABLE = 4u,       /* has merge(); reserved */
-  WEIR_FLAG_NONDETERMINISTIC = 8u /* the same input need not give the same output */
+  WEIR_FLAG_KEYED = 1u,            /* keeps state per key: needs a keyed input */
+  WEIR_FLAG_KEY_PRESERVING = 2u,   /* emits each record under the key that it came with */
+  WEIR_FLAG_MERGEABLE = 4u,        /* has merge(); reserved */
+  WEIR_FLAG_NONDETERMINISTIC = 8u, /* the same input need not give the same output */
+  WEIR_FLAG_LOCAL = 16u /* sources: what a split names (a file, a device) is only on the host that found it */
 };
 
 /** A record to emit. Null data of key: nil. Null data of headers: none. */

@@ -75,6 +75,7 @@ class [[gnu::visibility("hidden")]] Declared {
     set(keyed(), WEIR_FLAG_KEYED);
     if constexpr (requires { T::kKeyPreserving; }) set(T::kKeyPreserving, WEIR_FLAG_KEY_PRESERVING);
     if constexpr (requires { T::kMergeable; }) set(T::kMergeable, WEIR_FLAG_MERGEABLE);
+    if constexpr (requires { T::kLocal; }) set(T::kLocal, WEIR_FLAG_LOCAL);
     if constexpr (requires { T::kDeterministic; }) set(!T::kDeterministic, WEIR_FLAG_NONDETERMINISTIC);
     return flags;
   }

@@ -22,7 +22,7 @@ class SplitList {
  public:
   explicit SplitList(weir_context* context, weir_split_list* list) : context_(context), list_(list) {}
 
-  /// Adds a split; one that is known already stays as it is, with its position.
+  /// Adds a split; one that is known already stays as it is, with its position. Its id is text without NUL.
   void add(std::string_view id) {
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(id.data());
     if (context_->host->split_add(list_, {bytes, id.size()}) != WEIR_OK) {
@@ -96,9 +96,11 @@ class Split {
 ///     };
 ///     WEIR_STAGE(Countdown, "countdown");
 ///
-/// Constructor, kSchema, kOutputs and kDeterministic as in stage.h. One instance may read several splits, now one, now
-/// the other; a split may come back with an older position, when a transaction was lost, or move to another worker.
-/// Errors: an exception from any call fails the call with its sentence; Fatal ends the worker. [one thread]
+/// Constructor, kSchema, kOutputs and kDeterministic as in stage.h. `static constexpr bool kLocal = true` says that
+/// splits name things of one host (files, devices): a worker on another host does not get them. One instance may read
+/// several splits, now one, now the other; a split may come back with an older position, when a transaction was lost,
+/// or move to another worker. Errors: an exception from any call fails the call with its sentence; Fatal ends the
+/// worker. [one thread]
 class Source {
  public:
   Source() = default;
