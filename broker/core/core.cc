@@ -239,6 +239,7 @@ void Core::stop() {
 void Core::pump(Monotonic now) {
   now_ = now;
   if (!restores_waiting_.empty()) retry_restores();
+  if (!restores_paused_.empty()) resume_restores();
   for (std::uint32_t unit = 0; unit < leases_.size(); ++unit) {
     UnitLeases& leases = leases_[unit];
     if (leases.stopped) continue;

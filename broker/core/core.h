@@ -100,8 +100,8 @@ class Core {
   /// The frame is still needed and lies there: if it cannot be read, it is lost.
   [[nodiscard]] bool lies_at(std::uint32_t stream, std::uint64_t frame, const Place& place) const;
   void on_state(Incarnation incarnation, const wire::StatePart& part);
-  /// All that was to be restored has been said.
-  void on_restored(const RestoreJob& job) { upkeep_.on_restored(job); }
+  /// A portion of what is to be restored has been said, or all of it.
+  void on_restored(RestoreJob job);
   void on_compacted(const CompactJob& job);
   void on_copied(const CopyJob& job);
   /// The file is on disk; `payload` is what the journal wants to find in the checkpoint's entry. Empty: it failed, and
@@ -220,6 +220,10 @@ class Core {
   void release_lane(std::uint32_t unit, std::uint32_t lane);
   void restore(Worker& worker, const std::vector<std::uint32_t>& lanes);
   void retry_restores();
+  /// State takes of a worker's credit, as records do.
+  void send_state(Worker& worker, const wire::StatePart& part);
+  /// Reads on for workers that have room, and forgets what was read for those that are gone.
+  void resume_restores();
   void send_finishes(std::uint32_t unit);
   void send(Worker& worker, wire::MessageType type, BytesView body);
   Worker* find_worker(Incarnation incarnation);
@@ -318,7 +322,8 @@ class Core {
   std::uint64_t sessions_opened_ = 0;
   std::vector<wire::KeyFields> key_fields_;
 
-  std::vector<std::pair<Incarnation, std::vector<std::uint32_t>>> restores_waiting_;
+  std::vector<std::pair<Incarnation, std::vector<std::uint32_t>>> restores_waiting_;  ///< for what is not written yet
+  std::deque<RestoreJob> restores_paused_;  ///< until their worker has taken in what it was sent
   std::uint64_t hot_bytes_ = 0;
   std::uint32_t loads_ = 0;
   std::vector<std::uint64_t> hot_from_;

@@ -290,7 +290,7 @@ void Core::grant(Worker& worker, const std::vector<std::uint32_t>& lanes) {
       if (!unit.lanes[lane].position.empty()) {
         wire::append_change(changes, {wire::Space::kPosition, {}, {}, BytesView(unit.lanes[lane].position)});
       }
-      send(worker, MessageType::kState, wire::encode_state({*sink, lane, !unit.keeps_state(), changes}));
+      send_state(worker, {*sink, lane, !unit.keeps_state(), changes});
     }
   }
   if (unit.keeps_state()) restore(worker, lanes);
@@ -336,10 +336,36 @@ void Core::retry_restores() {
   }
 }
 
+void Core::send_state(Worker& worker, const wire::StatePart& part) {
+  worker.on_sent(part.changes.size(), 0, now_);
+  send(worker, MessageType::kState, wire::encode_state(part));
+}
+
+void Core::on_restored(RestoreJob job) {
+  if (job.finished) return upkeep_.on_restored(job);
+  restores_paused_.push_back(std::move(job));
+  resume_restores();
+}
+
+void Core::resume_restores() {
+  for (std::size_t left = restores_paused_.size(); left != 0; --left) {
+    RestoreJob job = std::move(restores_paused_.front());
+    restores_paused_.pop_front();
+    const Worker* worker = find_worker(job.incarnation);
+    if (worker == nullptr) {
+      upkeep_.on_restored(job);
+    } else if (worker->admits(0, 0)) {
+      outside_.restore(std::move(job));
+    } else {
+      restores_paused_.push_back(std::move(job));
+    }
+  }
+}
+
 void Core::on_state(Incarnation incarnation, const wire::StatePart& part) {
   Worker* worker = find_worker(incarnation);
   if (worker == nullptr) return;
-  send(*worker, MessageType::kState, wire::encode_state(part));
+  send_state(*worker, part);
   if (!part.last) return;
   LaneLease& lease = leases_[worker->unit].lanes[part.shard];
   if (lease.holder == incarnation && lease.state == LaneLease::State::kRestoring) lease.state = LaneLease::State::kHeld;

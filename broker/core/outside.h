@@ -26,7 +26,18 @@ struct RestoreJob {
     std::vector<ChangesPlace> tail;  ///< of these lanes, in order
   };
   std::vector<Part> parts;
-  std::uint64_t segment_from = 0;  ///< the oldest that it reads; kept until on_restored
+  std::uint64_t segment_from = 0;  ///< the oldest that it reads; kept until all is read
+  /// How far it has been read. Whoever reads moves it on: of one part after the other the snapshot, lane by lane and
+  /// block by block, then the tail.
+  struct Reached {
+    std::size_t part = 0;
+    std::size_t lane = 0;
+    std::uint32_t block = 0;
+    std::uint64_t position = 0;  ///< of that block in the file
+    std::size_t tail = 0;
+  };
+  Reached reached;
+  bool finished = false;
 };
 
 /// A snapshot of one stage's state to be made from the one before and the changes behind it.
@@ -71,7 +82,7 @@ class Outside {
   virtual void reply(const Client& client, Bytes message) = 0;
   /// Comes back as on_frame.
   virtual void read_frame(std::uint32_t stream, std::uint64_t frame, Place place) = 0;
-  /// Comes back as on_state, part by part, and at last as on_restored.
+  /// Reads on, a portion. Comes back as on_state, part by part, and then as on_restored.
   virtual void restore(RestoreJob job) = 0;
   /// Comes back as on_compacted.
   virtual void compact(CompactJob job) = 0;

@@ -11,6 +11,7 @@ namespace weir::server {
 namespace {
 
 constexpr std::size_t kTailBytesMax = 16 << 20;  ///< so much of a tail is merged at a time
+constexpr std::size_t kRestoredBytes = 1 << 20;  ///< so much state is read at a time
 
 }  // namespace
 
@@ -44,41 +45,56 @@ Status JournalReader::copy(core::CopyJob& job) {
   return {};
 }
 
-Status JournalReader::restore(const core::RestoreJob& job, const std::function<Status(const wire::StatePart&)>& visit) {
-  const auto visible = [](BytesView changes, Bytes& out) -> Status {
-    out.clear();
+Status JournalReader::restore(core::RestoreJob& job, const std::function<Status(const wire::StatePart&)>& visit) {
+  Bytes shown;
+  std::size_t bytes = 0;
+  /// Hands on what a worker may see of `changes`.
+  const auto show = [&](std::uint32_t stage, std::uint32_t lane, BytesView changes) -> Status {
+    shown.clear();
     wire::ChangesReader reader(changes);
     while (const auto change = reader.next()) {
       const bool letter = change->space == wire::Space::kDeadLetter || change->space == wire::Space::kRequeued;
-      if (!letter) wire::append_change(out, *change);
+      if (!letter) wire::append_change(shown, *change);
     }
-    return reader.ok() ? Status() : Status(Code::kCorrupt, "malformed state in the journal");
+    if (!reader.ok()) return {Code::kCorrupt, "malformed state in the journal"};
+    bytes += changes.size();
+    return shown.empty() ? Status() : visit({stage, lane, false, shown});
   };
-  Bytes shown;
-  for (const core::RestoreJob::Part& part : job.parts) {
-    if (part.file != 0) {
+  core::RestoreJob::Reached& at = job.reached;
+  for (; at.part < job.parts.size(); ++at.part, at.lane = 0, at.tail = 0) {
+    const core::RestoreJob::Part& part = job.parts[at.part];
+    if (part.file != 0 && at.lane < job.lanes.size()) {
       const auto snapshot = SnapshotReader::open(disk_, part.file);
       if (!snapshot.ok()) return snapshot.error();
-      for (const std::uint32_t lane : job.lanes) {
-        Status status = snapshot->read(lane, [&](BytesView block) -> Status {
-          if (Status read = visible(block, shown); !read.ok()) return read;
-          return shown.empty() ? Status() : visit({part.stage, lane, false, shown});
-        });
-        if (!status.ok()) return status;
+      Bytes block;
+      while (at.lane < job.lanes.size()) {
+        if (bytes >= kRestoredBytes) return {};
+        SnapshotReader::Place place{at.block, at.position};
+        const Result<bool> more = snapshot->next(job.lanes[at.lane], place, block);
+        if (!more.ok()) return more.error();
+        if (!*more) {
+          ++at.lane;
+          at.block = 0;
+          continue;
+        }
+        if (Status shows = show(part.stage, job.lanes[at.lane], block); !shows.ok()) return shows;
+        at.block = place.block;
+        at.position = place.position;
       }
     }
-    for (const core::ChangesPlace& changes : part.tail) {
-      const auto bytes = entry(changes.place);
-      if (!bytes.ok()) return bytes.error();
-      if (Status read = visible(*bytes, shown); !read.ok()) return read;
-      if (shown.empty()) continue;
-      if (Status visited = visit({part.stage, changes.lane, false, shown}); !visited.ok()) return visited;
+    for (; at.tail < part.tail.size(); ++at.tail) {
+      if (bytes >= kRestoredBytes) return {};
+      const core::ChangesPlace& changes = part.tail[at.tail];
+      const auto read = entry(changes.place);
+      if (!read.ok()) return read.error();
+      if (Status shows = show(part.stage, changes.lane, *read); !shows.ok()) return shows;
     }
   }
   for (const std::uint32_t lane : job.lanes) {
     const std::uint32_t stage = job.parts.empty() ? 0 : job.parts.front().stage;
     if (Status visited = visit({stage, lane, true, {}}); !visited.ok()) return visited;
   }
+  job.finished = true;
   return {};
 }
 

@@ -23,8 +23,9 @@ class JournalReader {
   Result<Bytes> read(const core::Place& place);
 
   /// Calls `visit` with the state of the job's lanes, part by part in the order of their age, each lane ended by one
-  /// `last` part; dead letters are left out. Stops at an error.
-  Status restore(const core::RestoreJob& job, const std::function<Status(const wire::StatePart&)>& visit);
+  /// `last` part; dead letters are left out. Reads about a MiB, from where the job has come to, and says in it how far
+  /// that was. Stops at an error.
+  Status restore(core::RestoreJob& job, const std::function<Status(const wire::StatePart&)>& visit);
 
   /// Reads the job's items; what lies in a segment that has been recycled is needed by nobody any more, and stays
   /// empty.

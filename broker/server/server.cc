@@ -339,7 +339,7 @@ void Server::restore(core::RestoreJob job) {
     return !part.tail.empty() && !part.tail.back().place.written();
   });
   WEIR_CHECK(!unwritten, "the core asks for what is written");
-  reader_thread_->post([this, job = std::move(job)] {
+  reader_thread_->post([this, job = std::move(job)]() mutable {
     const Status status = reader_->restore(job, [&](const wire::StatePart& part) -> Status {
       auto held = std::make_shared<Bytes>(part.changes.begin(), part.changes.end());
       wire::StatePart posted = part;
@@ -347,7 +347,9 @@ void Server::restore(core::RestoreJob job) {
       mailbox_.post([this, incarnation = job.incarnation, posted, held] { core_->on_state(incarnation, posted); });
       return {};
     });
-    mailbox_.post([this, job, status] { status.ok() ? core_->on_restored(job) : on_journal_failed(status.error()); });
+    mailbox_.post([this, job = std::move(job), status]() mutable {
+      status.ok() ? core_->on_restored(std::move(job)) : on_journal_failed(status.error());
+    });
   });
 }
 

@@ -95,26 +95,34 @@ std::vector<std::uint32_t> SnapshotReader::lanes() const {
   return lanes;
 }
 
-Status SnapshotReader::read(std::uint32_t lane, const std::function<Status(BytesView)>& visit) const {
+Result<bool> SnapshotReader::next(std::uint32_t lane, Place& place, Bytes& block) const {
   const auto found = sections_.find(lane);
-  if (found == sections_.end()) return {};
-  std::uint64_t at = found->second.position;
+  if (found == sections_.end() || place.block >= found->second.blocks) return false;
+  const std::uint64_t at = place.block == 0 ? found->second.position : place.position;
+  std::byte head[8];
+  if (Status status = read_exactly(*file_, name_, at, head); !status.ok()) return status.error();
+  ByteReader reader(head);
+  const auto bytes = reader.get<std::uint32_t>();
+  const auto crc = reader.get<std::uint32_t>();
+  const auto damaged = [&] { return Error{Code::kCorrupt, fmt::format("{}: damaged block at byte {}", name_, at)}; };
+  if (bytes > kBlockBytesMax || at + sizeof(head) + bytes > file_->size()) return damaged();
+  block.resize(bytes);
+  if (Status status = read_exactly(*file_, name_, at + sizeof(head), block); !status.ok()) return status.error();
+  if (crc32c(0, block) != crc) return damaged();
+  ++place.block;
+  place.position = at + sizeof(head) + bytes;
+  return true;
+}
+
+Status SnapshotReader::read(std::uint32_t lane, const std::function<Status(BytesView)>& visit) const {
+  Place place;
   Bytes block;
-  for (std::uint32_t i = 0; i < found->second.blocks; ++i) {
-    std::byte head[8];
-    if (Status status = read_exactly(*file_, name_, at, head); !status.ok()) return status;
-    ByteReader reader(head);
-    const auto bytes = reader.get<std::uint32_t>();
-    const auto crc = reader.get<std::uint32_t>();
-    const auto damaged = [&] { return Status(Code::kCorrupt, fmt::format("{}: damaged block at byte {}", name_, at)); };
-    if (bytes > kBlockBytesMax || at + sizeof(head) + bytes > file_->size()) return damaged();
-    block.resize(bytes);
-    if (Status status = read_exactly(*file_, name_, at + sizeof(head), block); !status.ok()) return status;
-    if (crc32c(0, block) != crc) return damaged();
+  while (true) {
+    const Result<bool> more = next(lane, place, block);
+    if (!more.ok()) return more.error();
+    if (!*more) return {};
     if (Status status = visit(block); !status.ok()) return status;
-    at += sizeof(head) + bytes;
   }
-  return {};
 }
 
 Result<SnapshotWriter> SnapshotWriter::create(journal::Disk& disk, std::uint64_t number, std::uint32_t stage) {

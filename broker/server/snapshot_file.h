@@ -36,6 +36,13 @@ class SnapshotReader {
 
   /// Calls `visit` with the changes of each block of `lane`, in order. Stops at its error.
   Status read(std::uint32_t lane, const std::function<Status(BytesView)>& visit) const;
+  /// Block by block instead: where the next one is.
+  struct Place {
+    std::uint32_t block = 0;
+    std::uint64_t position = 0;  ///< in the file; 0 before the first
+  };
+  /// Reads the block at `place`, and moves that on. False where the lane has ended.
+  Result<bool> next(std::uint32_t lane, Place& place, Bytes& block) const;
   [[nodiscard]] std::vector<std::uint32_t> lanes() const;
 
  private:

@@ -297,6 +297,7 @@ Status Runner::restore(const wire::StatePart& part) {
   }
   if (memory_ != nullptr) memory_->lift();
   found->second.add(part.stage, part.changes);
+  engine_.worked_off(part.changes.size(), 0);
   if (!part.last) return {};
   const RestoredLane lane = std::move(found->second);
   restored_.erase(found);

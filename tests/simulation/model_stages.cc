@@ -58,6 +58,7 @@ class Sum final : public Stage {
   void process(const RecordView& in, Context& out) override {
     const auto value = in.value<Numbers>();
     if (plan_.is_killer(value[0])) process_.die_of_record();
+    if (world_.chance(plan_.kills_per_million)) process_.die_at_record();
     const bool again = !plan_.is_good(value[0]) && plan_.requeues;  // it may come at any time
     if (!again && out.watermark() && in.timestamp() <= *out.watermark()) {
       world_.problem("a record came behind its watermark (I8)");

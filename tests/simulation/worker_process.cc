@@ -86,6 +86,12 @@ void WorkerProcess::die_of_record() {
   world_.exited(*this, last_record());
 }
 
+void WorkerProcess::die_at_record() {
+  if (!alive_) return;
+  die();
+  world_.exited(*this);
+}
+
 std::optional<core::FatalRecord> WorkerProcess::last_record() const {
   if (chain_ == nullptr) return std::nullopt;
   const wire::WorkPage& page = chain_->at_work().page();

@@ -32,6 +32,8 @@ class WorkerProcess final : private host::BrokerSession {
   void die() { alive_ = false; }
   /// The record that is being processed kills it.
   void die_of_record();
+  /// It is killed from outside, and happens to be at a record.
+  void die_at_record();
   /// What the page says that a launcher reads when it has died; nothing where it never came to work.
   [[nodiscard]] std::optional<core::FatalRecord> last_record() const;
   void freeze(Monotonic until) { frozen_until_ = until; }

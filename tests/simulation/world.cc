@@ -116,6 +116,7 @@ Plan Plan::of(std::uint64_t seed, int era) {
   plan.killers = random() % 4 == 0 && era >= 3;
   plan.requeues = random() % 4 == 0 && era >= 3;
   plan.kills = random() % 8 != 0 || era < 3;
+  plan.kills_per_million = plan.kills && era >= 3 ? 200 : 0;
   plan.disk_fails = random() % 3 == 0 && era >= 3;
   plan.time_jumps = random() % 4 == 0 && era >= 3;
   plan.resets = random() % 3 == 0 && era >= 3;
@@ -478,7 +479,7 @@ void World::restore(core::RestoreJob job) {
   if (has(Bug::kSnapshotWithoutTail)) {
     for (core::RestoreJob::Part& part : job.parts) part.tail.clear();
   }
-  in_broker(broker_->reader_lane, micros(5000), [this, job = std::move(job)] {
+  in_broker(broker_->reader_lane, micros(5000), [this, job = std::move(job)]() mutable {
     const Status status = broker_->reader->restore(job, [&](const wire::StatePart& part) -> Status {
       post([this, incarnation = job.incarnation, part, held = Bytes(part.changes.begin(), part.changes.end())] {
         wire::StatePart posted = part;
@@ -488,7 +489,7 @@ void World::restore(core::RestoreJob job) {
       return {};
     });
     if (!status.ok()) return failed(status.error(), "restore");
-    post([this, job] { with_core([&] { broker_->core->on_restored(job); }); });
+    post([this, job = std::move(job)] { with_core([&] { broker_->core->on_restored(job); }); });
   });
 }
 

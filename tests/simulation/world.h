@@ -49,7 +49,8 @@ struct Plan {
   bool bit_flips = false;       ///< in the newest checkpoint, now and then, while the broker is down
   std::uint32_t drops_per_million = 0;
   std::uint32_t doubles_per_million = 0;
-  Monotonic calm_from{0};  ///< no faults from here on
+  std::uint32_t kills_per_million = 0;  ///< of records: a worker is killed while it is at one, which is innocent
+  Monotonic calm_from{0};               ///< no faults from here on
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.

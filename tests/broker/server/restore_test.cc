@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/server/journal_reader.h"
+#include "broker/server/snapshot_file.h"
+#include "tests/support/sim_disk.h"
+
+namespace weir::test {
+namespace {
+
+constexpr std::uint64_t kFile = 3;
+constexpr std::uint32_t kStage = 2;
+constexpr std::size_t kPortionMax = (1 << 20) + (1 << 18);  // a MiB, and the block or entry that reached it
+
+/// By lane and key.
+using State = std::map<std::pair<std::uint32_t, std::string>, std::string>;
+
+class RestoreFromSnapshot : public testing::Test {
+ protected:
+  void SetUp() override {
+    journal::JournalOptions options;
+    options.segment_bytes = 8 << 20;
+    options.seed = 1;
+    journal::Recovery found;
+    auto opened = journal::Journal::open(disk_, options, found);
+    ASSERT_TRUE(opened.ok());
+    journal_ = std::move(*opened);
+  }
+  static Bytes change(wire::Space space, const std::string& key, const std::string& value) {
+    Bytes bytes;
+    wire::append_change(bytes, {space, as_bytes("sum"), as_bytes(key), as_bytes(value)});
+    return bytes;
+  }
+  /// Appends an entry that is a change of `lane`, and names it in the job's tail.
+  void change_later(core::RestoreJob& job, std::uint32_t lane, const Bytes& changes) {
+    std::vector<journal::Position> positions;
+    const BytesView part = changes;
+    const journal::EntryView entry{journal::EntryKind::kRecord, std::span(&part, 1)};
+    ASSERT_TRUE(journal_->append(std::span(&entry, 1), positions).ok());
+    core::ChangesPlace place;
+    place.lane = lane;
+    place.place = {positions[0].segment, positions[0].offset, 0, static_cast<std::uint32_t>(changes.size())};
+    job.parts[0].tail.push_back(place);
+  }
+
+  SimDisk disk_{1};
+  std::unique_ptr<journal::Journal> journal_;
+};
+
+TEST_F(RestoreFromSnapshot, ComesInPortionsThatAddUpToTheState) {
+  State wanted;
+  auto writer = server::SnapshotWriter::create(disk_, kFile, kStage);
+  ASSERT_TRUE(writer.ok());
+  for (const std::uint32_t lane : {0U, 1U, 5U, 6U}) {
+    for (int i = 0; i < (lane == 1 ? 400 : lane == 6 ? 30 : 5); ++i) {
+      const std::string key = "key " + std::to_string(1000 + i);
+      const std::string value(10'000, static_cast<char>('a' + i % 26));
+      if (lane != 6) wanted[{lane, key}] = value;
+      const wire::Change put{wire::Space::kState, as_bytes("sum"), as_bytes(key), as_bytes(value)};
+      ASSERT_TRUE(writer->add(lane, put).ok());
+    }
+    const std::string letter(5000, 'x');
+    const wire::Change dead{wire::Space::kDeadLetter, {}, as_bytes("letter"), as_bytes(letter)};
+    ASSERT_TRUE(writer->add(lane, dead).ok());
+  }
+  ASSERT_TRUE(writer->finish().ok());
+
+  core::RestoreJob job;
+  job.lanes = {0, 1, 5, 7};  // not 6, which is another's; and 7 has no state yet
+  job.parts = {{kStage, kFile, {}}};
+  for (int i = 0; i < 300; ++i) {
+    const std::string key = "key " + std::to_string(1000 + i % 40);
+    const std::string value = "later " + std::to_string(i) + std::string(9000, 'l');
+    wanted[{1, key}] = value;
+    change_later(job, 1, change(wire::Space::kState, key, value));
+    change_later(job, 5, change(wire::Space::kDeadLetter, key, value));
+  }
+
+  server::JournalReader reader(*journal_, disk_);
+  State found;
+  std::vector<std::uint32_t> ended;
+  int portions = 0;
+  while (!job.finished) {
+    std::size_t bytes = 0;
+    const Status status = reader.restore(job, [&](const wire::StatePart& part) -> Status {
+      EXPECT_EQ(part.stage, kStage);
+      EXPECT_TRUE(part.last || ended.empty()) << "nothing follows the end of a lane";
+      if (part.last) ended.push_back(part.shard);
+      bytes += part.changes.size();
+      wire::ChangesReader changes(part.changes);
+      while (const auto one = changes.next()) {
+        EXPECT_EQ(one->space, wire::Space::kState);
+        found[{part.shard, std::string(as_text(one->key))}] = std::string(as_text(*one->value));
+      }
+      return {};
+    });
+    ASSERT_TRUE(status.ok()) << status.error().message;
+    ASSERT_LE(bytes, kPortionMax);
+    ASSERT_LT(++portions, 100);
+  }
+  EXPECT_GE(portions, 7) << "of 4 MB and 5.4 MB behind it";
+  EXPECT_EQ(found, wanted);
+  EXPECT_EQ(ended, job.lanes);
+}
+
+}  // namespace
+}  // namespace weir::test
