@@ -22,7 +22,7 @@ SANITIZED = bool(os.environ.get("WEIR_SANITIZE"))
 if SANITIZED:
     # What these plugins do on purpose is no finding: signals are left alone, and reports are looked through here.
     alone = ":".join("handle_%s=0" % name for name in ("segv", "abort", "sigbus", "sigfpe", "sigill"))
-    for options in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
+    for options in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
         os.environ[options] = ":".join(filter(None, (os.environ.get(options), alone, "log_path=%s/report" % folder)))
 
 
