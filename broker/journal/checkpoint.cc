@@ -3,12 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <span>
 
 #include "broker/journal/disk.h"
 #include "broker/journal/frame.h"
+#include "broker/journal/pace.h"
 
 namespace weir::journal {
 namespace {
@@ -90,7 +92,13 @@ Status write_checkpoint_bytes(Disk& disk, const CheckpointRef& ref, BytesView by
   constexpr std::string_view kPartial = "checkpoint.partial";
   auto file = disk.create(kPartial, 0);
   if (!file.ok()) return file.error();
-  Status done = (*file)->write(0, std::span(&bytes, 1));
+  Status done;
+  Pace pace;
+  for (std::uint64_t at = 0; at < bytes.size() && done.ok(); at += Pace::kPieceBytes) {
+    const BytesView piece = bytes.subspan(at, std::min<std::uint64_t>(Pace::kPieceBytes, bytes.size() - at));
+    done = (*file)->write(at, std::span(&piece, 1));
+    if (done.ok() && at + piece.size() < bytes.size()) done = pace.wrote(**file, piece.size());
+  }
   if (done.ok()) done = (*file)->sync();
   if (done.ok()) done = disk.rename(kPartial, checkpoint_file_name(ref));
   if (!done.ok()) {

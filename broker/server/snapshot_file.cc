@@ -159,10 +159,11 @@ Status SnapshotWriter::flush() {
   out.put(crc32c(0, block_));
   const BytesView parts[] = {head, block_};
   if (Status status = file_->write(at_, parts); !status.ok()) return status;
-  at_ += head.size() + block_.size();
+  const std::uint64_t wrote = head.size() + block_.size();
+  at_ += wrote;
   ++sections_.back().blocks;
   block_.clear();
-  return {};
+  return pace_.wrote(*file_, wrote);
 }
 
 Result<std::uint64_t> SnapshotWriter::finish() {

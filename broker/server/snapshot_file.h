@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "broker/journal/disk.h"
+#include "broker/journal/pace.h"
 #include "sdk/base/bytes.h"
 #include "sdk/base/result.h"
 #include "sdk/wire/changes.h"
@@ -72,6 +73,7 @@ class SnapshotWriter {
   };
   journal::Disk* disk_ = nullptr;
   std::unique_ptr<journal::File> file_;
+  journal::Pace pace_;
   Bytes block_;
   std::uint64_t at_ = 0;
   std::vector<Section> sections_;

@@ -52,6 +52,20 @@ class RestoreFromSnapshot : public testing::Test {
   std::unique_ptr<journal::Journal> journal_;
 };
 
+TEST_F(RestoreFromSnapshot, IsWrittenPieceByPieceSoThatCommitsNeedNotWaitForAllOfIt) {
+  auto writer = server::SnapshotWriter::create(disk_, kFile, kStage);
+  ASSERT_TRUE(writer.ok());
+  const std::uint64_t before = disk_.counters().syncs;
+  const std::string value(100'000, 'v');
+  for (int i = 0; i < 210; ++i) {
+    const std::string key = std::to_string(i);
+    const wire::Change put{wire::Space::kState, as_bytes("sum"), as_bytes(key), as_bytes(value)};
+    ASSERT_TRUE(writer->add(0, put).ok());
+  }
+  EXPECT_EQ(disk_.counters().syncs - before, 5U) << "one every 4 MiB of 20";
+  ASSERT_TRUE(writer->finish().ok());
+}
+
 TEST_F(RestoreFromSnapshot, ComesInPortionsThatAddUpToTheState) {
   State wanted;
   auto writer = server::SnapshotWriter::create(disk_, kFile, kStage);
