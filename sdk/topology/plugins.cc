@@ -117,6 +117,7 @@ Result<std::vector<Plugin>> Plugins::parse_description(std::string_view json, co
     plugin.key_preserving = reader.flag("key_preserving", false);
     plugin.mergeable = reader.flag("mergeable", false);
     plugin.deterministic = reader.flag("deterministic", true);
+    plugin.on_watermark = reader.flag("on_watermark", false);
     plugin.local = reader.flag("local", false);
     plugin.sharing = reader.choice("sharing", kSharings, "single");
     using Ports = std::vector<std::string>;

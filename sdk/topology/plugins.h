@@ -24,9 +24,9 @@ class Plugins {
 
   /// Reads what `weir-stage --describe LIBRARY` prints:
   /// {"library": "/abs/path.so", "plugins": [{"name", "kind": "source|stage|sink", "keyed", "key_preserving",
-  /// "mergeable", "deterministic", "local", "sharing": "single|shard|any", "inputs": ["in"], "outputs": ["out"],
-  /// "schema": {...}|null}]}. Each but name and kind may be absent. `library` stands in for an absent "library" and
-  /// in messages.
+  /// "mergeable", "deterministic", "on_watermark", "local", "sharing": "single|shard|any", "inputs": ["in"], "outputs":
+  /// ["out"], "schema": {...}|null}]}. Each but name and kind may be absent. `library` stands in for an absent
+  /// "library" and in messages.
   static Result<std::vector<Plugin>> parse_description(std::string_view json, const std::string& library);
 
  private:

@@ -31,7 +31,8 @@ struct Plugin {
   bool key_preserving = false;       ///< emits each record under the key that it came with
   bool mergeable = false;
   bool deterministic = true;
-  bool local = false;  ///< a source whose splits are things of the host that found them
+  bool on_watermark = false;  ///< a stage that wants to be told how far event time has come
+  bool local = false;         ///< a source whose splits are things of the host that found them
   Sharing sharing = Sharing::kSingle;
   std::string schema;   ///< JSON Schema draft-07 of its configuration, as text; "" takes no configuration
   std::string library;  ///< absolute path of the library that holds it

@@ -22,6 +22,7 @@ class Warnings {
       if (stages_[i].host == i && stages_[i].kind != PluginKind::kSource) check_idle_workers(i);
       if (draft_.stages[i].order_sensitive) check_order(i);
       if (draft_.stages[i].final) check_end(i);
+      check_watermarks(i);
     }
   }
 
@@ -97,6 +98,20 @@ class Warnings {
                       fmt::format("final on an input that cannot end: source {} never ends, so stage {} emits nothing",
                                   in_quotes(stages_[stage].name), in_quotes(stages_[index].name)));
       return;
+    }
+  }
+
+  /// Ranges of an unkeyed stream go to any worker, and none of them knows how far event time has come.
+  void check_watermarks(std::uint32_t index) {
+    const StageDraft& stage = draft_.stages[index];
+    if (stage.plugin == nullptr || !stage.plugin->on_watermark) return;
+    for (const Joint& joint : stage.inputs) {
+      if (is_keyed(joint) || streams_[joint.stream].transport == Transport::kFused) continue;
+      report_.warning(
+          joint.pointer,
+          fmt::format("plugin {} has on_watermark, which is called only behind keyed streams, and stream {} "
+                      "is not; give it \"partition\": {{\"by\": \"hash\"}}",
+                      in_quotes(stages_[index].plugin), in_quotes(streams_[joint.stream].name)));
     }
   }
 

@@ -44,6 +44,7 @@ Result<std::string> describe(const Library& library) {
                                     {"key_preserving", (stage.flags & WEIR_FLAG_KEY_PRESERVING) != 0},
                                     {"mergeable", (stage.flags & WEIR_FLAG_MERGEABLE) != 0},
                                     {"deterministic", (stage.flags & WEIR_FLAG_NONDETERMINISTIC) == 0},
+                                    {"on_watermark", stage.on_watermark != nullptr},
                                     {"local", (stage.flags & WEIR_FLAG_LOCAL) != 0},
                                     {"sharing", kSharings[stage.sharing]},
                                     {"inputs", ports(stage.inputs, "in", stage.kind == WEIR_KIND_SOURCE)},

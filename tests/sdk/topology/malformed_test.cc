@@ -109,7 +109,7 @@ const Case kCases[] = {
      "t.json:13: /stages/count/plugin: no plugin \"keyed.cuont\"; did you mean \"keyed.count\"? (plugins: "
      "console.print, "
      "file.lines, file.write, filter, generate.sequence, generate.values, join, keyed.count, keyed.reduce, keyed.sum, "
-     "select, text.json, text.regex, text.words)\n"},
+     "select, test.clock, text.json, text.regex, text.words)\n"},
     {R"("plugin": "text.words", )", "", "t.json:12: /stages/split/plugin: is missing; every stage has a plugin\n"},
     {R"({ "path": "in" })", "{}", "t.json:11: /stages/read/config: \"path\" is missing\n"},
     {R"({ "path": "in" })", "[]", "t.json:11: /stages/read/config: must be an object, not a list\n"},

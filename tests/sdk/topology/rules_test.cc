@@ -157,6 +157,18 @@ TEST(Warnings, CountTheWorkersThatWouldIdle) {
             "t.json:6: /stages/p/workers: warning: 2 workers share 1 shard of the input, so 1 would idle\n");
 }
 
+TEST(Warnings, SayWhereEventTimeIsNotToldToAStageThatWantsIt) {
+  const auto clock = [](const std::string& stream) {
+    return findings(load(file("\"a\": {" + stream + "}, \"b\": {}", kNumbers + R"(,
+    "c": {"plugin": "test.clock", "input": "a", "output": "b"},
+    "p": {"plugin": "console.print", "input": "b"})")));
+  };
+  EXPECT_EQ(clock(R"("partition": {"by": "hash"})"), "");
+  EXPECT_EQ(clock(""),
+            "t.json:5: /stages/c/input: warning: plugin \"test.clock\" has on_watermark, which is called only behind "
+            "keyed streams, and stream \"a\" is not; give it \"partition\": {\"by\": \"hash\"}\n");
+}
+
 TEST(Warnings, SayThatFinalNeedsAnEnd) {
   const auto count = [](const std::string& config, const std::string& streams) {
     return findings(

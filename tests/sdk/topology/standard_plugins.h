@@ -42,6 +42,7 @@ inline constexpr std::string_view kStandardDescription = R"json({
       "type": "object", "additionalProperties": false, "required": ["fields"], "properties": {
         "fields": {"type": "object", "additionalProperties": {"type": "string"}},
         "missing": {"enum": ["null", "skip", "error"]}}}},
+    {"name": "test.clock", "kind": "stage", "on_watermark": true, "schema": null},
     {"name": "filter", "kind": "stage", "key_preserving": true, "schema": {"type": "object"}},
     {"name": "keyed.count", "kind": "stage", "keyed": true, "key_preserving": true, "mergeable": true, "schema": {
       "type": "object", "additionalProperties": false, "properties": {"emit": {"enum": ["every", "final"]}},

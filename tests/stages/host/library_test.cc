@@ -68,7 +68,7 @@ TEST(Describe, SaysOfEachStageWhatATopologyNeedsToKnow) {
     return nlohmann::json();
   };
   EXPECT_EQ(plugin("probe.clock"), nlohmann::json::parse(R"({"name": "probe.clock", "kind": "stage", "keyed": true,
-      "key_preserving": true, "mergeable": false, "deterministic": true, "local": false, "sharing": "single", "inputs": ["in"],
+      "key_preserving": true, "mergeable": false, "deterministic": true, "on_watermark": true, "local": false, "sharing": "single", "inputs": ["in"],
       "outputs": ["out"], "schema": null})"));
   EXPECT_EQ(plugin("probe.ports")["outputs"], nlohmann::json({"out", "rest"}));
   EXPECT_EQ(plugin("probe.ports")["schema"], nlohmann::json({{"type", "object"}}));
