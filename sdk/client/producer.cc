@@ -155,7 +155,7 @@ class Producer::Session {
 
   /// The broker takes a message whole or not at all. One that it refused for one of its records goes out again record
   /// by record, so that those before the refused one are taken, and it is known which it was.
-  void take_apart(std::deque<Message>::iterator message) {
+  void take_apart(const std::deque<Message>::iterator& message) {
     const Message whole = std::move(*message);
     auto at = messages_.erase(message);
     std::size_t begin = 0;
