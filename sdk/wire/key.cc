@@ -86,7 +86,9 @@ std::optional<Head> read_head(BytesView bytes) {
     case 0xc8:
     case 0xc9: {
       auto head = length(Kind::kExtension, std::size_t{1} << (tag - 0xc7));
-      if (head) head->size += 1;
+      // The type's byte belongs to the head, and may be missing.
+      if (!head || !needs(head->size)) return std::nullopt;
+      head->size += 1;
       return head;
     }
     case 0xca:

@@ -44,12 +44,37 @@ class MapWriter {
   std::uint32_t count_ = 0;
 };
 
+/// Proves that a message holds as many values as it announces, before any memory is taken for them: five bytes can
+/// announce four thousand million, which msgpack-c would make room for.
+class Announced final : public msgpack::null_visitor {
+ public:
+  explicit Announced(std::size_t bytes) : bytes_left_(bytes) {}
+  bool start_array(std::uint32_t values) { return take(values); }
+  bool start_map(std::uint32_t pairs) { return take(std::uint64_t{2} * pairs); }
+  [[nodiscard]] static bool whole(BytesView message) {
+    Announced visitor(message.size());
+    std::size_t used = 0;
+    return msgpack::parse(reinterpret_cast<const char*>(message.data()), message.size(), used, visitor) &&
+           used == message.size();
+  }
+
+ private:
+  bool take(std::uint64_t values) {
+    // Each takes a byte at least.
+    if (values > bytes_left_) return false;
+    bytes_left_ -= values;
+    return true;
+  }
+  std::uint64_t bytes_left_;
+};
+
 /// A message of the ROUTER, read. Missing fields and fields of another type give the fallback; strangers send anything.
 class MapReader {
  public:
   /// Errors: kInvalid where the bytes are no MessagePack map with string keys (nested at most 32 deep).
   static Result<MapReader> parse(BytesView message) {
     try {
+      if (!Announced::whole(message)) return {Code::kInvalid, "a message that is no MessagePack, or is cut short"};
       MapReader reader;
       std::size_t used = 0;
       const msgpack::unpack_limit limit(1 << 20, 1 << 20, 1U << 31, 1U << 31, 1 << 16, 32);
