@@ -34,11 +34,7 @@ class ByteWriter {
     out_.resize(at + sizeof(Number));
     std::memcpy(out_.data() + at, &number, sizeof(Number));
   }
-  void raw(BytesView bytes) {
-    const std::size_t at = out_.size();
-    out_.resize(at + bytes.size());
-    if (!bytes.empty()) std::memcpy(out_.data() + at, bytes.data(), bytes.size());
-  }
+  void raw(BytesView bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
   /// u32 length, then the bytes.
   void blob(BytesView bytes) {
     put(static_cast<std::uint32_t>(bytes.size()));
