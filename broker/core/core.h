@@ -59,9 +59,13 @@ struct StreamProbe {
 struct LetterFound {
   std::uint32_t stage = 0;
   std::uint32_t lane = 0;
+  std::string id;                ///< letter_id.h
+  std::string stream;            ///< that its record came from
   std::uint64_t kept_bytes = 0;  ///< that it takes of kept_bytes_max
   Bytes key;
-  Bytes bytes;  ///< wire::encode(DeadLetter); empty where it is only dropped
+  Bytes bytes;       ///< wire::encode(DeadLetter); empty where it is only dropped, or parked
+  Bytes parked;      ///< of a parked record: its ParkedName; else empty
+  Bytes parked_key;  ///< of a parked record: the record's key
 };
 
 /// Dead letters that a person wants dropped or worked on again.
@@ -199,7 +203,12 @@ class Core {
   void on_commit(Worker& worker, const Buffer& message, Monotonic now);
   std::optional<std::string> judge(const Worker& worker, const wire::Commit& commit, BytesView bytes) const;
   /// The stage whose dead letters would take more than it may keep, or nothing.
-  std::optional<std::uint32_t> overfull(const wire::Commit& commit) const;
+  /// The stage that failed records of `commit` leave no room for, and which room.
+  struct Overfull {
+    std::uint32_t stage = 0;
+    std::string sentence;
+  };
+  std::optional<Overfull> overfull(const wire::Commit& commit) const;
   std::optional<std::string> judge_consumed(const Worker& worker, const wire::Consumed& range) const;
   void enter_consumed(const Worker& worker, const wire::Consumed& range);
   void patch_frame(std::span<std::byte> frame);
@@ -258,9 +267,20 @@ class Core {
     Sequence sequence;  ///< everything before it is settled when it may go
     Bytes answer;
   };
-  std::optional<std::string> why_not_again(const LetterFound& found, const wire::DeadLetter& letter) const;
+  std::optional<std::string> why_not_again(const LetterFound& found) const;
   void settle_letters();
   void deliver_requeued(std::uint32_t unit);
+  /// What a request about letters has come to.
+  struct LettersMove {
+    std::uint64_t moved = 0;
+    std::uint64_t refused = 0;
+    std::vector<std::string> sentences;
+    Sequence durable;  ///< before which everything must be on disk
+    void refuse(std::string sentence);
+  };
+  void move_kept_letters(const LetterRequest& request, LettersMove& move);
+  void move_parked(const LetterRequest& request, LettersMove& move);
+  [[nodiscard]] bool lane_ended(const UnitState& unit, std::uint32_t lane) const;
   std::optional<std::string> judge_requeued(const Worker& worker, const wire::ChangesOf& changes) const;
   /// What was sent and is worked off is no longer under way.
   void forget_requeued(std::uint32_t unit);

@@ -19,16 +19,11 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   }
   if (const auto wrong = judge(worker, *commit, message.bytes)) return fence(worker.incarnation, *wrong);
 
-  if (const auto stage = overfull(*commit)) {
-    const StageSpec& spec = topology_.stages[*stage];
-    stage_failed_[*stage] = true;
+  if (auto full = overfull(*commit)) {
+    stage_failed_[full->stage] = true;
     failed_ = true;
-    outside_.notify(
-        {Notice::Kind::kStageFailed, *stage, worker.index, worker.pid,
-         fmt::format("its dead letters take more than kept_bytes_max ({} bytes); look at them with `weir dead-letters "
-                     "list`, mend the cause or raise on_error.kept_bytes_max, and run again",
-                     spec.dead_letter_bytes_max)});
-    return fence(worker.incarnation, "its dead letters are full");
+    outside_.notify({Notice::Kind::kStageFailed, full->stage, worker.index, worker.pid, std::move(full->sentence)});
+    return fence(worker.incarnation, "the room for records that failed is full");
   }
 
   for (const wire::Consumed& range : commit->consumed) enter_consumed(worker, range);
@@ -74,19 +69,40 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   }
 }
 
-std::optional<std::uint32_t> Core::overfull(const wire::Commit& commit) const {
-  for (const wire::Counted& counted : commit.counters) {
-    if (counted.dead_letters == 0) continue;
-    std::uint64_t bytes = ledger_.dead_letter_bytes(counted.stage);
-    for (const wire::ChangesOf& changes : commit.changes) {
-      if (changes.stage != counted.stage) continue;
-      wire::ChangesReader reader(changes.bytes);
-      while (const auto change = reader.next()) {
-        if (change->space == wire::Space::kDeadLetter && change->value)
-          bytes += change->key.size() + change->value->size();
-      }
+std::optional<Core::Overfull> Core::overfull(const wire::Commit& commit) const {
+  if (commit.causes.empty()) return std::nullopt;  // whatever fails has one
+  struct Added {
+    std::uint64_t letters = 0;
+    std::uint64_t parked = 0;
+    std::uint64_t unparked = 0;
+  };
+  std::map<std::uint32_t, Added> by_stage;
+  for (const wire::ChangesOf& changes : commit.changes) {
+    wire::ChangesReader reader(changes.bytes);
+    while (const auto change = reader.next()) {
+      if (change->space == wire::Space::kDeadLetter && change->value)
+        by_stage[changes.stage].letters += change->key.size() + change->value->size();
+      if (change->space != wire::Space::kParked) continue;
+      const auto name = wire::decode_parked_name(change->name);
+      Added& added = by_stage[changes.stage];
+      (change->value ? added.parked : added.unparked) += name ? name->bytes : 0;
     }
-    if (bytes > topology_.stages[counted.stage].dead_letter_bytes_max) return counted.stage;
+  }
+  for (const auto& [stage, added] : by_stage) {
+    const StageSpec& spec = topology_.stages[stage];
+    if (added.letters != 0 && ledger_.dead_letter_bytes(stage) + added.letters > spec.dead_letter_bytes_max) {
+      return Overfull{stage, fmt::format("its dead letters take more than kept_bytes_max ({} bytes); look at them with "
+                                         "`weir dead-letters list`, mend the cause or raise on_error.kept_bytes_max, "
+                                         "and run again",
+                                         spec.dead_letter_bytes_max)};
+    }
+    const std::uint64_t parked = ledger_.parked_bytes(stage) + added.parked;
+    if (added.parked > added.unparked && parked - std::min(parked, added.unparked) > spec.parked_bytes_max) {
+      return Overfull{stage, fmt::format("its parked records take more than parked_bytes_max ({} bytes); look at them "
+                                         "with `weir dead-letters list`, mend the cause or raise "
+                                         "on_error.parked_bytes_max, and run again",
+                                         spec.parked_bytes_max)};
+    }
   }
   return std::nullopt;
 }

@@ -236,7 +236,7 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
       any_free = true;
       continue;
     }
-    lease.state = unit.keeps_state() ? LaneLease::State::kRestoring : LaneLease::State::kHeld;
+    lease.state = ledger_.keeps_state(unit) ? LaneLease::State::kRestoring : LaneLease::State::kHeld;
     lease.holder = worker->incarnation;
     ++lease.epoch;
     ++worker->lanes;
@@ -275,7 +275,7 @@ void Core::grant(Worker& worker, const std::vector<std::uint32_t>& lanes) {
     lease.kind = wire::LeaseKind::kShard;
     lease.shard = lane;
     lease.epoch = leases_[worker.unit].lanes[lane].epoch;
-    lease.state_follows = unit.keeps_state() || unit.is_sink();
+    lease.state_follows = ledger_.keeps_state(unit) || unit.is_sink();
     lease.watermark = unit.lanes[lane].advanced;
     list.push_back(lease);
   }
@@ -290,10 +290,10 @@ void Core::grant(Worker& worker, const std::vector<std::uint32_t>& lanes) {
       if (!unit.lanes[lane].position.empty()) {
         wire::append_change(changes, {wire::Space::kPosition, {}, {}, BytesView(unit.lanes[lane].position)});
       }
-      send_state(worker, {*sink, lane, !unit.keeps_state(), changes});
+      send_state(worker, {*sink, lane, !ledger_.keeps_state(unit), changes});
     }
   }
-  if (unit.keeps_state()) restore(worker, lanes);
+  if (ledger_.keeps_state(unit)) restore(worker, lanes);
 }
 
 void Core::restore(Worker& worker, const std::vector<std::uint32_t>& lanes) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "broker/core/core.h"
-#include "broker/core/letter_id.h"
 #include "sdk/wire/changes.h"
 
 namespace weir::core {
@@ -22,31 +21,33 @@ std::uint64_t Core::requeued_bytes_max() const { return topology_.broker.memory_
 
 bool Core::moves_letters() const { return !letter_answers_.empty(); }
 
-std::optional<std::string> Core::why_not_again(const LetterFound& found, const wire::DeadLetter& letter) const {
+void Core::LettersMove::refuse(std::string sentence) {
+  if (++refused <= kSentencesMax) sentences.push_back(std::move(sentence));
+}
+
+bool Core::lane_ended(const UnitState& unit, std::uint32_t index) const {
+  const Lane& lane = unit.lanes[index];
+  if (lane.finished) return true;
+  if (unit.intake() == Intake::kSplits) return lane.split_ended;
+  return std::all_of(lane.cursors.begin(), lane.cursors.end(), [&](const Cursor& cursor) {
+    const StreamState& stream = ledger_.stream(unit.inputs()[cursor.input]);
+    return stream.ended && cursor.offset == stream.next_offset(cursor.shard);
+  });
+}
+
+std::optional<std::string> Core::why_not_again(const LetterFound& found) const {
   const UnitState& unit = ledger_.units()[ledger_.unit_of(found.stage)];
   const StageSpec& spec = topology_.stages[found.stage];
-  const std::string id = letter_id(spec.name, letter, found.key);
-  const auto reads = [&](const PortBinding& port) { return topology_.streams[port.stream].name == letter.stream; };
+  const auto reads = [&](const PortBinding& port) { return topology_.streams[port.stream].name == found.stream; };
   if (!std::any_of(spec.inputs.begin(), spec.inputs.end(), reads)) {
-    return fmt::format("{}: stage \"{}\" does not read \"{}\" any more; drop it", id, spec.name, letter.stream);
+    return fmt::format("{}: stage \"{}\" does not read \"{}\" any more; drop it", found.id, spec.name, found.stream);
   }
   // What is due to finish cannot take a record: `finish` may have given out a part of its results already.
-  const bool known = found.lane < unit.lanes.size();
-  const Lane* lane = known ? &unit.lanes[found.lane] : nullptr;
-  bool ended = !known || lane->finished;
-  if (known && unit.intake() == Intake::kSplits) {
-    ended |= lane->split_ended;
-  } else if (known) {
-    ended |= std::all_of(lane->cursors.begin(), lane->cursors.end(), [&](const Cursor& cursor) {
-      const StreamState& stream = ledger_.stream(unit.inputs()[cursor.input]);
-      return stream.ended && cursor.offset == stream.next_offset(cursor.shard);
-    });
-  }
-  if (!ended) return std::nullopt;
+  if (found.lane < unit.lanes.size() && !lane_ended(unit, found.lane)) return std::nullopt;
   return fmt::format(
       "{}: its shard has finished: the input has ended and is worked off, so nothing can be put in front "
       "of the stage any more; drop it, or start over with --fresh",
-      id);
+      found.id);
 }
 
 void Core::move_letters(const Client& client, LetterRequest request, Monotonic now) {
@@ -60,10 +61,23 @@ void Core::move_letters(const Client& client, LetterRequest request, Monotonic n
                   low_on_space_ ? "the disk is full: nothing is requeued until there is room"
                                 : "what was requeued before waits to be worked off: try again in a while");
   }
+  LettersMove move;
+  move.refused = request.sentences.size();
+  move.sentences = std::move(request.sentences);
+  move.durable = ledger_.next_sequence();
+  move_kept_letters(request, move);
+  move_parked(request, move);
+  wire::MapWriter answer(request.again ? "letters_requeued" : "letters_dropped");
+  answer.put("count", move.moved);
+  answer.put("left", request.left);
+  answer.put("refused", move.refused);
+  answer.put("sentences", move.sentences);
+  letter_answers_.push_back({client, move.durable, std::move(answer).finish()});
+  settle_letters();
+}
+
+void Core::move_kept_letters(const LetterRequest& request, LettersMove& move) {
   const std::uint64_t entry_bytes_max = topology_.broker.transaction_bytes_max / 2;
-  std::uint64_t moved_count = 0;
-  std::uint64_t refused_count = request.sentences.size();
-  Sequence last = ledger_.next_sequence();
   for (std::size_t at = 0; at < request.found.size();) {
     // One entry: letters of one stage, as many as fit.
     const std::uint32_t stage = request.found[at].stage;
@@ -72,13 +86,12 @@ void Core::move_letters(const Client& client, LetterRequest request, Monotonic n
     std::uint64_t bytes = 0;
     for (; at < request.found.size() && request.found[at].stage == stage; ++at) {
       const LetterFound& found = request.found[at];
+      if (!found.parked.empty()) continue;
       const std::uint64_t size = 2 * found.key.size() + found.bytes.size() + 64;
       if (bytes != 0 && bytes + size > entry_bytes_max) break;
       if (request.again) {
-        const auto letter = wire::decode_dead_letter(found.bytes);
-        const auto why_not = letter ? why_not_again(found, *letter) : std::optional<std::string>("malformed");
-        if (why_not) {
-          if (++refused_count <= kSentencesMax) request.sentences.push_back(*why_not);
+        if (auto why_not = why_not_again(found)) {
+          move.refuse(std::move(*why_not));
           continue;
         }
         moved.again.push_back({found.lane, found.key, found.bytes});
@@ -86,20 +99,13 @@ void Core::move_letters(const Client& client, LetterRequest request, Monotonic n
       bytes += size;
       moved.bytes += found.kept_bytes;
       wire::append_change(erased[found.lane], {wire::Space::kDeadLetter, {}, found.key, std::nullopt});
-      ++moved_count;
+      ++move.moved;
     }
     if (erased.empty()) continue;
     for (const auto& [lane, changes] : erased) moved.erased.push_back({lane, changes});
     // A person is told that it is done: on disk, whatever the streams ask for.
-    last = append({EntryType::kLetters, {}, stage, 0}, encode(moved), Durability::kFsync).plus(1);
+    move.durable = append({EntryType::kLetters, {}, stage, 0}, encode(moved), Durability::kFsync).plus(1);
   }
-  wire::MapWriter answer(request.again ? "letters_requeued" : "letters_dropped");
-  answer.put("count", moved_count);
-  answer.put("left", request.left);
-  answer.put("refused", refused_count);
-  answer.put("sentences", request.sentences);
-  letter_answers_.push_back({client, last, std::move(answer).finish()});
-  settle_letters();
 }
 
 void Core::settle_letters() {
@@ -135,9 +141,9 @@ void Core::deliver_requeued(std::uint32_t index) {
       worker->on_sent(letter.letter.size(), 1, now_);
       const auto killer = leases.requeued_suspects.find(number);
       if (killer != leases.requeued_suspects.end() && killer->second.deaths > topology_.stages[stage].retries)
-        condemn(*worker, {0, 0, 0, number, 0, {}}, killer->second.deaths, killer->second.cause);
+        condemn(*worker, {0, 0, killer->second.offset, number, 0, {}}, killer->second.deaths, killer->second.cause);
       send(*worker, wire::MessageType::kRequeued,
-           wire::encode_requeued({number, stage, letter.lane, letter.key, letter.letter}));
+           wire::encode_requeued({number, stage, letter.lane, letter.what, letter.key, letter.letter}));
     }
   }
 }
@@ -147,6 +153,8 @@ std::optional<std::string> Core::judge_requeued(const Worker& worker, const wire
   std::set<std::uint64_t> seen;
   wire::ChangesReader reader(changes.bytes);
   while (const auto change = reader.next()) {
+    if (change->space == wire::Space::kParked && !wire::decode_parked_name(change->name))
+      return "its state changes are malformed";
     if (change->space != wire::Space::kRequeued) continue;
     const auto number = wire::requeued_number(change->key);
     if (!number || change->value) return "its state changes are malformed";

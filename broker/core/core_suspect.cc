@@ -19,6 +19,7 @@ void Core::suspect(const Worker& worker, const FatalRecord& fatal) {
     if (at == leases.requeued.end() || at->second.worker != worker.incarnation) return;
     // It is a message of its own and known by its number: every death that it is named for counts.
     RequeuedSuspect& suspect = leases.requeued_suspects[fatal.requeued];
+    if (suspect.offset != fatal.offset) suspect = {fatal.offset, 0, {}};
     ++suspect.deaths;
     suspect.cause = fatal.cause;
     return;

@@ -13,7 +13,7 @@ Result<EntryHeader> decode_header(BytesView payload) {
   EntryHeader header;
   if (payload.size() < sizeof(header)) return {Code::kCorrupt, "a journal entry shorter than its header"};
   std::memcpy(&header, payload.data(), sizeof(header));
-  if (header.type < EntryType::kTopology || header.type > EntryType::kLetters) {
+  if (header.type < EntryType::kTopology || header.type > EntryType::kParked) {
     return {Code::kCorrupt, "a journal entry of an unknown type: was it written by a newer Weir?"};
   }
   return header;
@@ -98,6 +98,33 @@ Result<LettersMoved> decode_letters_moved(BytesView body) {
   }
   if (!reader.ok() || !reader.at_end()) return {Code::kCorrupt, "a journal entry of dead letters that is malformed"};
   return moved;
+}
+
+Bytes encode(const std::vector<ParkedAsked>& asked) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(static_cast<std::uint32_t>(asked.size()));
+  for (const ParkedAsked& one : asked) {
+    writer.put(one.lane);
+    writer.blob(one.key);
+    writer.blob(one.drops);
+  }
+  return bytes;
+}
+
+Result<std::vector<ParkedAsked>> decode_parked_asked(BytesView body) {
+  ByteReader reader(body);
+  std::vector<ParkedAsked> asked;
+  const std::uint32_t count = reader.count(12);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    ParkedAsked one;
+    one.lane = reader.get<std::uint32_t>();
+    one.key = reader.blob();
+    one.drops = reader.blob();
+    asked.push_back(one);
+  }
+  if (!reader.ok() || !reader.at_end()) return {Code::kCorrupt, "a journal entry of parked keys that is malformed"};
+  return asked;
 }
 
 }  // namespace weir::core

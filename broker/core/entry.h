@@ -19,6 +19,7 @@ enum class EntryType : std::uint8_t {
   kCheckpoint = 5,   ///< a checkpoint takes effect; the rest of the payload is the journal's
   kCopied = 6,       ///< what old segments held and is still needed lies here now (copy_job.h)
   kLetters = 7,      ///< dead letters of a stage go: dropped, or put in front of their stage again
+  kParked = 8,       ///< parked keys of a stage are to be worked off, or some of their records dropped
 };
 
 /// Starts every entry's payload.
@@ -26,7 +27,7 @@ struct EntryHeader {
   EntryType type{};
   std::uint8_t reserved[3] = {};
   std::uint32_t unit =
-      0;  ///< kTransaction: index of the stage whose worker committed; kSnapshot, kLetters: of the stage
+      0;  ///< kTransaction: index of the stage whose worker committed; kSnapshot, kLetters, kParked: of the stage
   std::uint64_t incarnation = 0;  ///< kTransaction: who; for a person who reads a dump
 };
 static_assert(sizeof(EntryHeader) == 16);
@@ -65,6 +66,13 @@ struct LettersMoved {
   std::vector<Again> again;
 };
 
+/// Body of kParked: wishes about parked keys, in order; the ledger numbers them.
+struct ParkedAsked {
+  std::uint32_t lane = 0;
+  BytesView key;    ///< of the records
+  BytesView drops;  ///< names of records to drop (wire::ParkedName) one behind the other; empty: work off the key
+};
+
 Bytes encode_header(const EntryHeader& header);
 Result<EntryHeader> decode_header(BytesView payload);
 
@@ -74,5 +82,7 @@ Bytes encode(const SnapshotTaken& snapshot);
 Result<SnapshotTaken> decode_snapshot(BytesView body);
 Bytes encode(const LettersMoved& moved);
 Result<LettersMoved> decode_letters_moved(BytesView body);
+Bytes encode(const std::vector<ParkedAsked>& asked);
+Result<std::vector<ParkedAsked>> decode_parked_asked(BytesView body);
 
 }  // namespace weir::core

@@ -14,6 +14,18 @@ Status corrupt(Sequence sequence, std::string_view what) {
   return {Code::kCorrupt, fmt::format("journal entry {} {}", sequence.value(), what)};
 }
 
+/// Enters a change of Space::kParked into `bytes`. False where it is malformed.
+bool count_parked(const wire::Change& change, std::uint64_t& bytes) {
+  const auto name = wire::decode_parked_name(change.name);
+  if (!name) return false;
+  if (change.value) {
+    bytes += name->bytes;
+  } else {
+    bytes -= std::min<std::uint64_t>(bytes, name->bytes);
+  }
+  return true;
+}
+
 }  // namespace
 
 Ledger::Ledger(const Topology& topology)
@@ -22,6 +34,7 @@ Ledger::Ledger(const Topology& topology)
       changelogs_(topology.stages.size()),
       totals_(topology.stages.size()),
       dead_letter_bytes_(topology.stages.size()),
+      parked_bytes_(topology.stages.size()),
       requeued_(topology.stages.size()) {
   for (const Stream& stream : topology.streams) streams_.emplace_back(stream);
   for (std::uint32_t stage = 0; stage < topology.stages.size(); ++stage) {
@@ -65,6 +78,8 @@ Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool
       return {};
     case EntryType::kLetters:
       return apply_letters(sequence, *header, payload, place);
+    case EntryType::kParked:
+      return apply_parked(sequence, *header, payload);
   }
   return {};
 }
@@ -140,6 +155,8 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
       if (change->space == wire::Space::kDeadLetter && change->value) {
         dead_letter_bytes_[changes.stage] += change->key.size() + change->value->size();
       }
+      if (change->space == wire::Space::kParked && !count_parked(*change, parked_bytes_[changes.stage]))
+        return corrupt(sequence, "parks a record under a malformed name");
     }
     if (!reader.ok()) return corrupt(sequence, "has malformed state changes");
     if (only_position) continue;
@@ -239,6 +256,11 @@ Status Ledger::apply_letters(Sequence sequence, const EntryHeader& header, const
   kept -= std::min(kept, moved->bytes);
   for (const LettersMoved::Erased& erased : moved->erased) {
     if (erased.lane >= lanes) return corrupt(sequence, "moves dead letters of an unknown shard");
+    wire::ChangesReader reader(erased.changes);
+    while (const auto change = reader.next()) {
+      if (change->space == wire::Space::kParked && !count_parked(*change, parked_bytes_[header.unit]))
+        return corrupt(sequence, "drops a parked record with a malformed name");
+    }
     Place at = place;
     at.at = static_cast<std::uint32_t>(erased.changes.data() - payload.bytes.data());
     at.size = static_cast<std::uint32_t>(erased.changes.size());
@@ -255,6 +277,30 @@ Status Ledger::apply_letters(Sequence sequence, const EntryHeader& header, const
     requeued_[header.unit].emplace(requeued_next_++, std::move(letter));
   }
   return {};
+}
+
+Status Ledger::apply_parked(Sequence sequence, const EntryHeader& header, const Buffer& payload) {
+  const auto asked = decode_parked_asked(payload.bytes.subspan(sizeof(EntryHeader)));
+  if (!asked.ok()) return corrupt(sequence, asked.error().message);
+  if (header.unit >= topology_.stages.size()) return corrupt(sequence, "is about parked keys of an unknown stage");
+  const std::size_t lanes = units_[unit_of_[header.unit]].lanes.size();
+  for (const ParkedAsked& one : *asked) {
+    if (one.lane >= lanes) return corrupt(sequence, "is about parked keys of an unknown shard");
+    RequeuedLetter wish;
+    wish.lane = one.lane;
+    wish.sequence = sequence;
+    wish.what = one.drops.empty() ? wire::Requeue::kParkedKey : wire::Requeue::kDropParked;
+    wish.key.assign(one.key.begin(), one.key.end());
+    wish.letter.assign(one.drops.begin(), one.drops.end());
+    requeued_[header.unit].emplace(requeued_next_++, std::move(wish));
+  }
+  return {};
+}
+
+bool Ledger::keeps_state(const UnitState& unit) const {
+  // What was parked stays so when the topology says something else since.
+  return unit.keeps_state() || std::any_of(unit.stages().begin(), unit.stages().end(),
+                                           [&](std::uint32_t stage) { return parked_bytes_[stage] != 0; });
 }
 
 bool Ledger::requeued_waits(const UnitState& unit, std::uint32_t lane) const {

@@ -16,6 +16,7 @@
 #include "sdk/base/result.h"
 #include "sdk/topology/topology.h"
 #include "sdk/wire/commit.h"
+#include "sdk/wire/messages.h"
 
 namespace weir::core {
 
@@ -25,12 +26,13 @@ struct ProducerState {
   Sequence sequence;       ///< of the entry that holds it
 };
 
-/// The record of a dead letter that was put in front of its stage again.
+/// What a worker is still to do about a record that failed before (wire::Requeued).
 struct RequeuedLetter {
   std::uint32_t lane = 0;
   Sequence sequence;  ///< of the entry that decided it
-  Bytes key;          ///< of the dead letter
-  Bytes letter;       ///< wire::encode(DeadLetter)
+  wire::Requeue what = wire::Requeue::kLetter;
+  Bytes key;  ///< as in wire::Requeued, and so is what follows
+  Bytes letter;
 };
 
 /// Everything that the journal decides, and nothing else (I7): the same entries give the same ledger, whether they were
@@ -96,7 +98,10 @@ class Ledger {
   /// Number for the next snapshot file: above all that took effect.
   [[nodiscard]] std::uint64_t next_file() const { return next_file_; }
   [[nodiscard]] std::uint64_t dead_letter_bytes(std::uint32_t stage) const { return dead_letter_bytes_[stage]; }
-  /// Letters of `stage` that wait to be worked on again, by number, which is their order.
+  [[nodiscard]] std::uint64_t parked_bytes(std::uint32_t stage) const { return parked_bytes_[stage]; }
+  /// A worker of `unit` must be told what the lanes that it is leased hold.
+  [[nodiscard]] bool keeps_state(const UnitState& unit) const;
+  /// What waits to be done about records of `stage` that failed, by number, which is their order.
   using RequeuedLetters = std::map<std::uint64_t, RequeuedLetter>;
   [[nodiscard]] const RequeuedLetters& requeued(std::uint32_t stage) const { return requeued_[stage]; }
   /// Letters wait for `lane` of a unit, of any stage of it.
@@ -108,6 +113,7 @@ class Ledger {
   Status apply_copied(Sequence sequence, const Buffer& payload, Place place);
   void place(const CopyItem& item, const Place& place);
   Status apply_letters(Sequence sequence, const EntryHeader& header, const Buffer& payload, Place place);
+  Status apply_parked(Sequence sequence, const EntryHeader& header, const Buffer& payload);
   Status apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep);
   void forget_producers();
   Status append_frame(Sequence sequence, std::uint32_t stream, const Buffer& frame, Place place, bool keep);
@@ -123,8 +129,9 @@ class Ledger {
   std::vector<Changelog> changelogs_;
   std::vector<wire::Counted> totals_;
   std::vector<std::uint64_t> dead_letter_bytes_;
-  std::vector<RequeuedLetters> requeued_;  ///< by stage
-  std::uint64_t requeued_next_ = 1;        ///< number of the next one, over all stages
+  std::vector<std::uint64_t> parked_bytes_;  ///< by stage, as is what follows
+  std::vector<RequeuedLetters> requeued_;
+  std::uint64_t requeued_next_ = 1;  ///< number of the next one, over all stages
   std::map<std::string, ProducerState> producers_;
   std::uint64_t external_total_ = 0;
   bool opened_ = false;

@@ -8,7 +8,8 @@
 namespace weir::core {
 namespace {
 
-constexpr std::uint32_t kCheckpointVersion = 2;  ///< 1 had no requeued letters; it is read too
+/// 1 had no requeued letters, 2 no parked keys; they are read too.
+constexpr std::uint32_t kCheckpointVersion = 3;
 
 using Fixups = std::vector<Ledger::Fixup>;
 
@@ -193,10 +194,12 @@ Bytes Ledger::encode_checkpoint(std::vector<Fixup>& fixups) const {
       writer.put(number);
       writer.put(letter.lane);
       writer.put(letter.sequence.value());
+      writer.put(letter.what);
       writer.blob(letter.key);
       writer.blob(letter.letter);
     }
   }
+  for (const std::uint64_t parked : parked_bytes_) writer.put(parked);
   std::sort(fixups.begin(), fixups.end(), [](const Fixup& a, const Fixup& b) { return a.sequence < b.sequence; });
   return bytes;
 }
@@ -247,12 +250,17 @@ Status Ledger::decode_checkpoint(BytesView bytes) {
         RequeuedLetter& letter = letters[reader.get<std::uint64_t>()];
         letter.lane = reader.get<std::uint32_t>();
         letter.sequence = Sequence(reader.get<std::uint64_t>());
+        if (version >= 3) letter.what = reader.get<wire::Requeue>();
+        if (letter.what > wire::Requeue::kDropParked) return broken("a requeued record of an unknown kind");
         const BytesView key = reader.blob();
         letter.key.assign(key.begin(), key.end());
         const BytesView record = reader.blob();
         letter.letter.assign(record.begin(), record.end());
       }
     }
+  }
+  if (version >= 3) {
+    for (std::uint64_t& parked : parked_bytes_) parked = reader.get<std::uint64_t>();
   }
   if (!reader.ok() || !reader.at_end()) return broken("its length");
   count_backlog();

@@ -14,7 +14,8 @@ struct FatalRecord {
   std::uint32_t stream = 0;
   std::uint32_t shard = 0;
   std::uint64_t offset = 0;
-  std::uint64_t requeued = 0;  ///< number of a requeued one; the place does not matter then
+  std::uint64_t requeued = 0;  ///< number of a requeued one; of the place only `offset` matters then: the turn among
+                               ///< the parked records of a key, else 0
   std::string cause;           ///< "signal 11 (SIGSEGV)"
 };
 
@@ -93,6 +94,7 @@ class Suspect {
 
 /// A requeued record that killed a worker.
 struct RequeuedSuspect {
+  std::uint64_t offset = 0;  ///< as in FatalRecord
   std::uint32_t deaths = 0;
   std::string cause;
 };

@@ -32,7 +32,7 @@ UnitState::UnitState(const Topology& topology, std::uint32_t stage) : stage_(sta
     const StageSpec& spec = topology.stages[member];
     sink_ |= spec.kind == PluginKind::kSink;
     single_ |= spec.kind == PluginKind::kSink && spec.sharing == Sharing::kSingle;
-    keeps_state_ |= spec.keyed;
+    keeps_state_ |= spec.keyed || spec.then == OnErrorThen::kParkKey;
   }
   if (head.kind == PluginKind::kSource) {
     intake_ = Intake::kSplits;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -155,6 +156,17 @@ ordered_json record_json(BytesView payload, const Topology* topology) {
         break;
       }
       json["requeued"] = moved->again.size();
+      break;
+    }
+    case core::EntryType::kParked: {
+      json["what"] = "parked keys asked for";
+      json["stage"] = stage_name(topology, header->unit);
+      const auto asked = core::decode_parked_asked(body);
+      if (!asked.ok()) {
+        json["problem"] = asked.error().message;
+        break;
+      }
+      json["requeued"] = std::count_if(asked->begin(), asked->end(), [](const auto& one) { return one.drops.empty(); });
       break;
     }
     case core::EntryType::kCopied:

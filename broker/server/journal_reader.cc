@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <set>
+#include <map>
+#include <span>
+#include <utility>
 
 #include "broker/server/snapshot_file.h"
 
@@ -12,6 +14,19 @@ namespace {
 
 constexpr std::size_t kTailBytesMax = 16 << 20;  ///< so much of a tail is merged at a time
 constexpr std::size_t kRestoredBytes = 1 << 20;  ///< so much state is read at a time
+
+/// Where a letter stands among those of its stage: dead letters by the places that they came from, behind them the
+/// parked records of each lane by their turns.
+std::string place_of(std::uint32_t lane, const wire::Change& change) {
+  std::string place(1, static_cast<char>(change.space));
+  if (change.space == wire::Space::kParked) {
+    const std::uint32_t rising = __builtin_bswap32(lane);
+    place += as_text(std::as_bytes(std::span(&rising, 1)));
+    place += as_text(change.name);
+  }
+  place += as_text(change.key);
+  return place;
+}
 
 }  // namespace
 
@@ -120,12 +135,12 @@ Status JournalReader::compact(core::CompactJob& job) {
       bytes += end->second;
       ++end;
     } while (end != lanes.end() && bytes + end->second <= kTailBytesMax);
-    TailByLane tail;
+    std::map<std::uint32_t, LaneTail> tail;
     for (const core::ChangesPlace& changes : job.tail) {
       if (changes.lane < first->first || (end != lanes.end() && changes.lane >= end->first)) continue;
       const auto read = entry(changes.place);
       if (!read.ok()) return read.error();
-      if (Status gathered = gather(*read, changes.lane, tail); !gathered.ok()) return gathered;
+      if (Status added = tail[changes.lane].add(*read); !added.ok()) return added;
     }
     for (; first != end; ++first) {
       const auto changed = tail.find(first->first);
@@ -145,6 +160,7 @@ Status JournalReader::dead_letters(const std::vector<core::RestoreJob::Part>& pa
   for (const core::RestoreJob::Part& part : parts) {
     struct Kept {
       std::uint32_t lane = 0;
+      Bytes parked;
       Bytes key;
       Bytes bytes;
     };
@@ -152,12 +168,14 @@ Status JournalReader::dead_letters(const std::vector<core::RestoreJob::Part>& pa
     const auto collect = [&](std::uint32_t lane, BytesView changes) -> Status {
       wire::ChangesReader reader(changes);
       while (const auto change = reader.next()) {
-        if (change->space != wire::Space::kDeadLetter) continue;
+        if (change->space != wire::Space::kDeadLetter && change->space != wire::Space::kParked) continue;
+        std::string place = place_of(lane, *change);
         if (change->value) {
-          letters[sort_key(*change)] = {lane, Bytes(change->key.begin(), change->key.end()),
-                                        Bytes(change->value->begin(), change->value->end())};
+          letters[std::move(place)] = {lane, Bytes(change->name.begin(), change->name.end()),
+                                       Bytes(change->key.begin(), change->key.end()),
+                                       Bytes(change->value->begin(), change->value->end())};
         } else {
-          letters.erase(sort_key(*change));
+          letters.erase(place);
         }
       }
       return reader.ok() ? Status() : Status(Code::kCorrupt, "malformed state in the journal");
@@ -178,7 +196,7 @@ Status JournalReader::dead_letters(const std::vector<core::RestoreJob::Part>& pa
     for (const auto& [key, kept] : letters) {
       const auto letter = wire::decode_dead_letter(kept.bytes);
       if (!letter) return {Code::kCorrupt, "a malformed dead letter in the journal"};
-      visit({part.stage, kept.lane, kept.key, kept.bytes, *letter});
+      visit({part.stage, kept.lane, kept.parked, kept.key, kept.bytes, *letter});
     }
   }
   return {};

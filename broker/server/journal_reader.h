@@ -34,12 +34,13 @@ class JournalReader {
   /// Merges a snapshot file out of the one before and the changes behind it; fills in result.bytes.
   Status compact(core::CompactJob& job);
 
-  /// Dead letters of the lanes of `parts`, newest value of each, in order.
+  /// Dead letters and parked records of the lanes of `parts`, newest value of each, in order.
   struct Letter {
     std::uint32_t stage = 0;
     std::uint32_t lane = 0;
-    BytesView key;    ///< of the change that put it; this and what follows is valid during the call
-    BytesView bytes;  ///< wire::encode(letter)
+    BytesView parked;  ///< of a parked record: its ParkedName; this and what follows is valid during the call
+    BytesView key;     ///< of the change that put it
+    BytesView bytes;   ///< wire::encode(letter)
     wire::DeadLetter letter;
   };
   Status dead_letters(const std::vector<core::RestoreJob::Part>& parts,

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "broker/core/letter_id.h"
+#include "broker/server/letter_found.h"
 #include "broker/server/letters_json.h"
 #include "sdk/base/clock.h"
 
@@ -81,20 +81,15 @@ Result<core::LetterRequest> LetterDesk::find(const Asked& asked, const std::vect
   std::set<std::string> missing = asked.ids;
   std::uint64_t bytes = 0;
   const Status read = reader_.dead_letters(parts, [&](const JournalReader::Letter& found) {
-    const std::string& stage = topology_.stages[found.stage].name;
-    if (!asked.stage.empty() && stage != asked.stage) return;
-    if (!asked.ids.empty() && missing.erase(core::letter_id(stage, found.letter, found.key)) == 0) return;
-    core::LetterFound letter{
-        found.stage, found.lane, found.key.size() + found.bytes.size(), Bytes(found.key.begin(), found.key.end()), {}};
-    if (asked.again) {
-      // What waits to be worked on again is kept in memory.
-      if (bytes != 0 && bytes + found.bytes.size() > bytes_max) {
-        ++request.left;
-        return;
-      }
-      bytes += found.bytes.size();
-      letter.bytes.assign(found.bytes.begin(), found.bytes.end());
+    if (!asked.stage.empty() && topology_.stages[found.stage].name != asked.stage) return;
+    core::LetterFound letter = letter_found(found, topology_, asked.again);
+    if (!asked.ids.empty() && missing.erase(letter.id) == 0) return;
+    // What waits to be worked on again is kept in memory.
+    if (bytes != 0 && bytes + letter.bytes.size() > bytes_max) {
+      ++request.left;
+      return;
     }
+    bytes += letter.bytes.size();
     request.found.push_back(std::move(letter));
   });
   if (!read.ok()) return read.error();

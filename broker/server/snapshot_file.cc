@@ -35,17 +35,6 @@ std::optional<std::uint64_t> snapshot_file_number(std::string_view name) {
   return number;
 }
 
-std::string sort_key(const wire::Change& change) {
-  std::string key;
-  key.reserve(3 + change.name.size() + change.key.size());
-  key += static_cast<char>(change.space);
-  key += static_cast<char>(change.name.size() >> 8);
-  key += static_cast<char>(change.name.size() & 0xff);
-  key += as_text(change.name);
-  key += as_text(change.key);
-  return key;
-}
-
 Result<SnapshotReader> SnapshotReader::open(journal::Disk& disk, std::uint64_t number) {
   SnapshotReader reader;
   reader.name_ = snapshot_file_name(number);
@@ -187,48 +176,28 @@ Result<std::uint64_t> SnapshotWriter::finish() {
   return at_ + directory.size();
 }
 
-Status gather(BytesView changes, std::uint32_t lane, TailByLane& tail) {
-  wire::ChangesReader reader(changes);
-  while (const auto change = reader.next()) {
-    if (change->space == wire::Space::kPosition) continue;
-    Bytes encoded;
-    wire::append_change(encoded, *change);
-    tail[lane][sort_key(*change)] = std::move(encoded);
-  }
-  if (!reader.ok()) return {Code::kCorrupt, "malformed state changes in the journal"};
-  return {};
-}
-
-Status merge_lane(const SnapshotReader* before, std::uint32_t lane, const std::map<std::string, Bytes>* tail,
-                  SnapshotWriter& writer) {
-  static const std::map<std::string, Bytes> kNothing;
-  const auto& changes = tail != nullptr ? *tail : kNothing;
+Status merge_lane(const SnapshotReader* before, std::uint32_t lane, const LaneTail* tail, SnapshotWriter& writer) {
+  const std::vector<wire::Change> changes = tail != nullptr ? tail->sorted() : std::vector<wire::Change>();
   auto next = changes.begin();
-  const auto put = [&](const Bytes& encoded) -> Status {
-    const auto change = wire::ChangesReader(encoded).next();
-    return change->value ? writer.add(lane, *change) : Status();
-  };
+  const auto put = [&](const wire::Change& change) { return change.value ? writer.add(lane, change) : Status(); };
   if (before != nullptr) {
     Status status = before->read(lane, [&](BytesView block) -> Status {
       wire::ChangesReader reader(block);
       while (const auto old = reader.next()) {
-        const std::string key = sort_key(*old);
-        for (; next != changes.end() && next->first < key; ++next) {
-          if (Status added = put(next->second); !added.ok()) return added;
+        int order = -1;
+        for (; next != changes.end() && (order = compare_places(*next, *old)) < 0; ++next) {
+          if (Status added = put(*next); !added.ok()) return added;
         }
-        if (next != changes.end() && next->first == key) {
-          if (Status added = put(next->second); !added.ok()) return added;
-          ++next;
-        } else if (Status added = writer.add(lane, *old); !added.ok()) {
-          return added;
-        }
+        const bool changed = next != changes.end() && order == 0;
+        if (Status added = changed ? put(*next) : writer.add(lane, *old); !added.ok()) return added;
+        if (changed) ++next;
       }
       return reader.ok() ? Status() : Status(Code::kCorrupt, "malformed entries in a snapshot");
     });
     if (!status.ok()) return status;
   }
   for (; next != changes.end(); ++next) {
-    if (Status added = put(next->second); !added.ok()) return added;
+    if (Status added = put(*next); !added.ok()) return added;
   }
   return {};
 }

@@ -10,6 +10,7 @@
 
 #include "broker/journal/disk.h"
 #include "broker/journal/pace.h"
+#include "broker/server/lane_tail.h"
 #include "sdk/base/bytes.h"
 #include "sdk/base/result.h"
 #include "sdk/wire/changes.h"
@@ -19,15 +20,12 @@ namespace weir::server {
 /// A snapshot of one stage's state: the newest value of every key, by lane (SNAPSHOT.md). Little endian:
 ///
 ///     u64 magic, u32 version, u32 stage
-///     blocks: u32 bytes, u32 CRC-32C of them, changes (wire/changes.h; all puts; a lane's rise by sort_key)
+///     blocks: u32 bytes, u32 CRC-32C of them, changes (wire/changes.h; all puts; a lane's rise by compare_places)
 ///     directory: u32 count, per lane { u32 lane, u32 blocks, u64 position of its first block }
 ///     u64 position of the directory, u32 CRC-32C of the directory, u32 version
 std::string snapshot_file_name(std::uint64_t file);
 /// The number in such a name, or nothing.
 std::optional<std::uint64_t> snapshot_file_number(std::string_view name);
-
-/// Orders the entries of a lane: space, name, key.
-std::string sort_key(const wire::Change& change);
 
 /// Reads a snapshot, block by block. Thread: one. Lifetime: the disk must outlive it.
 class SnapshotReader {
@@ -56,7 +54,7 @@ class SnapshotReader {
   std::map<std::uint32_t, Section> sections_;
 };
 
-/// Writes a snapshot: lanes in rising order, within a lane entries in rising sort_key. Thread: one.
+/// Writes a snapshot: lanes in rising order, within a lane entries rising by compare_places. Thread: one.
 class SnapshotWriter {
  public:
   static Result<SnapshotWriter> create(journal::Disk& disk, std::uint64_t file, std::uint32_t stage);
@@ -79,14 +77,7 @@ class SnapshotWriter {
   std::vector<Section> sections_;
 };
 
-/// The changes behind a snapshot, by lane: the last one of each key counts.
-using TailByLane = std::map<std::uint32_t, std::map<std::string, Bytes>>;  ///< value: the encoded change, put or erase
-
-/// Adds `changes` of `lane` to `tail`. Errors: kCorrupt.
-Status gather(BytesView changes, std::uint32_t lane, TailByLane& tail);
-
-/// Merges one lane of `before` (may be null) with `tail` into `writer`.
-Status merge_lane(const SnapshotReader* before, std::uint32_t lane, const std::map<std::string, Bytes>* tail,
-                  SnapshotWriter& writer);
+/// Merges one lane of `before` (may be null) with the changes behind it (may be null) into `writer`.
+Status merge_lane(const SnapshotReader* before, std::uint32_t lane, const LaneTail* tail, SnapshotWriter& writer);
 
 }  // namespace weir::server

@@ -30,7 +30,7 @@ inline constexpr std::array kDispatches = {Choice<Dispatch>{"least_loaded", Disp
 
 inline constexpr std::array kOnErrors = {
     Choice<OnErrorThen>{"dead_letter", OnErrorThen::kDeadLetter}, Choice<OnErrorThen>{"skip", OnErrorThen::kSkip},
-    Choice<OnErrorThen>{"fail", OnErrorThen::kFail}, Choice<OnErrorThen>{"park_key", OnErrorThen::kDeadLetter, false}};
+    Choice<OnErrorThen>{"fail", OnErrorThen::kFail}, Choice<OnErrorThen>{"park_key", OnErrorThen::kParkKey}};
 
 inline constexpr std::array kPluginKinds = {Choice<PluginKind>{"source", PluginKind::kSource},
                                             Choice<PluginKind>{"stage", PluginKind::kStage},

@@ -73,7 +73,7 @@ inline constexpr std::array kFields = {
     Field{FieldOwner::kOnError, "retries", "0"},
     Field{FieldOwner::kOnError, "then", "\"dead_letter\""},
     Field{FieldOwner::kOnError, "kept_bytes_max", "\"256MiB\""},
-    Field{FieldOwner::kOnError, "parked_bytes_max", "\"64MiB\"", false},
+    Field{FieldOwner::kOnError, "parked_bytes_max", "\"64MiB\""},
 
     Field{FieldOwner::kStream, "transport", "\"queue\""},
     Field{FieldOwner::kStream, "partition", "{}"},

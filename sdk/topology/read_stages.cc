@@ -84,6 +84,7 @@ class StageReader {
     spec_.retries = static_cast<std::uint32_t>(on_error.number("retries", 0, kRetriesMax).value_or(0));
     spec_.then = on_error.choice("then", kOnErrors).value_or(OnErrorThen::kDeadLetter);
     spec_.dead_letter_bytes_max = on_error.size("kept_bytes_max", 1).value_or(0);
+    spec_.parked_bytes_max = on_error.size("parked_bytes_max", 1).value_or(0);
   }
 
   /// `one` and `several` are the two forms of the field, `usual` the port that the first one means.

@@ -188,6 +188,7 @@ void visit(Visitor& visitor, T& stage) {
   visitor.field("retries", stage.retries);
   visitor.word("then", stage.then, kOnErrors);
   visitor.field("dead_letter_bytes_max", stage.dead_letter_bytes_max);
+  visitor.later("parked_bytes_max", stage.parked_bytes_max);
   visitor.field("commit_after_us", stage.commit_after);
   visitor.later("deadline_us", stage.deadline);
   visitor.word("kind", stage.kind, kPluginKinds);

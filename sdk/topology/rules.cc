@@ -201,24 +201,30 @@ class Rules {
     }
   }
 
-  /// State per key needs all records of a key at one place.
+  /// State per key needs all records of a key at one place, and so does what parks keys.
   void check_keyed(std::uint32_t index) {
-    if (!stages_[index].keyed || has_cycle_) return;
+    if (has_cycle_) return;
+    const StageSpec& stage = stages_[index];
+    if (stage.keyed) {
+      check_keyed(index, fmt::format("plugin {} keeps state per key", in_quotes(stage.plugin)));
+    } else if (stage.then == OnErrorThen::kParkKey) {
+      check_keyed(index, fmt::format("\"park_key\" of stage {} keeps records per key", in_quotes(stage.name)));
+    }
+  }
+  void check_keyed(std::uint32_t index, const std::string& need) {
     for (const Joint& joint : draft_.stages[index].inputs) {
       if (is_fused(joint.stream)) {
-        check_keyed_in_chain(index, joint);
+        check_keyed_in_chain(index, joint, need);
       } else if (!is_keyed(joint.stream) && draft_.streams[joint.stream].partition_known) {
         report_.error(joint.pointer,
-                      fmt::format("plugin {} keeps state per key, but stream {} is not keyed; give it "
-                                  "\"partition\": {{\"by\": \"hash\"}}",
-                                  in_quotes(stages_[index].plugin), in_quotes(streams_[joint.stream].name)));
+                      fmt::format("{}, but stream {} is not keyed; give it \"partition\": {{\"by\": \"hash\"}}", need,
+                                  in_quotes(streams_[joint.stream].name)));
       }
     }
   }
-  void check_keyed_in_chain(std::uint32_t index, const Joint& joint) {
+  void check_keyed_in_chain(std::uint32_t index, const Joint& joint, const std::string& need) {
     const auto refuse = [&](const std::string& why) {
-      report_.error(joint.pointer, fmt::format("plugin {} keeps state per key behind a fused stream, but {}",
-                                               in_quotes(stages_[index].plugin), why));
+      report_.error(joint.pointer, fmt::format("{} behind a fused stream, but {}", need, why));
     };
     for (const std::uint32_t* stage = before(index); stage != nullptr; stage = before(*stage)) {
       const StageDraft& draft = draft_.stages[*stage];

@@ -16,7 +16,7 @@ enum class Durability : std::uint8_t { kNone, kInterval, kFsync };
 enum class Transport : std::uint8_t { kQueue, kFused };
 enum class PartitionBy : std::uint8_t { kNone, kHash, kModulo };
 enum class Dispatch : std::uint8_t { kLeastLoaded, kRoundRobin };
-enum class OnErrorThen : std::uint8_t { kDeadLetter, kSkip, kFail };
+enum class OnErrorThen : std::uint8_t { kDeadLetter, kSkip, kFail, kParkKey };
 enum class PluginKind : std::uint8_t { kSource, kStage, kSink };
 /// How the target of a sink may be shared among workers.
 enum class Sharing : std::uint8_t { kSingle, kShard, kAny };
@@ -71,6 +71,7 @@ struct StageSpec {
   std::uint32_t retries = 0;
   OnErrorThen then = OnErrorThen::kDeadLetter;
   std::uint64_t dead_letter_bytes_max = 0;
+  std::uint64_t parked_bytes_max = 0;
   std::chrono::microseconds commit_after{0};
   std::chrono::microseconds deadline{0};  ///< the longest that one record may take; 0: no end
   PluginKind kind = PluginKind::kStage;

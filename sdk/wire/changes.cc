@@ -2,17 +2,34 @@
 #include "sdk/wire/changes.h"
 
 namespace weir::wire {
+namespace {
+
+constexpr std::size_t kChangeHeaderBytes = 12;
+
+}  // namespace
 
 void append_change(Bytes& changes, const Change& change) {
-  ByteWriter writer(changes);
-  writer.put(change.space);
-  writer.put(static_cast<std::uint8_t>(change.value.has_value()));
-  writer.put(static_cast<std::uint16_t>(change.name.size()));
-  writer.put(static_cast<std::uint32_t>(change.key.size()));
-  writer.put(static_cast<std::uint32_t>(change.value ? change.value->size() : 0));
-  writer.raw(change.name);
-  writer.raw(change.key);
-  if (change.value) writer.raw(*change.value);
+  // In one step: this is done for every change of state.
+  const BytesView value = change.value.value_or(BytesView());
+  const std::size_t at = changes.size();
+  changes.resize(at + kChangeHeaderBytes + change.name.size() + change.key.size() + value.size());
+  std::byte* to = changes.data() + at;
+  const auto put = [&to](const void* from, std::size_t size) {
+    if (size != 0) std::memcpy(to, from, size);
+    to += size;
+  };
+  const auto flag = static_cast<std::uint8_t>(change.value.has_value());
+  const auto name_size = static_cast<std::uint16_t>(change.name.size());
+  const auto key_size = static_cast<std::uint32_t>(change.key.size());
+  const auto value_size = static_cast<std::uint32_t>(value.size());
+  put(&change.space, sizeof(change.space));
+  put(&flag, sizeof(flag));
+  put(&name_size, sizeof(name_size));
+  put(&key_size, sizeof(key_size));
+  put(&value_size, sizeof(value_size));
+  put(change.name.data(), change.name.size());
+  put(change.key.data(), change.key.size());
+  put(value.data(), value.size());
 }
 
 std::optional<Change> ChangesReader::next() {
@@ -27,7 +44,7 @@ std::optional<Change> ChangesReader::next() {
   change.key = reader_.raw(key_size);
   const BytesView value = reader_.raw(value_size);
   if (put != 0) change.value = value;
-  if (!reader_.ok() || put > 1 || change.space > Space::kRequeued || (put == 0 && value_size != 0)) {
+  if (!reader_.ok() || put > 1 || change.space > Space::kParked || (put == 0 && value_size != 0)) {
     ok_ = false;
     return std::nullopt;
   }
@@ -36,6 +53,7 @@ std::optional<Change> ChangesReader::next() {
 
 Bytes dead_letter_key(const DeadLetter& letter) {
   Bytes key;
+  key.reserve(letter.stream.size() + 24);
   ByteWriter writer(key);
   writer.raw(as_bytes(letter.stream));
   writer.put(std::uint8_t{0});
@@ -55,8 +73,27 @@ std::optional<std::uint64_t> requeued_number(BytesView key) {
   return __builtin_bswap64(ByteReader(key).get<std::uint64_t>());
 }
 
+Bytes encode(const ParkedName& name) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(__builtin_bswap64(name.turn));
+  writer.put(__builtin_bswap32(name.bytes));
+  return bytes;
+}
+
+std::optional<ParkedName> decode_parked_name(BytesView name) {
+  if (name.size() != sizeof(std::uint64_t) + sizeof(std::uint32_t)) return std::nullopt;
+  ByteReader reader(name);
+  ParkedName parked;
+  parked.turn = __builtin_bswap64(reader.get<std::uint64_t>());
+  parked.bytes = __builtin_bswap32(reader.get<std::uint32_t>());
+  return parked;
+}
+
 Bytes encode(const DeadLetter& letter) {
   Bytes bytes;
+  bytes.reserve(64 + letter.stream.size() + letter.reason.size() + letter.key_bytes.size() + letter.value_bytes.size() +
+                letter.headers.size());
   ByteWriter writer(bytes);
   writer.text(letter.stream);
   writer.put(letter.shard.value());

@@ -14,6 +14,7 @@ enum class Space : std::uint8_t {
   kPosition = 1,    ///< a sink's committed position; name and key empty
   kDeadLetter = 2,  ///< a dead letter; name empty, key as in DeadLetter::key
   kRequeued = 3,    ///< erased by the transaction that works a requeued letter off; name empty, key its number
+  kParked = 4,      ///< a record whose key is parked; name as in ParkedName, key as that of a dead letter
 };
 
 /// A put or an erase (no value) of one entry of a (stage, shard)'s state. Borrowed.
@@ -58,6 +59,16 @@ Bytes dead_letter_key(const DeadLetter& letter);
 /// The key of a requeued letter's erase: its number, 8 bytes big endian; and back.
 Bytes requeued_key(std::uint64_t number);
 std::optional<std::uint64_t> requeued_number(BytesView key);
+
+/// The name of a parked record: its turn among those of (stage, shard), and what it takes of parked_bytes_max, so that
+/// its erase gives back as much. Encoded big endian, so that names sort by turn.
+struct ParkedName {
+  std::uint64_t turn = 0;  ///< from 1; later ones are greater
+  std::uint32_t bytes = 0;
+};
+Bytes encode(const ParkedName& name);
+std::optional<ParkedName> decode_parked_name(BytesView name);
+
 Bytes encode(const DeadLetter& letter);
 /// Borrows `bytes`.
 std::optional<DeadLetter> decode_dead_letter(BytesView bytes);

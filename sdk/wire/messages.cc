@@ -103,6 +103,7 @@ Bytes encode_requeued(const Requeued& requeued) {
   writer.put(requeued.number);
   writer.put(requeued.stage);
   writer.put(requeued.shard);
+  writer.put(requeued.what);
   writer.blob(requeued.key);
   writer.blob(requeued.letter);
   return bytes;
@@ -114,8 +115,10 @@ Result<Requeued> decode_requeued(BytesView body) {
   requeued.number = reader.get<std::uint64_t>();
   requeued.stage = reader.get<std::uint32_t>();
   requeued.shard = reader.get<std::uint32_t>();
+  requeued.what = reader.get<Requeue>();
   requeued.key = reader.blob();
   requeued.letter = reader.blob();
+  if (requeued.what > Requeue::kDropParked) return {Code::kInvalid, "a requeued record of an unknown kind"};
   return finish(reader, requeued, "a requeued record");
 }
 

@@ -15,7 +15,7 @@
 namespace weir::wire {
 
 /// Goes up with every change of a message's layout; peers of another version are refused at hello.
-inline constexpr std::uint16_t kWireVersion = 1;
+inline constexpr std::uint16_t kWireVersion = 2;
 
 /// Messages between the broker and a worker, one ZeroMQ frame each (WIRE.md). Numbers are never reused.
 enum class MessageType : std::uint16_t {
@@ -83,14 +83,20 @@ struct StatePart {
   BytesView changes;
 };
 
-/// A dead letter's record on its way in front of its stage again. The transaction that works it off erases `number` in
-/// Space::kRequeued of (stage, shard).
+/// What is asked of a stage's worker about records that failed before.
+enum class Requeue : std::uint8_t {
+  kLetter = 0,      ///< the record of a dead letter comes in front of its stage again
+  kParkedKey = 1,   ///< the parked records of a key are worked off in turn, until one fails again
+  kDropParked = 2,  ///< some parked records of a key are dropped
+};
+/// Such a wish on its way. The transaction that has done it erases `number` in Space::kRequeued of (stage, shard).
 struct Requeued {
   std::uint64_t number = 0;
   std::uint32_t stage = 0;
   std::uint32_t shard = 0;  ///< as the unit leases it
-  BytesView key;            ///< of the dead letter; it gets the same if it fails again
-  BytesView letter;         ///< encode(DeadLetter)
+  Requeue what = Requeue::kLetter;
+  BytesView key;     ///< kLetter: of the dead letter, which gets the same if it fails again; else the records' key
+  BytesView letter;  ///< kLetter: encode(DeadLetter); kDropParked: the ParkedNames one behind the other
 };
 
 /// A record that killed its workers: whoever gets it applies `on_error` instead of processing it.
@@ -98,7 +104,7 @@ struct Condemned {
   std::uint32_t stream = 0;
   std::uint32_t shard = 0;
   std::uint64_t offset = 0;
-  std::uint64_t requeued = 0;  ///< number of a requeued one; the place does not matter then
+  std::uint64_t requeued = 0;  ///< number of a requeued one; of the place only `offset` matters then, as in FatalRecord
   std::uint32_t attempts = 0;
   std::string reason;
 };

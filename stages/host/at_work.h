@@ -47,8 +47,12 @@ class AtWork {
     page_->from.store(batch.offset, std::memory_order_relaxed);
     return {*this, wire::Doing::kProcess};
   }
-  Turn requeued(std::uint64_t number) {
+  /// The head goes on with a batch of which record 0 has this offset.
+  void come_from(std::uint64_t offset) { page_->from.store(offset, std::memory_order_relaxed); }
+  /// `turn`: of a parked record, see FatalRecord.
+  Turn requeued(std::uint64_t number, std::uint64_t turn = 0) {
     page_->requeued.store(number, std::memory_order_relaxed);
+    page_->from.store(turn, std::memory_order_relaxed);
     return {*this, wire::Doing::kRequeued};
   }
 

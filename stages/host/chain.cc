@@ -210,6 +210,11 @@ void Chain::close_requeued(const wire::Requeued& requeued) {
 }
 
 Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
+  const bool parks = item.instance->spec().then == OnErrorThen::kParkKey || item.instance->parked().any(item.lane);
+  return parks ? work_around_parked(item, first, done) : work_run(item, first, done);
+}
+
+Status Chain::work_run(const Work& item, std::uint32_t first, std::uint32_t& done) {
   Instance& instance = *item.instance;
   weir_context* context = instance.context();
   context->shard = item.lane;
@@ -226,6 +231,7 @@ Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
     instance.mark();
     instance.take_refused();
     instance.set_origins(item.batch.offset, item.origins);
+    parked_ = false;
     std::uint32_t reached = first;
     at_work_.enter(instance.stage(), context);
     const int answer = call_process(instance, item.batch, first, &reached);
@@ -252,7 +258,10 @@ Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
               fmt::format("stage \"{}\": the plugin returned before the end of its batch", instance.spec().name)};
     }
     done = first;
+    const bool parked = parked_;  // the next stage of the chain may park records of its own
     if (Status status = run_fused(instance, item.lane); !status.ok()) return status;
+    parked_ = parked;
+    if (parked) break;
     if (&instance == instances_.front().get() && full()) break;
     context->stop = 0;
   }
@@ -295,22 +304,30 @@ Status Chain::lose(const Work& item, std::uint32_t record, const Failure& failur
             fmt::format("stage \"{}\" fails at a record of \"{}\", shard {}, offset {}: {}", spec.name,
                         item.batch.stream, item.batch.shard, item.batch.offset + record, failure.reason)};
   }
-  wire::DeadLetter letter;
-  letter.stream = item.batch.stream;
-  letter.shard = Shard(item.batch.shard);
-  letter.offset = Offset(item.origins != nullptr ? (*item.origins)[record] : item.batch.offset + record);
+  wire::DeadLetter letter = letter_of(item, record, *found);
   letter.attempts = failure.attempts + (item.requeued ? again_->attempts : 0);
   letter.reason = failure.reason;
-  letter.timestamp = found->timestamp;
-  letter.key_bytes = found->key;
-  letter.value_bytes = found->value;
-  letter.headers = found->headers;
-  add_dead_letter(item, letter);
+  if (spec.then == OnErrorThen::kParkKey) {
+    park(item, letter);
+  } else {
+    add_dead_letter(item, letter);
+  }
   return {};
 }
 
-void Chain::add_dead_letter(const Work& item, const wire::DeadLetter& letter) {
-  Instance& instance = *item.instance;
+wire::DeadLetter Chain::letter_of(const Work& item, std::uint32_t record, const wire::RecordRef& found) {
+  wire::DeadLetter letter;
+  letter.stream = item.batch.stream;
+  letter.shard = Shard(item.batch.shard);
+  letter.offset = Offset(item.origins != nullptr ? item.origins[record] : item.batch.offset + record);
+  letter.timestamp = found.timestamp;
+  letter.key_bytes = found.key;
+  letter.value_bytes = found.value;
+  letter.headers = found.headers;
+  return letter;
+}
+
+Bytes Chain::place_of(const Work& item, const wire::DeadLetter& letter) {
   Bytes key = wire::dead_letter_key(letter);
   if (item.requeued) {
     key = again_->key;
@@ -323,6 +340,12 @@ void Chain::add_dead_letter(const Work& item, const wire::DeadLetter& letter) {
     const std::uint32_t before = letters_[key]++;
     if (before != 0) ByteWriter(key).put(__builtin_bswap32(before));
   }
+  return key;
+}
+
+void Chain::add_dead_letter(const Work& item, const wire::DeadLetter& letter) {
+  Instance& instance = *item.instance;
+  const Bytes key = place_of(item, letter);
   const Bytes value = wire::encode(letter);
   wire::append_change(transaction_.changes(instance.stage(), item.lane),
                       {wire::Space::kDeadLetter, {}, key, BytesView(value)});
@@ -343,7 +366,7 @@ Status Chain::run_fused(Instance& instance, std::uint32_t lane) {
     Work item;
     item.instance = next.consumer;
     item.lane = lane;
-    item.origins = &batch.origins;
+    item.origins = batch.origins.data();
     item.batch = {sizeof(weir_batch),
                   batch.count,
                   next.port,
@@ -483,6 +506,7 @@ std::uint64_t Chain::state_bytes() const {
   for (const auto& instance : instances_) {
     bytes += instance->plugin().state_bytes != nullptr ? instance->plugin().state_bytes(instance->self())
                                                        : instance->store().bytes();
+    bytes += instance->parked().bytes();
   }
   return bytes;
 }

@@ -48,6 +48,11 @@ class Chain {
   Status give_up(const wire::Condemned& condemned, const wire::DeliveryHeader& batch, BytesView records,
                  std::uint32_t lane);
   Status give_up(const wire::Condemned& condemned, const wire::Requeued& requeued, const wire::DeadLetter& letter);
+  /// Works off the first parked record of a key again, or gives it up if it is the one that is condemned. `more`:
+  /// another one of the key is to follow, by another call; else the wish is done. Errors: as above.
+  Status work_off_parked(const wire::Requeued& requeued, const wire::Condemned* condemned, bool& more);
+  /// Drops parked records. Errors: as above.
+  Status drop_parked(const wire::Requeued& requeued);
   /// Works off what the head has emitted to fused streams (a source's read, finish).
   Status flush_fused(std::uint32_t lane) { return run_fused(head(), lane); }
   /// How far event time has come for the lane that is worked on next: what stages see until another one is.
@@ -77,10 +82,14 @@ class Chain {
     Instance* instance = nullptr;
     weir_batch batch{};
     std::uint32_t lane = 0;
-    const std::vector<std::uint64_t>* origins = nullptr;  ///< of fused records, see Instance::set_origins
-    bool requeued = false;                                ///< the record of a dead letter, see again_
+    const std::uint64_t* origins = nullptr;  ///< of fused records, see Instance::set_origins
+    bool requeued = false;                   ///< the record of a dead letter or a parked one, see again_
+    std::uint64_t turn = 0;                  ///< of a parked one
   };
+  /// Works off the item's batch from `first` on, with whatever it leads to.
   Status work(const Work& work, std::uint32_t first, std::uint32_t& done);
+  /// The same for a batch without records of parked keys; ends behind a record that is parked.
+  Status work_run(const Work& work, std::uint32_t first, std::uint32_t& done);
   Status judge_failure(const Work& work, std::uint32_t record, std::uint32_t& attempts, std::uint32_t& next);
   /// What `on_error.then` says of a record that was tried often enough.
   struct Failure {
@@ -89,10 +98,20 @@ class Chain {
     std::uint32_t attempts = 0;
   };
   Status lose(const Work& work, std::uint32_t record, const Failure& failure);
+
+  // chain_parked.cc
+  Status work_around_parked(const Work& work, std::uint32_t first, std::uint32_t& done);
+  void follow(const Work& work, std::uint32_t record, const wire::RecordRef& parked);
+  void park(const Work& work, const wire::DeadLetter& letter);
+
   Result<Work> delivered(const wire::DeliveryHeader& batch, BytesView records, std::uint32_t lane);
   Result<Work> requeued(const wire::Requeued& requeued, const wire::DeadLetter& letter, Bytes& record);
   void close_requeued(const wire::Requeued& requeued);
   Status run_fused(Instance& instance, std::uint32_t lane);
+  /// The letter of a record of the item's batch; attempts and reason are the caller's.
+  [[nodiscard]] static wire::DeadLetter letter_of(const Work& work, std::uint32_t record, const wire::RecordRef& found);
+  /// The key of a letter, other than that of any that is there.
+  Bytes place_of(const Work& work, const wire::DeadLetter& letter);
   void add_dead_letter(const Work& work, const wire::DeadLetter& letter);
   Status portion(std::uint32_t lane, bool& more, int (*weir_descriptor::*call)(void*, weir_context*), const char* name);
   Status flush_sink(Instance& sink);
@@ -110,13 +129,14 @@ class Chain {
   std::map<std::uint32_t, std::uint32_t> written_;  ///< targets that the open transaction has written to, and a lane
   std::set<std::uint32_t> positions_said_;          ///< targets whose sink has ever given a position
   std::map<Bytes, std::uint32_t> letters_;          ///< dead letters of the open transaction from one place, by key
-  /// A dead letter that is being worked on again.
+  /// A dead letter or a parked record that is being worked on again.
   struct Again {
     std::uint64_t number = 0;
     Bytes key;
     std::uint32_t attempts = 0;  ///< that it has behind it
   };
   std::optional<Again> again_;
+  bool parked_ = false;           ///< the record that was worked on has been parked
   std::size_t portion_next_ = 0;  ///< which instance a finish or watermark in portions has come to
 };
 

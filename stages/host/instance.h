@@ -8,6 +8,7 @@
 
 #include "sdk/topology/topology.h"
 #include "stages/host/output.h"
+#include "stages/host/parked_keys.h"
 #include "stages/host/state_store.h"
 #include "stages/host/transaction.h"
 #include "weir/abi.h"
@@ -62,6 +63,7 @@ class Instance {
   [[nodiscard]] const StageSpec& spec() const { return topology_.stages[stage_]; }
   [[nodiscard]] const std::vector<std::unique_ptr<Output>>& outputs() const { return outputs_; }
   [[nodiscard]] StateStore& store() { return store_; }
+  [[nodiscard]] ParkedKeys& parked() { return parked_; }
   [[nodiscard]] Transaction& transaction() { return transaction_; }
   [[nodiscard]] bool typed_state() const { return descriptor_.state_load != nullptr; }
 
@@ -72,7 +74,7 @@ class Instance {
 
   /// From which records of the unit's input the records come that the plugin is about to work on: `origins` one by one,
   /// or, null, from `first` on.
-  void set_origins(std::uint64_t first, const std::vector<std::uint64_t>* origins) {
+  void set_origins(std::uint64_t first, const std::uint64_t* origins) {
     origin_first_ = first;
     origins_ = origins;
   }
@@ -108,7 +110,7 @@ class Instance {
   void follow_record();
   int refuse(std::string sentence, const char* cause);
   [[nodiscard]] std::uint64_t origin() const {
-    return origins_ != nullptr ? (*origins_)[context_->abi.record] : origin_first_ + context_->abi.record;
+    return origins_ != nullptr ? origins_[context_->abi.record] : origin_first_ + context_->abi.record;
   }
 
   const weir_descriptor& descriptor_;
@@ -120,6 +122,7 @@ class Instance {
   void* self_ = nullptr;
   std::vector<std::unique_ptr<Output>> outputs_;
   StateStore store_;
+  ParkedKeys parked_;
   std::string failure_;
   const char* failure_cause_ = "process";
   std::uint32_t record_ = 0;  ///< the record that the undo logs are of
@@ -131,7 +134,7 @@ class Instance {
   std::uint64_t stop_bytes_ = UINT64_MAX;
   Timestamp watermark_ = WEIR_TIME_MIN;
   std::uint64_t origin_first_ = 0;
-  const std::vector<std::uint64_t>* origins_ = nullptr;
+  const std::uint64_t* origins_ = nullptr;
   bool refused_ = false;
   bool flushing_ = false;
 };

@@ -165,9 +165,17 @@ Status Runner::deliver(const Event& event) {
 }
 
 Status Runner::requeued(const wire::Requeued& requeued) {
+  if (restored_.contains(requeued.shard)) return {Code::kInvalid, "the broker requeues a record before its state"};
+  if (sharded_) chain_.set_watermark(lanes_[requeued.shard].watermark);
+  if (requeued.what == wire::Requeue::kParkedKey) return work_off_parked(requeued);
+  if (requeued.what == wire::Requeue::kDropParked) {
+    open_transaction();
+    if (Status status = chain_.drop_parked(requeued); !status.ok()) return status;
+    engine_.worked_off(requeued.letter.size(), 1);
+    return close();
+  }
   const auto letter = wire::decode_dead_letter(requeued.letter);
   if (!letter) return {Code::kInvalid, "the broker requeues a record that is malformed"};
-  if (restored_.contains(requeued.shard)) return {Code::kInvalid, "the broker requeues a record before its state"};
   open_transaction();
   chain_.transaction().take_origin(clock_.wall_us());
   const bool condemned = condemned_ && condemned_->requeued == requeued.number;
@@ -179,6 +187,25 @@ Status Runner::requeued(const wire::Requeued& requeued) {
     ++chain_.transaction().counted(requeued.stage).late;
   engine_.worked_off(requeued.letter.size(), 1);
   if (chain_.full() || engine_.closes(opened_, clock_.monotonic())) return close();
+  return {};
+}
+
+Status Runner::work_off_parked(const wire::Requeued& requeued) {
+  for (bool more = true; more;) {
+    open_transaction();
+    chain_.transaction().take_origin(clock_.wall_us());
+    const bool condemned = condemned_ && condemned_->requeued == requeued.number;
+    Status status = chain_.work_off_parked(requeued, condemned ? &*condemned_ : nullptr, more);
+    if (!status.ok()) return status;
+    if (chain_.full() || engine_.closes(opened_, clock_.monotonic())) {
+      if (Status closed = close(); !closed.ok()) return closed;
+    }
+    if (engine_.beat_due()) beat();
+    // What is left is asked for again.
+    if (more && engine_.urgent()) return {};
+  }
+  if (condemned_ && condemned_->requeued == requeued.number) condemned_.reset();
+  engine_.worked_off(requeued.letter.size(), 1);
   return {};
 }
 
@@ -305,6 +332,7 @@ Status Runner::restore(const wire::StatePart& part) {
   for (const auto& instance : chain_.instances()) {
     Status status = lane.visit(instance->stage(), [&](const wire::Change& change) -> Status {
       if (change.space == wire::Space::kState) return load(*instance, part.shard, change);
+      if (change.space == wire::Space::kParked) return instance->parked().load(part.shard, change);
       if (change.space == wire::Space::kPosition) position.assign(change.value->begin(), change.value->end());
       return {};
     });
@@ -357,6 +385,7 @@ Status Runner::revoke(const std::vector<wire::Lease>& leases) {
     lanes_.erase(lease.shard);
     restored_.erase(lease.shard);
     for (const auto& instance : chain_.instances()) {
+      instance->parked().drop(lease.shard);
       if (instance->plugin().kind == WEIR_KIND_SINK) {
         const std::uint32_t target = Chain::target_of(*instance, lease.shard);
         const bool unused = instance->spec().sharing == Sharing::kShard || lanes_.empty();

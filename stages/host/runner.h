@@ -55,6 +55,7 @@ class Runner {
   std::optional<Exit> handle(Event event);
   Status deliver(const Event& event);
   Status requeued(const wire::Requeued& requeued);
+  Status work_off_parked(const wire::Requeued& requeued);
   Status work_off(const BatchSlices::Slice& slice, wire::BatchReader* late);
   void count_late(wire::BatchReader& reader, std::uint32_t records, Timestamp watermark);
   void open_transaction();

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "broker/journal/recovery.h"
+#include "broker/server/letter_found.h"
 #include "broker/server/replay.h"
 #include "sdk/wire/map.h"
 #include "tests/simulation/model_producer.h"
@@ -351,9 +352,7 @@ void World::requeue() {
     request.again = true;
     const Status read = broker_->reader->dead_letters(
         broker_->core->dead_letter_parts(), [&](const server::JournalReader::Letter& letter) {
-          request.found.push_back({letter.stage, letter.lane, letter.key.size() + letter.bytes.size(),
-                                   Bytes(letter.key.begin(), letter.key.end()),
-                                   Bytes(letter.bytes.begin(), letter.bytes.end())});
+          request.found.push_back(server::letter_found(letter, topology_, request.again));
         });
     if (!read.ok()) return failed(read.error(), "dead letters");
     trace("requeue", request.found.size());

@@ -46,8 +46,7 @@ const Case kCases[] = {
      "durability, external, key, max_backlog, partition, retention, shards, transport)\n"},
     {R"("on_error": {})", R"("on_error": {"retires": 1})",
      "t.json:13: /stages/count/on_error/retires: no field \"retires\"; did you mean \"retries\"? (fields: "
-     "kept_bytes_max, "
-     "retries, then)\n"},
+     "kept_bytes_max, parked_bytes_max, retries, then)\n"},
     {R"("broker": {})", R"("name": "x")",
      "t.json:3: /name: this field stands twice in its object; the first is in line 2\n"},
     {R"("lines":  {})", "\"lines\": {},\n\"lines\": {}",
@@ -170,6 +169,11 @@ const Case kCases[] = {
      "t.json:13: /stages/count/input: plugin \"keyed.count\" keeps state per key, but stream \"words\" is not keyed; "
      "give "
      "it \"partition\": {\"by\": \"hash\"}\n"},
+    {R"("plugin": "text.words", "input": "lines")",
+     R"("plugin": "text.words", "on_error": {"then": "park_key"}, "input": "lines")",
+     "t.json:12: /stages/split/input: \"park_key\" of stage \"split\" keeps records per key, but stream \"lines\" is "
+     "not "
+     "keyed; give it \"partition\": {\"by\": \"hash\"}\n"},
     {R"("input": "words")", R"("input": ["words", "lines"])",
      "t.json:13: /stages/count/input/1: plugin \"keyed.count\" keeps state per key, but stream \"lines\" is not keyed; "
      "give it \"partition\": {\"by\": \"hash\"}\n"},
@@ -204,10 +208,8 @@ const Case kCases[] = {
      "t.json:6: /streams/lines/external: \"both\" is not built in this version of Weir\n"},
     {R"("lines":  {})", R"("lines":  {"loop": true})",
      "t.json:6: /streams/lines/loop: \"loop\" is not built in this version of Weir\n"},
-    {R"("on_error": {})", R"("on_error": {"then": "park_key"})",
-     "t.json:13: /stages/count/on_error/then: \"park_key\" is not built in this version of Weir\n"},
-    {R"("on_error": {})", R"("on_error": {"parked_bytes_max": "1MiB"})",
-     "t.json:13: /stages/count/on_error/parked_bytes_max: \"parked_bytes_max\" is not built in this version of Weir\n"},
+    {R"("on_error": {})", R"("on_error": {"then": "park_key", "parked_bytes_max": "0B"})",
+     "t.json:13: /stages/count/on_error/parked_bytes_max: must be at least 1B\n"},
     {R"("on_error": {})", R"("deadline": "999us", "idle_after": "1s")",
      "t.json:13: /stages/count/deadline: must be at least 1ms\n"
      "t.json:13: /stages/count/idle_after: \"idle_after\" is not built in this version of Weir\n"},

@@ -139,7 +139,7 @@ TEST(Schema, RefusesWhatTheParserRefuses) {
                                                         {"/stages/read/commit_after", "5"},
                                                         {"/http", "7"},
                                                         {"/streams/lines/loop", "true"},
-                                                        {"/stages/read/on_error/then", "park_key"},
+                                                        {"/stages/read/on_error/then", "park"},
                                                         {"/stages", "{}"}}) {
     JsonNode document = read_json(kTopologies / "examples/wordcount.json");
     ASSERT_TRUE(apply_settings(document, {{pointer, value}}).empty());
