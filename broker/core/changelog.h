@@ -26,6 +26,12 @@ class Changelog {
   /// `taken` replaces the snapshot, and the changes before its `through` are no longer needed.
   void snapshot(const SnapshotTaken& taken);
 
+  /// What entries before `at` put into Space::kState counts no more; dead letters and parked records do.
+  void reset(Sequence at) { reset_before_ = at.value(); }
+  [[nodiscard]] std::uint64_t reset_before() const { return reset_before_; }
+  /// The newest snapshot holds nothing that came behind the reset.
+  [[nodiscard]] bool snapshot_reset() const { return newest_ && newest_->through <= reset_before_; }
+
   [[nodiscard]] const std::optional<SnapshotTaken>& newest() const { return newest_; }
   [[nodiscard]] const std::deque<ChangesPlace>& tail() const { return tail_; }
   /// The changes of an entry lie there now: those of one lane, or of all that the entry changed, part by part in
@@ -42,6 +48,7 @@ class Changelog {
   [[nodiscard]] std::size_t index_of(Sequence sequence, std::uint32_t lane) const;  ///< tail_.size(): nowhere
 
   std::optional<SnapshotTaken> newest_;
+  std::uint64_t reset_before_ = 0;
   std::deque<ChangesPlace> tail_;  ///< by rising sequence
   SegmentUse use_;
   std::uint64_t tail_bytes_ = 0;

@@ -116,7 +116,7 @@ void Core::on_client(const Client& client, BytesView message, Monotonic now) {
   refuse(client, Refusal::kInvalid,
          "\"" + op +
              "\" is no operation of this broker (open, publish, end, tail, ping, status, dead_letters, drop_letters, "
-             "requeue_letters)");
+             "requeue_letters, replay)");
 }
 
 void Core::on_message(const Buffer& message, Monotonic now) {
@@ -310,7 +310,8 @@ void Core::tick(Monotonic now) {
   }
   drop_passed_bytes();
   raise_cursor_frames();
-  ledger_.release();
+  // What is kept only for a replay yields to what is waited for.
+  ledger_.release(started_us_ + (now - serving_since_).count(), topology_.broker.memory_bytes / 8 / sizeof(FrameSlot));
   pump(now);
 }
 

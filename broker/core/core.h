@@ -68,6 +68,14 @@ struct LetterFound {
   Bytes parked_key;  ///< of a parked record: the record's key
 };
 
+/// Where a group is to go back to.
+struct ReplayRequest {
+  std::uint32_t stage = 0;
+  std::uint32_t stream = 0;
+  bool reset = false;
+  std::vector<Replay::From> from;  ///< by shard
+};
+
 /// Dead letters that a person wants dropped or worked on again.
 struct LetterRequest {
   bool again = false;
@@ -119,7 +127,11 @@ class Core {
   [[nodiscard]] bool moves_letters() const;
   /// So many bytes of letters may wait to be worked on again.
   [[nodiscard]] std::uint64_t requeued_bytes_max() const;
-  /// The disk has no room for more: sources stop until it has.
+  /// Empty, or why `stage` cannot go back in `stream`. REQUIRES: both are known.
+  [[nodiscard]] std::optional<std::string> why_no_replay(std::uint32_t stage, std::uint32_t stream) const;
+  /// The group goes back, never forward, and `client` is answered once that is on disk. False, and nothing was done or
+  /// answered, where what was found is kept no more since.
+  [[nodiscard]] bool replay(const Client& client, const ReplayRequest& request, Monotonic now);
   /// How the disk is. `low`: sources and producers wait, and a stage adds records only while its consumers have nothing
   /// to do, since what it consumes gives room back. `out`: nothing but sinks goes on, which add none.
   void set_space(bool low, bool out) {
@@ -281,6 +293,9 @@ class Core {
   void move_kept_letters(const LetterRequest& request, LettersMove& move);
   void move_parked(const LetterRequest& request, LettersMove& move);
   [[nodiscard]] bool lane_ended(const UnitState& unit, std::uint32_t lane) const;
+
+  // core_replay.cc
+  void start_over(std::uint32_t unit);
   std::optional<std::string> judge_requeued(const Worker& worker, const wire::ChangesOf& changes) const;
   /// What was sent and is worked off is no longer under way.
   void forget_requeued(std::uint32_t unit);

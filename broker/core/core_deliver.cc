@@ -24,7 +24,7 @@ constexpr std::uint32_t kLoadsMax = 16;
 }  // namespace
 
 bool Core::full(std::uint32_t stream) const {
-  if (ledger_.stream(stream).bytes_kept() >= topology_.streams[stream].backlog_bytes_max) return true;
+  if (ledger_.stream(stream).bytes_waiting() >= topology_.streams[stream].backlog_bytes_max) return true;
   // Many tiny frames take more of the index than of the disk.
   return ledger_.slots() * sizeof(FrameSlot) >= topology_.broker.memory_bytes / 4;
 }
@@ -38,7 +38,7 @@ bool Core::waits_for_space(const UnitState& unit) const {
   if (out_of_space_) return true;
   // What it makes takes room before what it consumes gives any back: as long as its consumers have nothing to do.
   return std::any_of(unit.outputs().begin(), unit.outputs().end(),
-                     [&](std::uint32_t stream) { return ledger_.stream(stream).bytes_kept() != 0; });
+                     [&](std::uint32_t stream) { return ledger_.stream(stream).bytes_waiting() != 0; });
 }
 
 void Core::deliver(std::uint32_t index, Monotonic) {

@@ -307,6 +307,8 @@ void Core::restore(Worker& worker, const std::vector<std::uint32_t>& lanes) {
     RestoreJob::Part part;
     part.stage = stage;
     part.file = changelog.newest() ? changelog.newest()->file : 0;
+    part.file_reset = changelog.snapshot_reset();
+    part.reset_before = changelog.reset_before();
     for (const ChangesPlace& changes : changelog.tail()) {
       if (wanted.count(changes.lane) != 0) part.tail.push_back(changes);
     }

@@ -123,6 +123,8 @@ void Core::consider_compaction() {
     CompactJob job;
     job.stage = stage;
     job.file_before = changelog.newest() ? changelog.newest()->file : 0;
+    job.file_reset = changelog.snapshot_reset();
+    job.reset_before = changelog.reset_before();
     for (const ChangesPlace& changes : changelog.tail()) {
       if (changes.sequence < settled_ && changes.place.written()) job.tail.push_back(changes);
     }

@@ -13,7 +13,7 @@ Result<EntryHeader> decode_header(BytesView payload) {
   EntryHeader header;
   if (payload.size() < sizeof(header)) return {Code::kCorrupt, "a journal entry shorter than its header"};
   std::memcpy(&header, payload.data(), sizeof(header));
-  if (header.type < EntryType::kTopology || header.type > EntryType::kParked) {
+  if (header.type < EntryType::kTopology || header.type > EntryType::kReplay) {
     return {Code::kCorrupt, "a journal entry of an unknown type: was it written by a newer Weir?"};
   }
   return header;
@@ -125,6 +125,35 @@ Result<std::vector<ParkedAsked>> decode_parked_asked(BytesView body) {
   }
   if (!reader.ok() || !reader.at_end()) return {Code::kCorrupt, "a journal entry of parked keys that is malformed"};
   return asked;
+}
+
+Bytes encode(const Replay& replay) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(replay.stream);
+  writer.put(static_cast<std::uint8_t>(replay.reset));
+  writer.put(static_cast<std::uint32_t>(replay.from.size()));
+  for (const Replay::From& from : replay.from) {
+    writer.put(from.offset);
+    writer.put(from.frame);
+  }
+  return bytes;
+}
+
+Result<Replay> decode_replay(BytesView body) {
+  ByteReader reader(body);
+  Replay replay;
+  replay.stream = reader.get<std::uint32_t>();
+  replay.reset = reader.get<std::uint8_t>() != 0;
+  const std::uint32_t count = reader.count(16);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Replay::From from;
+    from.offset = reader.get<std::uint64_t>();
+    from.frame = reader.get<std::uint64_t>();
+    replay.from.push_back(from);
+  }
+  if (!reader.ok() || !reader.at_end()) return {Code::kCorrupt, "a journal entry of a replay that is malformed"};
+  return replay;
 }
 
 }  // namespace weir::core

@@ -20,14 +20,15 @@ enum class EntryType : std::uint8_t {
   kCopied = 6,       ///< what old segments held and is still needed lies here now (copy_job.h)
   kLetters = 7,      ///< dead letters of a stage go: dropped, or put in front of their stage again
   kParked = 8,       ///< parked keys of a stage are to be worked off, or some of their records dropped
+  kReplay = 9,       ///< a group goes back in one of its streams
 };
 
 /// Starts every entry's payload.
 struct EntryHeader {
   EntryType type{};
   std::uint8_t reserved[3] = {};
-  std::uint32_t unit =
-      0;  ///< kTransaction: index of the stage whose worker committed; kSnapshot, kLetters, kParked: of the stage
+  std::uint32_t unit = 0;  ///< kTransaction: index of the stage whose worker committed; kSnapshot, kLetters, kParked,
+                           ///< kReplay: of the stage
   std::uint64_t incarnation = 0;  ///< kTransaction: who; for a person who reads a dump
 };
 static_assert(sizeof(EntryHeader) == 16);
@@ -73,6 +74,17 @@ struct ParkedAsked {
   BytesView drops;  ///< names of records to drop (wire::ParkedName) one behind the other; empty: work off the key
 };
 
+/// Body of kReplay. `unit` in the header is the stage that heads the group's unit.
+struct Replay {
+  struct From {
+    std::uint64_t offset = 0;
+    std::uint64_t frame = 0;  ///< no record at or behind `offset` lies in an earlier one
+  };
+  std::uint32_t stream = 0;
+  bool reset = false;      ///< the unit's state is as if there had been none, and its event time too
+  std::vector<From> from;  ///< by shard
+};
+
 Bytes encode_header(const EntryHeader& header);
 Result<EntryHeader> decode_header(BytesView payload);
 
@@ -84,5 +96,7 @@ Bytes encode(const LettersMoved& moved);
 Result<LettersMoved> decode_letters_moved(BytesView body);
 Bytes encode(const std::vector<ParkedAsked>& asked);
 Result<std::vector<ParkedAsked>> decode_parked_asked(BytesView body);
+Bytes encode(const Replay& replay);
+Result<Replay> decode_replay(BytesView body);
 
 }  // namespace weir::core

@@ -80,6 +80,8 @@ Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool
       return apply_letters(sequence, *header, payload, place);
     case EntryType::kParked:
       return apply_parked(sequence, *header, payload);
+    case EntryType::kReplay:
+      return apply_replay(sequence, *header, payload);
   }
   return {};
 }
@@ -297,6 +299,29 @@ Status Ledger::apply_parked(Sequence sequence, const EntryHeader& header, const 
   return {};
 }
 
+Status Ledger::apply_replay(Sequence sequence, const EntryHeader& header, const Buffer& payload) {
+  const auto replay = decode_replay(payload.bytes.subspan(sizeof(EntryHeader)));
+  if (!replay.ok()) return corrupt(sequence, replay.error().message);
+  if (header.unit >= topology_.stages.size()) return corrupt(sequence, "replays an unknown stage");
+  UnitState& unit = units_[unit_of_[header.unit]];
+  for (std::uint32_t shard = 0; shard < replay->from.size(); ++shard) {
+    const auto at = unit.find(replay->stream, shard);
+    if (!at || replay->from[shard].offset > unit.cursor(*at).offset)
+      return corrupt(sequence, "replays what its group has not consumed");
+    Cursor& cursor = unit.cursor(*at);
+    if (replay->from[shard].offset == cursor.offset) continue;
+    cursor.offset = replay->from[shard].offset;
+    cursor.frame = replay->from[shard].frame;
+    cursor.ahead.clear();
+  }
+  if (replay->reset) {
+    for (Lane& lane : unit.lanes) lane.advanced = INT64_MIN;
+    for (const std::uint32_t stage : unit.stages()) changelogs_[stage].reset(sequence);
+  }
+  count_backlog();
+  return {};
+}
+
 bool Ledger::keeps_state(const UnitState& unit) const {
   // What was parked stays so when the topology says something else since.
   return unit.keeps_state() || std::any_of(unit.stages().begin(), unit.stages().end(),
@@ -405,7 +430,8 @@ void Ledger::placed(Sequence sequence, std::uint64_t segment, std::uint32_t offs
   }
 }
 
-void Ledger::release() {
+void Ledger::release(std::optional<std::int64_t> now_us, std::size_t slots_max) {
+  std::size_t slots = this->slots();
   for (std::uint32_t index = 0; index < streams_.size(); ++index) {
     StreamState& state = streams_[index];
     std::uint64_t needed = state.end_frame();
@@ -417,7 +443,20 @@ void Ledger::release() {
         if (cursor.offset < state.next_offset(shard)) needed = std::min(needed, cursor.frame);
       }
     }
-    state.release_before(needed);
+    state.set_waited_from(std::max(needed, state.first_frame()));
+    const Stream& spec = topology_.streams[index];
+    std::uint64_t keep_from = state.first_frame();
+    std::uint64_t bytes = state.bytes_kept();
+    for (; keep_from < needed; ++keep_from) {
+      const FrameSlot& slot = state.slot(keep_from);
+      const bool small = spec.retention_bytes == 0 || bytes <= spec.retention_bytes;
+      const bool young = spec.retention_time.count() == 0 || !now_us || slot.origin_us == 0 ||
+                         slot.origin_us + spec.retention_time.count() > *now_us;
+      if (spec.retains() && small && young && slots <= slots_max) break;
+      bytes -= slot.place.size;
+      --slots;
+    }
+    state.release_before(keep_from);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,8 +53,10 @@ class Ledger {
   /// The entry `sequence`, applied without a place, now lies at (segment, offset).
   void placed(Sequence sequence, std::uint64_t segment, std::uint32_t offset);
 
-  /// Frames that no group needs are forgotten. Cheap enough for every tick, not for every commit.
-  void release();
+  /// Frames that no group waits for are forgotten, or kept as their stream's retention wants as long as it is not
+  /// `now_us` (wall clock) that they have outlived, and their slots, of all streams, are no more than `slots_max`.
+  /// Without a time everything is kept that might be. Cheap enough for every tick, not for every commit.
+  void release(std::optional<std::int64_t> now_us = std::nullopt, std::size_t slots_max = SIZE_MAX);
   /// The lowest segment that holds something still needed, of those that are written; `none` if nothing is. Changes of
   /// state behind a snapshot below `snapshot_bytes_min` do not count.
   [[nodiscard]] std::uint64_t segment_needed_min(std::uint64_t none, std::uint64_t snapshot_bytes_min = 0) const;
@@ -114,6 +117,7 @@ class Ledger {
   void place(const CopyItem& item, const Place& place);
   Status apply_letters(Sequence sequence, const EntryHeader& header, const Buffer& payload, Place place);
   Status apply_parked(Sequence sequence, const EntryHeader& header, const Buffer& payload);
+  Status apply_replay(Sequence sequence, const EntryHeader& header, const Buffer& payload);
   Status apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep);
   void forget_producers();
   Status append_frame(Sequence sequence, std::uint32_t stream, const Buffer& frame, Place place, bool keep);

@@ -8,7 +8,7 @@
 namespace weir::core {
 namespace {
 
-/// 1 had no requeued letters, 2 no parked keys; they are read too.
+/// 1 had no requeued letters, 2 no parked keys, times of frames and resets of state; they are read too.
 constexpr std::uint32_t kCheckpointVersion = 3;
 
 using Fixups = std::vector<Ledger::Fixup>;
@@ -61,6 +61,7 @@ class LedgerCodec {
     stream.external_ended = reader.get<std::uint8_t>() != 0;
     if (reader.count(8) != stream.next_offsets_.size()) return false;
     for (std::uint64_t& next : stream.next_offsets_) next = reader.get<std::uint64_t>();
+    stream.waited_from_ = stream.first_frame_;
     const std::uint32_t frames = reader.count(16 + kPlaceBytes);
     for (std::uint32_t i = 0; i < frames; ++i) {
       FrameSlot slot;
@@ -68,10 +69,18 @@ class LedgerCodec {
       slot.records = reader.get<std::uint64_t>();
       slot.place = get_place(reader);
       stream.bytes_kept_ += slot.place.size;
+      stream.bytes_waiting_ += slot.place.size;
       stream.use_.add(slot.place.segment);
       stream.frames_.push_back(std::move(slot));
     }
     return reader.ok();
+  }
+
+  static void put_origins(ByteWriter& writer, const StreamState& stream) {
+    for (const FrameSlot& slot : stream.frames_) writer.put(slot.origin_us);
+  }
+  static void get_origins(ByteReader& reader, StreamState& stream) {
+    for (FrameSlot& slot : stream.frames_) slot.origin_us = reader.get<std::int64_t>();
   }
 
   static void put(ByteWriter& writer, const UnitState& unit) {
@@ -199,7 +208,12 @@ Bytes Ledger::encode_checkpoint(std::vector<Fixup>& fixups) const {
       writer.blob(letter.letter);
     }
   }
-  for (const std::uint64_t parked : parked_bytes_) writer.put(parked);
+  // What version 3 added.
+  for (std::size_t stage = 0; stage < changelogs_.size(); ++stage) {
+    writer.put(parked_bytes_[stage]);
+    writer.put(changelogs_[stage].reset_before());
+  }
+  for (const StreamState& stream : streams_) LedgerCodec::put_origins(writer, stream);
   std::sort(fixups.begin(), fixups.end(), [](const Fixup& a, const Fixup& b) { return a.sequence < b.sequence; });
   return bytes;
 }
@@ -260,7 +274,11 @@ Status Ledger::decode_checkpoint(BytesView bytes) {
     }
   }
   if (version >= 3) {
-    for (std::uint64_t& parked : parked_bytes_) parked = reader.get<std::uint64_t>();
+    for (std::size_t stage = 0; stage < changelogs_.size(); ++stage) {
+      parked_bytes_[stage] = reader.get<std::uint64_t>();
+      changelogs_[stage].reset(Sequence(reader.get<std::uint64_t>()));
+    }
+    for (StreamState& stream : streams_) LedgerCodec::get_origins(reader, stream);
   }
   if (!reader.ok() || !reader.at_end()) return broken("its length");
   count_backlog();

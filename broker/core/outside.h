@@ -23,6 +23,8 @@ struct RestoreJob {
   struct Part {
     std::uint32_t stage = 0;
     std::uint64_t file = 0;          ///< of the snapshot; 0: none yet
+    bool file_reset = false;         ///< what it has in Space::kState counts no more (Changelog::reset)
+    std::uint64_t reset_before = 0;  ///< nor what changes before this sequence have there
     std::vector<ChangesPlace> tail;  ///< of these lanes, in order
   };
   std::vector<Part> parts;
@@ -43,7 +45,9 @@ struct RestoreJob {
 /// A snapshot of one stage's state to be made from the one before and the changes behind it.
 struct CompactJob {
   std::uint32_t stage = 0;
-  std::uint64_t file_before = 0;  ///< 0: none
+  std::uint64_t file_before = 0;   ///< 0: none
+  bool file_reset = false;         ///< as in RestoreJob::Part
+  std::uint64_t reset_before = 0;  ///< the same
   std::vector<ChangesPlace> tail;
   SnapshotTaken result;  ///< `bytes` is filled in by whoever does the job
 };

@@ -9,10 +9,13 @@ void StreamState::append(FrameSlot slot, const wire::FrameView& view) {
     const wire::BatchHeader batch = view.batch(i);
     WEIR_CHECK(batch.offset == next_offsets_[batch.shard], "offsets of a shard have no gaps");
     next_offsets_[batch.shard] += batch.count;
+    if (batch.origin_us != 0 && (slot.origin_us == 0 || batch.origin_us < slot.origin_us))
+      slot.origin_us = batch.origin_us;
   }
   slot.records = header.records;
   use_.add(slot.place.segment);
   bytes_kept_ += slot.place.size;
+  bytes_waiting_ += slot.place.size;
   bytes_total_ += slot.place.size;
   records_total_ += header.records;
   frames_.push_back(std::move(slot));
@@ -23,6 +26,16 @@ void StreamState::place(std::uint64_t frame, const Place& place) {
   use_.remove(moved.place.segment);
   moved.place = place;
   use_.add(place.segment);
+}
+
+void StreamState::set_waited_from(std::uint64_t frame) {
+  for (; waited_from_ < frame; ++waited_from_) {
+    if (holds(waited_from_)) bytes_waiting_ -= slot(waited_from_).place.size;
+  }
+  // A replay goes back.
+  while (waited_from_ > frame) {
+    if (holds(--waited_from_)) bytes_waiting_ += slot(waited_from_).place.size;
+  }
 }
 
 void StreamState::release_before(std::uint64_t frame) {

@@ -17,20 +17,28 @@ struct FrameSlot {
   Sequence sequence;
   Place place;
   std::uint64_t records = 0;
+  std::int64_t origin_us =
+      0;                 ///< wall clock when the first of its records, or what they come from, was read; 0: unknown
   Buffer bytes;          ///< empty: read it back first
   bool loading = false;  ///< a read is under way
 };
 
 /// One stream: its kept frames in journal order, numbered from 0 for ever, and what its records add up to. Which frames
-/// are kept follows from the cursors of its groups, which their units hold. Thread: the core's.
+/// are waited for follows from the cursors of its groups, which their units hold; those before are kept as long as
+/// `retention` wants. Thread: the core's.
 class StreamState {
  public:
   explicit StreamState(const Stream& spec) : next_offsets_(spec.shards, 0) {}
 
   /// Appends a frame. Offsets that the producer left open must be patched in already.
   void append(FrameSlot slot, const wire::FrameView& view);
-  /// Forgets all frames before `frame`.
+  /// No group waits for a frame before `frame`.
+  void set_waited_from(std::uint64_t frame);
+  /// Forgets all frames before `frame`. REQUIRES: no group waits for one.
   void release_before(std::uint64_t frame);
+  [[nodiscard]] std::uint64_t waited_from() const { return waited_from_; }
+  /// Bytes of the frames that some group waits for.
+  [[nodiscard]] std::uint64_t bytes_waiting() const { return bytes_waiting_; }
 
   [[nodiscard]] std::uint64_t first_frame() const { return first_frame_; }
   [[nodiscard]] std::uint64_t end_frame() const { return first_frame_ + frames_.size(); }
@@ -60,6 +68,8 @@ class StreamState {
   SegmentUse use_;
   std::uint64_t first_frame_ = 0;
   std::vector<std::uint64_t> next_offsets_;
+  std::uint64_t waited_from_ = 0;  ///< derived, as is bytes_waiting_
+  std::uint64_t bytes_waiting_ = 0;
   std::uint64_t bytes_kept_ = 0;
   std::uint64_t records_total_ = 0;
   std::uint64_t bytes_total_ = 0;

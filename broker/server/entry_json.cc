@@ -169,6 +169,19 @@ ordered_json record_json(BytesView payload, const Topology* topology) {
       json["requeued"] = std::count_if(asked->begin(), asked->end(), [](const auto& one) { return one.drops.empty(); });
       break;
     }
+    case core::EntryType::kReplay: {
+      json["what"] = "replay";
+      json["stage"] = stage_name(topology, header->unit);
+      const auto replay = core::decode_replay(body);
+      if (!replay.ok()) {
+        json["problem"] = replay.error().message;
+        break;
+      }
+      json["stream"] = stream_name(topology, replay->stream);
+      json["reset"] = replay->reset;
+      for (const core::Replay::From& from : replay->from) json["from"].push_back(from.offset);
+      break;
+    }
     case core::EntryType::kCopied:
       tell_copies(json, payload, topology);
       break;

@@ -64,12 +64,12 @@ Status JournalReader::restore(core::RestoreJob& job, const std::function<Status(
   Bytes shown;
   std::size_t bytes = 0;
   /// Hands on what a worker may see of `changes`.
-  const auto show = [&](std::uint32_t stage, std::uint32_t lane, BytesView changes) -> Status {
+  const auto show = [&](std::uint32_t stage, std::uint32_t lane, BytesView changes, bool reset) -> Status {
     shown.clear();
     wire::ChangesReader reader(changes);
     while (const auto change = reader.next()) {
       const bool letter = change->space == wire::Space::kDeadLetter || change->space == wire::Space::kRequeued;
-      if (!letter) wire::append_change(shown, *change);
+      if (!letter && !(reset && change->space == wire::Space::kState)) wire::append_change(shown, *change);
     }
     if (!reader.ok()) return {Code::kCorrupt, "malformed state in the journal"};
     bytes += changes.size();
@@ -92,7 +92,7 @@ Status JournalReader::restore(core::RestoreJob& job, const std::function<Status(
           at.block = 0;
           continue;
         }
-        if (Status shows = show(part.stage, job.lanes[at.lane], block); !shows.ok()) return shows;
+        if (Status shows = show(part.stage, job.lanes[at.lane], block, part.file_reset); !shows.ok()) return shows;
         at.block = place.block;
         at.position = place.position;
       }
@@ -102,7 +102,8 @@ Status JournalReader::restore(core::RestoreJob& job, const std::function<Status(
       const core::ChangesPlace& changes = part.tail[at.tail];
       const auto read = entry(changes.place);
       if (!read.ok()) return read.error();
-      if (Status shows = show(part.stage, changes.lane, *read); !shows.ok()) return shows;
+      const bool reset = changes.sequence.value() < part.reset_before;
+      if (Status shows = show(part.stage, changes.lane, *read, reset); !shows.ok()) return shows;
     }
   }
   for (const std::uint32_t lane : job.lanes) {
@@ -140,12 +141,13 @@ Status JournalReader::compact(core::CompactJob& job) {
       if (changes.lane < first->first || (end != lanes.end() && changes.lane >= end->first)) continue;
       const auto read = entry(changes.place);
       if (!read.ok()) return read.error();
-      if (Status added = tail[changes.lane].add(*read); !added.ok()) return added;
+      if (Status added = tail[changes.lane].add(*read, changes.sequence.value() < job.reset_before); !added.ok())
+        return added;
     }
     for (; first != end; ++first) {
       const auto changed = tail.find(first->first);
-      Status merged = merge_lane(before ? &*before : nullptr, first->first,
-                                 changed == tail.end() ? nullptr : &changed->second, *writer);
+      const SnapshotBefore old{before ? &*before : nullptr, job.file_reset};
+      Status merged = merge_lane(old, first->first, changed == tail.end() ? nullptr : &changed->second, *writer);
       if (!merged.ok()) return merged;
     }
   }

@@ -25,11 +25,12 @@ std::size_t LaneTail::Hash::operator()(const wire::Change& change) const {
   return hash(as_text(change.key)) * 31 + hash(as_text(change.name)) + static_cast<std::size_t>(change.space);
 }
 
-Status LaneTail::add(BytesView changes) {
+Status LaneTail::add(BytesView changes, bool reset) {
   const Bytes& kept = changes_.emplace_back(changes.begin(), changes.end());
   wire::ChangesReader reader(kept);
   while (const auto change = reader.next()) {
     if (change->space == wire::Space::kPosition || change->space == wire::Space::kRequeued) continue;
+    if (reset && change->space == wire::Space::kState) continue;
     const auto [at, added] = index_.try_emplace(*change, last_.size());
     if (added) {
       last_.push_back(*change);

@@ -18,9 +18,9 @@ int compare_places(const wire::Change& a, const wire::Change& b);
 /// The changes of one lane behind its snapshot, of which the last one of each entry counts. Thread: one at a time.
 class LaneTail {
  public:
-  /// Takes changes that are younger than all before. What belongs to no snapshot (a sink's position) is left out.
-  /// Errors: kCorrupt.
-  Status add(BytesView changes);
+  /// Takes changes that are younger than all before. What belongs to no snapshot (a sink's position) is left out, and
+  /// with `reset` what is in Space::kState. Errors: kCorrupt.
+  Status add(BytesView changes, bool reset);
   /// The last change of each entry, put or erase, by compare_places. Borrows this object.
   [[nodiscard]] std::vector<wire::Change> sorted() const;
 

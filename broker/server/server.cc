@@ -134,6 +134,7 @@ Status Server::recover() {
   keeper_thread_ = std::make_unique<TaskThread>("keeper");
   spares_thread_ = std::make_unique<TaskThread>("spares");
   letter_desk_ = std::make_unique<LetterDesk>(topology_, *core_, *reader_, *reader_thread_, mailbox_);
+  replay_desk_ = std::make_unique<ReplayDesk>(topology_, *core_, *reader_, *reader_thread_, mailbox_);
   core_->set_started_us(wall_now_us());
   core_->start(found.reign, {journal_->segment_oldest(), journal_->segment_newest()}, monotonic_now());
   probe_.recovery_seconds = std::chrono::duration<double>(monotonic_now() - start).count();
@@ -178,6 +179,7 @@ void Server::turn() {
     if (!from) break;
     const auto map = wire::MapReader::parse(from->message);
     if (map.ok() && letter_desk_->take(from->client, *map, *this)) continue;
+    if (map.ok() && replay_desk_->take(from->client, *map, *this)) continue;
     core_->on_client(from->client, from->message, monotonic_now());
   }
   for (int i = 0; i < kCommitsPerTurn; ++i) {

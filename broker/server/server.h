@@ -20,6 +20,7 @@
 #include "broker/server/letter_desk.h"
 #include "broker/server/mailbox.h"
 #include "broker/server/metrics.h"
+#include "broker/server/replay_desk.h"
 #include "broker/server/sockets.h"
 #include "broker/server/task_thread.h"
 #include "sdk/base/result.h"
@@ -103,6 +104,7 @@ class Server final : public core::Outside, public WriterListener {
   std::unique_ptr<JournalReader> reader_;
   std::unique_ptr<Keeper> keeper_;
   std::unique_ptr<LetterDesk> letter_desk_;
+  std::unique_ptr<ReplayDesk> replay_desk_;
   ServerProbe probe_;
   std::deque<std::pair<Sequence, Monotonic>> committing_;
   std::optional<Exit> exit_;

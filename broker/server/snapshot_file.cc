@@ -176,12 +176,12 @@ Result<std::uint64_t> SnapshotWriter::finish() {
   return at_ + directory.size();
 }
 
-Status merge_lane(const SnapshotReader* before, std::uint32_t lane, const LaneTail* tail, SnapshotWriter& writer) {
+Status merge_lane(const SnapshotBefore& before, std::uint32_t lane, const LaneTail* tail, SnapshotWriter& writer) {
   const std::vector<wire::Change> changes = tail != nullptr ? tail->sorted() : std::vector<wire::Change>();
   auto next = changes.begin();
   const auto put = [&](const wire::Change& change) { return change.value ? writer.add(lane, change) : Status(); };
-  if (before != nullptr) {
-    Status status = before->read(lane, [&](BytesView block) -> Status {
+  if (before.reader != nullptr) {
+    Status status = before.reader->read(lane, [&](BytesView block) -> Status {
       wire::ChangesReader reader(block);
       while (const auto old = reader.next()) {
         int order = -1;
@@ -189,7 +189,9 @@ Status merge_lane(const SnapshotReader* before, std::uint32_t lane, const LaneTa
           if (Status added = put(*next); !added.ok()) return added;
         }
         const bool changed = next != changes.end() && order == 0;
-        if (Status added = changed ? put(*next) : writer.add(lane, *old); !added.ok()) return added;
+        const bool gone = before.reset && old->space == wire::Space::kState;
+        Status added = changed ? put(*next) : gone ? Status() : writer.add(lane, *old);
+        if (!added.ok()) return added;
         if (changed) ++next;
       }
       return reader.ok() ? Status() : Status(Code::kCorrupt, "malformed entries in a snapshot");

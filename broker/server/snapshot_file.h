@@ -77,7 +77,12 @@ class SnapshotWriter {
   std::vector<Section> sections_;
 };
 
-/// Merges one lane of `before` (may be null) with the changes behind it (may be null) into `writer`.
-Status merge_lane(const SnapshotReader* before, std::uint32_t lane, const LaneTail* tail, SnapshotWriter& writer);
+/// What a snapshot is made from.
+struct SnapshotBefore {
+  const SnapshotReader* reader = nullptr;  ///< null: none
+  bool reset = false;                      ///< what it has in Space::kState counts no more
+};
+/// Merges one lane of `before` with the changes behind it (may be null) into `writer`.
+Status merge_lane(const SnapshotBefore& before, std::uint32_t lane, const LaneTail* tail, SnapshotWriter& writer);
 
 }  // namespace weir::server

@@ -18,7 +18,8 @@ enum class FieldOwner : std::uint8_t {
   kState,
   kOnError,
   kStream,
-  kPartition
+  kPartition,
+  kRetention
 };
 
 /// One field of the topology file.
@@ -90,6 +91,9 @@ inline constexpr std::array kFields = {
     Field{FieldOwner::kPartition, "by", "\"none\""},
     Field{FieldOwner::kPartition, "hot_keys", "", false},
     Field{FieldOwner::kPartition, "boundaries", "", false},
+
+    Field{FieldOwner::kRetention, "time", ""},
+    Field{FieldOwner::kRetention, "size", ""},
 };
 
 inline constexpr std::uint32_t kKeyedShardsDefault = 32;

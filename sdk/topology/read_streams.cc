@@ -3,6 +3,7 @@
 
 #include "sdk/base/units.h"
 #include "sdk/topology/choices.h"
+#include "sdk/topology/names.h"
 #include "sdk/topology/read.h"
 
 namespace weir {
@@ -12,7 +13,7 @@ using Kind = JsonNode::Kind;
 
 constexpr std::uint64_t kShardsMax = 65536;
 
-/// "7d", "10GiB", {...}: forms that other versions of retention may take. They are no misspelling of "consumed".
+/// "7d", "10GiB": no misspelling of "consumed".
 bool looks_like_a_bound(const std::string& text) { return !text.empty() && text.front() >= '0' && text.front() <= '9'; }
 
 void read_key(FieldReader& fields, Stream& stream) {
@@ -38,18 +39,24 @@ void read_key(FieldReader& fields, Stream& stream) {
     add(key->children[i], fmt::format("{}/{}", pointer, i));
 }
 
-void read_retention(FieldReader& fields) {
+void read_retention(FieldReader& fields, Stream& stream) {
   const JsonNode* retention = fields.field("retention");
   const std::string pointer = fields.pointer("retention");
   if (retention->is(Kind::kObject)) {
-    for (const JsonNode& member : retention->children)
-      fields.report().not_built(pointer_to(pointer, member.name), member.name);
-    if (!retention->children.empty()) return;
+    FieldReader bounds(retention, pointer, FieldOwner::kRetention, fields.report(), fields.environment());
+    stream.retention_time = bounds.duration("time", std::chrono::milliseconds(1)).value_or(stream.retention_time);
+    stream.retention_bytes = bounds.size("size", 1).value_or(stream.retention_bytes);
+    if (retention->children.empty())
+      fields.report().error(pointer, "bounds nothing; write {\"time\": \"1h\"}, {\"size\": \"1GiB\"} or both");
+    return;
   }
-  if (retention->is(Kind::kString) && looks_like_a_bound(retention->text))
-    fields.report().not_built(pointer, retention->text);
-  else
-    fields.choice("retention", kRetentions);
+  if (retention->is(Kind::kString) && looks_like_a_bound(retention->text)) {
+    const bool size = retention->text.back() == 'B';
+    fields.report().error(pointer, fmt::format("a bound stands in an object; write {{\"{}\": {}}}",
+                                               size ? "size" : "time", in_quotes(retention->text)));
+    return;
+  }
+  fields.choice("retention", kRetentions);
 }
 
 /// A fused stream is no queue: nothing that makes a queue applies to it.
@@ -78,7 +85,7 @@ Stream read_stream(FieldReader fields, const std::string& name, Durability inher
   draft.partition_known = report.errors() == errors_before;
   read_key(fields, stream);
   stream.dispatch = fields.choice("dispatch", kDispatches).value_or(Dispatch::kLeastLoaded);
-  read_retention(fields);
+  read_retention(fields, stream);
   stream.backlog_bytes_max = fields.size("max_backlog", 1).value_or(0);
   fields.choice("compression", kCompressions);
   stream.durability = fields.choice("durability", kDurabilities).value_or(inherited);

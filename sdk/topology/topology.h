@@ -51,6 +51,11 @@ struct Stream {
   std::uint64_t backlog_bytes_max = 0;
   Durability durability = Durability::kFsync;
   bool external_in = false;
+  /// Records that all groups have consumed are kept for a replay until they are older than `retention_time` or take
+  /// more than `retention_bytes`; 0: not bounded by it. Both 0: they are not kept.
+  std::chrono::microseconds retention_time{0};
+  std::uint64_t retention_bytes = 0;
+  [[nodiscard]] bool retains() const { return retention_time.count() != 0 || retention_bytes != 0; }
 };
 
 /// A port of a stage joined to a stream, by index into Topology::streams.

@@ -173,8 +173,9 @@ TEST_F(LettersTest, ReadsCheckpointsFromBeforeLettersWereRequeuedAndKeysParked) 
     Ledger old(topology_);
     return old.decode_checkpoint(checkpoint);
   };
-  // Version 2 ended before the bytes of each stage's parked records; no letter is there that would say what it is.
-  checkpoint.resize(checkpoint.size() - topology_.stages.size() * sizeof(std::uint64_t));
+  // Version 2 ended before two numbers of each stage and one of each frame, of which there is none here; nor is there a
+  // letter that would say what it is.
+  checkpoint.resize(checkpoint.size() - 2 * topology_.stages.size() * sizeof(std::uint64_t));
   EXPECT_TRUE(read(2).ok()) << read(2).error().message;
   EXPECT_FALSE(read(3).ok());
   // Version 1 ended before the number of the next letter and each stage's letters.

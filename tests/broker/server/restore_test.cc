@@ -86,7 +86,9 @@ TEST_F(RestoreFromSnapshot, ComesInPortionsThatAddUpToTheState) {
 
   core::RestoreJob job;
   job.lanes = {0, 1, 5, 7};  // not 6, which is another's; and 7 has no state yet
-  job.parts = {{kStage, kFile, {}}};
+  job.parts.resize(1);
+  job.parts[0].stage = kStage;
+  job.parts[0].file = kFile;
   for (int i = 0; i < 300; ++i) {
     const std::string key = "key " + std::to_string(1000 + i % 40);
     const std::string value = "later " + std::to_string(i) + std::string(9000, 'l');

@@ -199,9 +199,14 @@ const Case kCases[] = {
     {R"("lines":  {})", R"("lines":  {"dispatch": "priority"})",
      "t.json:6: /streams/lines/dispatch: \"priority\" is not built in this version of Weir\n"},
     {R"("lines":  {})", R"("lines":  {"retention": "7d"})",
-     "t.json:6: /streams/lines/retention: \"7d\" is not built in this version of Weir\n"},
-    {R"("lines":  {})", R"("lines":  {"retention": {"time": "7d"}})",
-     "t.json:6: /streams/lines/retention/time: \"time\" is not built in this version of Weir\n"},
+     "t.json:6: /streams/lines/retention: a bound stands in an object; write {\"time\": \"7d\"}\n"},
+    {R"("lines":  {})", R"("lines":  {"retention": {"time": "7d", "size": "1GB", "sizes": 1}})",
+     "t.json:6: /streams/lines/retention/size: \"1GB\" is no size; write one like \"64MiB\" (B, KiB, MiB, GiB, "
+     "TiB)\n"
+     "t.json:6: /streams/lines/retention/sizes: no field \"sizes\"; did you mean \"size\"? (fields: size, time)\n"
+     "t.json:6: /streams/lines/retention/time: \"7d\" is no duration; write one like \"50ms\" (us, ms, s, m, h)\n"},
+    {R"("lines":  {})", R"("lines":  {"retention": {}})",
+     "t.json:6: /streams/lines/retention: bounds nothing; write {\"time\": \"1h\"}, {\"size\": \"1GiB\"} or both\n"},
     {R"("lines":  {})", R"("lines":  {"compression": "lz4"})",
      "t.json:6: /streams/lines/compression: \"lz4\" is not built in this version of Weir\n"},
     {R"("lines":  {})", R"("lines":  {"external": "both"})",

@@ -54,13 +54,15 @@ SchemaView view_of(FieldOwner owner) {
       return stream;
     case FieldOwner::kPartition:
       return stream.member("partition");
+    case FieldOwner::kRetention:
+      return stream.member("retention");
   }
   return root;
 }
 
-constexpr std::array kOwners = {FieldOwner::kTopology, FieldOwner::kEngine, FieldOwner::kBroker,
-                                FieldOwner::kHttp,     FieldOwner::kStage,  FieldOwner::kState,
-                                FieldOwner::kOnError,  FieldOwner::kStream, FieldOwner::kPartition};
+constexpr std::array kOwners = {
+    FieldOwner::kTopology, FieldOwner::kEngine,  FieldOwner::kBroker, FieldOwner::kHttp,      FieldOwner::kStage,
+    FieldOwner::kState,    FieldOwner::kOnError, FieldOwner::kStream, FieldOwner::kPartition, FieldOwner::kRetention};
 
 TEST(Schema, HasExactlyTheFieldsThatTheParserTakes) {
   for (const FieldOwner owner : kOwners) {
