@@ -26,7 +26,7 @@ Bytes packed(const msgpack::object& value) {
 
 std::optional<std::uint32_t> Core::stream_named(const std::string& name) const {
   const Stream* stream = topology_.find_stream(name);
-  if (stream == nullptr) return std::nullopt;
+  if (stream == nullptr || stream->resting) return std::nullopt;
   return static_cast<std::uint32_t>(stream - topology_.streams.data());
 }
 
