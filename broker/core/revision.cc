@@ -58,7 +58,8 @@ class Planner {
     if (next_.stages[stage].host != stage) return {};
     const UnitState* before = begun(stage);
     if (before != nullptr && before->finished) return {};
-    for (const std::uint32_t stream : UnitState(next_, stage).outputs()) {
+    const UnitState after(next_, stage);
+    for (const std::uint32_t stream : after.outputs()) {
       if (stream < old_.streams.size() && ledger_.stream(stream).ended)
         return refused(fmt::format("stream \"{}\" has ended, so that stage \"{}\" cannot write to it any more",
                                    next_.streams[stream].name, next_.stages[stage].name));
