@@ -96,7 +96,7 @@ void Ledger::revise(Topology next) {
 Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool keep_bytes) {
   if (sequence != next_) return corrupt(sequence, fmt::format("comes where entry {} is due", next_.value()));
   const auto header = decode_header(payload.bytes);
-  if (!header.ok()) return corrupt(sequence, header.error().message);
+  if (!header.ok()) return {header.error().code, corrupt(sequence, header.error().message).error().message};
   ++next_;
   const BytesView body = payload.bytes.subspan(sizeof(EntryHeader));
   switch (header->type) {

@@ -221,7 +221,9 @@ Status Ledger::decode_checkpoint(BytesView bytes) {
   ByteReader reader(bytes);
   const auto version = reader.get<std::uint32_t>();
   if (version == 0 || version > kCheckpointVersion) {
-    return broken(fmt::format("its version is {}, this Weir reads 1 to {}", version, kCheckpointVersion));
+    return {Code::kRefused, fmt::format("the checkpoint has version {}, this Weir reads versions 1 to {}: use the Weir "
+                                        "that wrote it, or a newer one",
+                                        version, kCheckpointVersion)};
   }
   if (reader.text() != topology_.name) return broken("another name");
   if (version >= 4) {

@@ -115,7 +115,9 @@ class Salvage {
         continue;
       }
       const core::Place place{entry->position.segment, entry->position.offset, 0, entry->bytes};
-      if (prefix.ledger->apply(next, core::Buffer::of(*payload), place, false).ok()) continue;
+      const Status applied = prefix.ledger->apply(next, core::Buffer::of(*payload), place, false);
+      if (applied.ok()) continue;
+      if (applied.error().code == Code::kRefused) return applied.error();  // of a newer Weir: nothing is lost there
       // Whole, but in contradiction to what came before: the cut is here, and a ledger that refused is not used.
       end = next;
       if (Status again = begin(); !again.ok()) return again.error();

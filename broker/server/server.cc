@@ -319,8 +319,8 @@ void Server::on_synced(double seconds, Sequence durable) {
 }
 
 void Server::on_journal_failed(const Error& error) {
-  if (error.code == Code::kCorrupt) {
-    // What was read back is damaged: a new broker would meet the same.
+  if (error.code == Code::kCorrupt || error.code == Code::kRefused) {
+    // What was read back is damaged, or of a format to come: a new broker would meet the same.
     const Error told = with_advice(error, directory_.path());
     log::error("{}", told.message);
     launcher_.say({{"event", "failed"}, {"reason", told.message}, {"code", std::string(to_string(told.code))}});
@@ -367,7 +367,9 @@ void Server::compact(core::CompactJob job) {
     const Status status = keeper_->compact(job);
     if (!status.ok()) job.result.file = 0;
     mailbox_.post([this, job = std::move(job), status] {
-      if (!status.ok() && status.error().code == Code::kCorrupt) return on_journal_failed(status.error());
+      const bool unreadable =
+          !status.ok() && (status.error().code == Code::kCorrupt || status.error().code == Code::kRefused);
+      if (unreadable) return on_journal_failed(status.error());
       if (!status.ok()) log::warning("a snapshot could not be written: {}", status.error().message);
       core_->on_compacted(job);
     });

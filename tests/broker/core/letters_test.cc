@@ -175,7 +175,17 @@ TEST_F(LettersTest, ReadsCheckpointsFromBeforeLettersWereRequeuedAndKeysParked) 
   EXPECT_EQ(old.next_sequence(), ledger.next_sequence());
   EXPECT_TRUE(Ledger(topology_).decode_checkpoint(old_checkpoint(ledger, 2)).ok());
   EXPECT_TRUE(Ledger(topology_).decode_checkpoint(old_checkpoint(ledger, 3)).ok());
-  for (const std::uint32_t wrong : {0U, 3U, 4U, 5U}) {
+  std::vector<Ledger::Fixup> fixups;
+  Bytes newer = ledger.encode_checkpoint(fixups);
+  const std::uint32_t version = 5;
+  std::memcpy(newer.data(), &version, sizeof(version));
+  const Status refused = Ledger(topology_).decode_checkpoint(newer);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kRefused);
+  EXPECT_EQ(
+      refused.error().message,
+      "the checkpoint has version 5, this Weir reads versions 1 to 4: use the Weir that wrote it, or a newer one");
+  for (const std::uint32_t wrong : {0U, 3U, 4U}) {
     Bytes checkpoint = old_checkpoint(ledger, 2);
     std::memcpy(checkpoint.data(), &wrong, sizeof(wrong));
     EXPECT_FALSE(Ledger(topology_).decode_checkpoint(checkpoint).ok()) << "version " << wrong;
