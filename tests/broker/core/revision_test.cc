@@ -400,6 +400,55 @@ TEST_F(RevisionTest, LeavesAProducerThatIsGoneOutOfTheEnd) {
   EXPECT_TRUE(read().stream(0).ended);
 }
 
+TEST_F(RevisionTest, LetsTheEndOfAChainLeaveAndComeBackWithItsState) {
+  Stream inner = small_stream("inner");
+  inner.transport = Transport::kFused;
+  wanted_.streams.push_back(inner);
+  const Topology without = wanted_;
+  wanted_.stages[1].outputs.push_back({"more", 2});
+  add(stage("tail", 2));
+  wanted_.stages[3].host = 1;
+  wanted_.stages[3].keyed = true;
+  const Topology with = wanted_;
+  ASSERT_EQ(restart(), "") << "a chain may grow";
+  Bytes changes;
+  wire::append_change(changes, {wire::Space::kState, {}, {}, wire::nil_bytes()});
+  emit("read", 0, 3);
+  wire::Commit both;
+  both.consumed = {{0, 0, 0, 1}};
+  both.changes = {{0, 0, changes}};
+  Bytes payload = encode_header({EntryType::kTransaction, {}, 1, 0});
+  both.changes[0].stage = 3;
+  wire::encode(both, {}, payload);
+  payloads_.push_back(payload);
+  EXPECT_EQ(read().changelog(3).tail().size(), 1U);
+
+  wanted_ = without;
+  ASSERT_EQ(restart(), "");
+  Ledger ledger = read();
+  EXPECT_TRUE(ledger.topology().stages[3].resting);
+  EXPECT_FALSE(unit(ledger, "count").has(3));
+  EXPECT_EQ(ledger.changelog(3).tail().size(), 1U);
+  consume("count", 0, 2);
+
+  wanted_ = with;
+  EXPECT_EQ(restart(), "");
+  ledger = read();
+  EXPECT_TRUE(unit(ledger, "count").has(3));
+  EXPECT_EQ(ledger.changelog(3).tail().size(), 1U);
+  EXPECT_EQ(cursor("count", 0), 2U);
+
+  end_source();
+  wanted_ = without;
+  ASSERT_EQ(restart(), "");
+  consume("count", 0, 3);
+  finish("count");
+  wanted_ = with;
+  EXPECT_THAT(restart(),
+              HasSubstr("stage \"count\" has seen the end of its input, so that stage \"tail\" fused into it "
+                        "would get nothing"));
+}
+
 TEST_F(RevisionTest, ReadsAJournalThatHoldsTheNameOnlyUnderWhatItWasWrittenBy) {
   payloads_.clear();
   begins_with_ = wanted_;
