@@ -296,6 +296,26 @@ TEST_F(RevisionTest, KeepsWhatWaitsInAStreamThatIsGoneWithItsReaders) {
   EXPECT_EQ(unit(read(), "write").records_backlog, 3U);
 }
 
+TEST_F(RevisionTest, RemembersWhatIsGoneWhileNobodyReadsTheStream) {
+  add(stage("audit", 1));
+  ASSERT_EQ(restart(), "");
+  keep_state("count");
+  emit("count", 1, 5);
+  consume("audit", 1, 1);
+  consume("write", 1, 4);
+  const StageSpec audit = take_out("audit");
+  ASSERT_EQ(restart(), "");
+  const std::vector<Stream> streams = wanted_.streams;
+  take_out("write");
+  wanted_.stages[1].outputs.clear();
+  wanted_.streams.pop_back();
+  ASSERT_EQ(restart(), "");
+  wanted_.streams = streams;
+  wanted_.stages[1].outputs = {{"out", 1}};
+  add(audit);
+  EXPECT_THAT(restart(), HasSubstr("shard 0 is at offset 1, the oldest record kept there is 4"));
+}
+
 TEST_F(RevisionTest, KeepsTheCursorOfAnInputThatIsNoLongerRead) {
   wanted_.stages[2].inputs = {{"in", 0}, {"in", 1}};
   ASSERT_EQ(restart(), "");
