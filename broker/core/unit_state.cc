@@ -133,7 +133,13 @@ Timestamp UnitState::advanced_min() const {
     if (!(lanes.empty() && enumeration_ended)) return INT64_MIN;
   }
   Timestamp least = INT64_MAX;
-  for (const Lane& lane : lanes) least = std::min(least, lane.finished ? INT64_MAX : lane.advanced);
+  for (const Lane& lane : lanes) {
+    // Of an input that is no longer read nothing is emitted.
+    const bool silent = lane.finished || (!lane.cursors.empty() &&
+                                          std::all_of(lane.cursors.begin(), lane.cursors.end(),
+                                                      [&](const Cursor& cursor) { return rests(cursor.input); }));
+    least = std::min(least, silent ? INT64_MAX : lane.advanced);
+  }
   return least;
 }
 

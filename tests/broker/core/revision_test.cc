@@ -332,6 +332,34 @@ TEST_F(RevisionTest, KeepsTheCursorOfAnInputThatIsNoLongerRead) {
   EXPECT_EQ(unit(read(), "write").records_backlog, 1U);
 }
 
+TEST_F(RevisionTest, LetsEventTimeGoOnWithoutAnInputThatIsNoLongerRead) {
+  wanted_.streams.push_back(small_stream("plain"));
+  wanted_.streams.push_back(small_stream("joined"));
+  StageSpec relay = stage("relay", 1, 3);
+  relay.inputs = {{"in", 1}, {"in", 2}};
+  wanted_.stages[1].outputs.push_back({"more", 2});
+  add(relay);
+  add(stage("end", 3));
+  ASSERT_EQ(restart(), "");
+  ASSERT_EQ(unit(read(), "relay").intake(), Intake::kRanges);
+  const auto advance = [&](std::uint32_t lane, Timestamp to) {
+    wire::Commit moved;
+    moved.advanced = {{lane, to}};
+    commit("relay", moved);
+  };
+  advance(0, 50);
+  advance(1, 70);
+  EXPECT_EQ(read().stream(3).watermark(), 50);
+  wanted_.stages[3].inputs = {{"in", 2}};
+  ASSERT_EQ(restart(), "");
+  advance(1, 90);
+  EXPECT_EQ(read().stream(3).watermark(), 90);
+  wanted_.stages[3] = relay;
+  wanted_.stages[3].host = 3;
+  EXPECT_EQ(restart(), "");
+  EXPECT_EQ(read().stream(3).watermark(), 90) << "it never goes back";
+}
+
 TEST_F(RevisionTest, RefusesAnotherPluginOrConfigurationWhereStateOrPositionsAreKept) {
   wanted_.stages[1].plugin = "other";
   wanted_.stages[1].config = "{\"a\": 1}";
