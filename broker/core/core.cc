@@ -3,20 +3,27 @@
 
 #include <algorithm>
 
+#include "broker/core/revision.h"
+#include "sdk/topology/resolved_file.h"
+#include "sdk/topology/revise.h"
+
 namespace weir::core {
 
 using wire::Refusal;
 
 Core::Core(const Topology& topology, CoreOptions options, Outside& outside)
-    : topology_(topology),
-      options_(std::move(options)),
-      outside_(outside),
-      ledger_(topology),
-      hot_from_(topology.streams.size()),
-      stream_probes_(topology.streams.size()),
-      restarts_(topology.stages.size()),
-      stage_failed_(topology.stages.size()) {
-  for (const Stream& stream : topology.streams) key_fields_.emplace_back(stream);
+    : options_(std::move(options)), outside_(outside), ledger_(topology), topology_(ledger_.topology()) {}
+
+Result<std::vector<std::string>> Core::revise(const Topology& wanted) {
+  if (!ledger_.opened()) {  // nothing has a number yet
+    revision_ = wanted;
+    return std::vector<std::string>();
+  }
+  auto plan = plan_revision(ledger_, wanted);
+  if (!plan.ok()) return plan.error();
+  const bool same = ledger_.says_topology() && encode_resolved(plan->topology) == encode_resolved(topology_);
+  if (!same) revision_ = std::move(plan->topology);
+  return std::move(plan->sentences);
 }
 
 void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
@@ -26,6 +33,17 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
   now_ = now;
   serving_since_ = now;
   settled_ = written_ = durable_ = ledger_.next_sequence();
+  if (!ledger_.opened() || revision_) {
+    // Every group is in the journal before the first record that it may see.
+    append({EntryType::kTopology}, as_bytes(encode_resolved_briefly(topology())), Durability::kFsync);
+    revision_.reset();
+  }
+  topology_text_ = encode_resolved(without_resting(topology_));
+  hot_from_.resize(topology_.streams.size());
+  stream_probes_.resize(topology_.streams.size());
+  restarts_.resize(topology_.stages.size());
+  stage_failed_.resize(topology_.stages.size());
+  for (const Stream& stream : topology_.streams) key_fields_.emplace_back(stream);
   for (const UnitState& unit : ledger_.units()) {
     UnitLeases leases;
     leases.lanes.resize(unit.lanes.size());
@@ -43,7 +61,6 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
   for (std::size_t stream = 0; stream < hot_from_.size(); ++stream) {
     hot_from_[stream] = ledger_.stream(static_cast<std::uint32_t>(stream)).first_frame();
   }
-  if (!ledger_.opened()) append({EntryType::kTopology}, as_bytes(topology_.name), Durability::kFsync);
 }
 
 Sequence Core::append(EntryHeader header, BytesView body, Durability durability) {
@@ -242,7 +259,7 @@ void Core::pump(Monotonic now) {
   if (!restores_paused_.empty()) resume_restores();
   for (std::uint32_t unit = 0; unit < leases_.size(); ++unit) {
     UnitLeases& leases = leases_[unit];
-    if (leases.stopped) continue;
+    if (leases.stopped || ledger_.units()[unit].resting()) continue;
     if (ledger_.units()[unit].finished && settled_ == ledger_.next_sequence()) {
       leases.stopped = true;
       for (Worker* worker : workers_of(unit, false)) {
@@ -306,7 +323,7 @@ void Core::tick(Monotonic now) {
   std::erase_if(taps_, [&](const auto& entry) { return now - entry.second.asked > std::chrono::seconds(2); });
   for (std::uint32_t unit = 0; unit < leases_.size(); ++unit) {
     leases_[unit].dirty = true;
-    if (!draining_ && !stopping_ && !leases_[unit].stopped) send_watermarks(unit);
+    if (!draining_ && !stopping_ && !leases_[unit].stopped && !ledger_.units()[unit].resting()) send_watermarks(unit);
   }
   drop_passed_bytes();
   raise_cursor_frames();

@@ -29,7 +29,6 @@ struct CoreOptions {
   std::string commits_endpoint;                  ///< told to workers
   std::string host;                              ///< the name of the broker's machine
   std::string news_endpoint;                     ///< of the PUB socket; told to workers and producers
-  std::string topology_text;                     ///< told to workers: encode_resolved
 };
 
 /// What happened to one stage on one worker since the broker started. Rendered elsewhere.
@@ -87,15 +86,22 @@ struct LetterRequest {
 /// The broker's mind: judges transactions, leases lanes, delivers under credit, and knows when it is over. Maps (event,
 /// time) to calls of Outside, and reads no clock, file or socket itself.
 ///
-/// A life: apply the journal to ledger(), then start(), then events. pump() after each burst of events does what they
-/// made possible; tick() a hundred times a second what only time makes possible. Thread: one. Lifetime: `topology` and
-/// `outside` must outlive it.
+/// A life: apply the journal to ledger(), then revise() where a topology is wanted, then start(), then events. pump()
+/// after each burst of events does what they made possible; tick() a hundred times a second what only time makes
+/// possible. Thread: one. Lifetime: `outside` must outlive it.
 class Core {
  public:
+  /// `topology`: what the ledger begins with, see there.
   Core(const Topology& topology, CoreOptions options, Outside& outside);
 
   Ledger& ledger() { return ledger_; }
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+
+  /// The topology that work is to go on under. start() enters it in the journal where that says another. Answers what a
+  /// person should know. Errors: as plan_revision (revision.h).
+  Result<std::vector<std::string>> revise(const Topology& wanted);
+  /// The topology that start() will serve, or serves.
+  [[nodiscard]] const Topology& topology() const { return revision_ ? *revision_ : topology_; }
 
   /// Opens service in `reign` behind what the journal held, in the segments `kept`. `settled`: everything before it is
   /// settled.
@@ -337,10 +343,12 @@ class Core {
   /// to it waits for that.
   [[nodiscard]] bool upkeep_lags() const;
 
-  const Topology& topology_;
   CoreOptions options_;
   Outside& outside_;
   Ledger ledger_;
+  const Topology& topology_;  ///< the ledger's
+  std::optional<Topology> revision_;
+  std::string topology_text_;  ///< told to workers
 
   Reign reign_;
   std::uint32_t incarnations_ = 0;

@@ -142,6 +142,7 @@ std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit&
     if (!holds(lane)) return "it finishes a shard that is not leased to it";
     if (ledger_.requeued_waits(unit, lane)) return "it finishes a shard that requeued records wait for";
     for (const Cursor& cursor : unit.lanes[lane].cursors) {
+      if (unit.rests(cursor.input)) continue;
       const std::uint32_t stream = unit.inputs()[cursor.input];
       std::uint64_t consumed = cursor.offset;
       for (const wire::Consumed& range : commit.consumed) {

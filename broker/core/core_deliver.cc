@@ -85,6 +85,7 @@ void Core::deliver_shards(Worker& worker) {
 bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& delivery) {
   const UnitState& unit = ledger_.units()[worker.unit];
   const std::uint32_t stream = unit.inputs()[input];
+  if (unit.rests(input)) return false;
   StreamState& state = ledger_.stream(stream);
   UnitLeases& leases = leases_[worker.unit];
   std::uint64_t& scan = worker.scan[input];
@@ -244,6 +245,7 @@ void Core::deliver_ranges(std::uint32_t index) {
   }
   const bool several = topology_.stages[unit.stage()].workers > 1;
   for (std::uint32_t input = 0; input < unit.inputs().size(); ++input) {
+    if (unit.rests(input)) continue;
     const std::uint32_t stream = unit.inputs()[input];
     StreamState& state = ledger_.stream(stream);
     std::uint64_t& scan = leases.scan[input];
@@ -327,6 +329,7 @@ void Core::send_watermarks(std::uint32_t index) {
     LaneLease& lease = leases.lanes[lane];
     for (std::size_t i = 0; i < unit.lanes[lane].cursors.size(); ++i) {
       const Cursor& cursor = unit.lanes[lane].cursors[i];
+      if (unit.rests(cursor.input)) continue;
       const std::uint32_t stream = unit.inputs()[cursor.input];
       const StreamState& state = ledger_.stream(stream);
       const Timestamp watermark = state.watermark();
@@ -374,6 +377,7 @@ std::uint64_t Core::scanned_to(std::uint32_t stream) const {
     const auto input = std::find(unit.inputs().begin(), unit.inputs().end(), stream);
     if (input == unit.inputs().end()) continue;
     const auto at = static_cast<std::size_t>(input - unit.inputs().begin());
+    if (unit.rests(static_cast<std::uint32_t>(at))) continue;
     if (unit.intake() == Intake::kRanges) passed = std::min(passed, leases_[index].scan[at]);
     if (unit.intake() != Intake::kShards) continue;
     for (const auto& [incarnation, worker] : workers_) {

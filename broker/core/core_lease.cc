@@ -38,7 +38,7 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
                     wire::kWireVersion, said.wire_version));
   }
   const StageSpec* spec = topology_.find_stage(said.stage);
-  if (spec == nullptr)
+  if (spec == nullptr || spec->resting)
     return refuse(client, wire::Refusal::kUnknown,
                   fmt::format("the topology \"{}\" has no stage \"{}\"", topology_.name, said.stage));
   const auto stage = static_cast<std::uint32_t>(spec - topology_.stages.data());
@@ -85,7 +85,7 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
   welcome.commits = options_.commits_endpoint;
   welcome.news = options_.news_endpoint;
   welcome.host = find_worker(incarnation)->host;
-  welcome.topology = options_.topology_text;
+  welcome.topology = topology_text_;
   welcome.beat = options_.beat;
   welcome.silence = options_.silence;
   outside_.reply(client, wire::encode(welcome));
@@ -377,7 +377,8 @@ void Core::send_finishes(std::uint32_t index) {
   const UnitState& unit = ledger_.units()[index];
   UnitLeases& leases = leases_[index];
   bool any_ended = unit.intake() == Intake::kSplits && unit.stages().size() > 1;
-  for (const std::uint32_t stream : unit.inputs()) any_ended |= ledger_.stream(stream).ended;
+  for (std::uint32_t input = 0; input < unit.inputs().size(); ++input)
+    any_ended |= !unit.rests(input) && ledger_.stream(unit.inputs()[input]).ended;
   if (!any_ended || unit.finished) return;
   std::map<Incarnation, std::vector<std::uint32_t>> finishes;
   for (std::uint32_t lane = 0; lane < leases.lanes.size(); ++lane) {
@@ -387,6 +388,7 @@ void Core::send_finishes(std::uint32_t index) {
     const bool consumed =
         std::all_of(unit.lanes[lane].cursors.begin(), unit.lanes[lane].cursors.end(), [&](const Cursor& cursor) {
           const StreamState& stream = ledger_.stream(unit.inputs()[cursor.input]);
+          if (unit.rests(cursor.input)) return true;
           return stream.ended && cursor.offset == stream.next_offset(cursor.shard);
         });
     if (!consumed || ledger_.requeued_waits(unit, lane)) continue;

@@ -38,7 +38,13 @@ bool Core::lane_ended(const UnitState& unit, std::uint32_t index) const {
 std::optional<std::string> Core::why_not_again(const LetterFound& found) const {
   const UnitState& unit = ledger_.units()[ledger_.unit_of(found.stage)];
   const StageSpec& spec = topology_.stages[found.stage];
-  const auto reads = [&](const PortBinding& port) { return topology_.streams[port.stream].name == found.stream; };
+  const auto reads = [&](const PortBinding& port) {
+    return !port.resting && topology_.streams[port.stream].name == found.stream;
+  };
+  if (spec.resting) {
+    return fmt::format("{}: stage \"{}\" is not in the topology any more; drop it, or put the stage back", found.id,
+                       spec.name);
+  }
   if (!std::any_of(spec.inputs.begin(), spec.inputs.end(), reads)) {
     return fmt::format("{}: stage \"{}\" does not read \"{}\" any more; drop it", found.id, spec.name, found.stream);
   }

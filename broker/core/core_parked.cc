@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parked keys that a person wants worked off, and parked records that are to be dropped. The records are state of the
-// lane's holder, so he is the one to do either; only of a finished lane, which nobody holds, the broker drops itself.
+// lane's holder, so he is the one to do either; only of a lane that nobody holds, since it has finished or its stage
+// rests, the broker drops itself.
 #include <fmt/format.h>
 
 #include <map>
@@ -35,7 +36,8 @@ void Core::move_parked(const LetterRequest& request, LettersMove& move) {
           move.refuse(std::move(*why_not));
           continue;
         }
-      } else if (found.lane >= unit.lanes.size() || unit.lanes[found.lane].finished) {
+      } else if (topology_.stages[stage].resting || found.lane >= unit.lanes.size() ||
+                 unit.lanes[found.lane].finished) {
         wire::append_change(erased[found.lane], {wire::Space::kParked, found.parked, found.key, std::nullopt});
         bytes += found.parked.size() + found.key.size() + 64;
         ++move.moved;

@@ -26,7 +26,7 @@ Bytes packed(const msgpack::object& value) {
 
 std::optional<std::uint32_t> Core::stream_named(const std::string& name) const {
   const Stream* stream = topology_.find_stream(name);
-  if (stream == nullptr) return std::nullopt;
+  if (stream == nullptr || stream->resting) return std::nullopt;
   return static_cast<std::uint32_t>(stream - topology_.streams.data());
 }
 
@@ -35,6 +35,13 @@ void Core::refuse(const Client& client, Refusal refusal, std::string_view senten
 }
 
 void Core::open_session(const Client& client, const wire::MapReader& map, Monotonic now) {
+  if (const std::int64_t version = map.integer("version", 1); version != wire::kClientVersion) {
+    return refuse(
+        client, Refusal::kInvalid,
+        fmt::format("this broker speaks version {} of the protocol of programs outside, the producer {}: install "
+                    "the same Weir on both sides",
+                    wire::kClientVersion, version));
+  }
   const std::string name = map.text("stream");
   const auto stream = stream_named(name);
   if (!stream)

@@ -12,12 +12,16 @@ using wire::Refusal;
 
 std::optional<std::string> Core::why_no_replay(std::uint32_t stage, std::uint32_t stream) const {
   const StageSpec& spec = topology_.stages[stage];
+  if (spec.resting || topology_.streams[stream].resting)
+    return fmt::format("\"{}\" rests: it is in the data directory, and not in the topology",
+                       spec.resting ? spec.name : topology_.streams[stream].name);
   if (spec.host != stage) {
     return fmt::format("stage \"{0}\" is fused to \"{1}\" and consumes with it: replay \"{1}\"", spec.name,
                        topology_.stages[spec.host].name);
   }
   const UnitState& unit = ledger_.units()[ledger_.unit_of(stage)];
-  if (!unit.find(stream, 0)) {
+  const auto at = unit.find(stream, 0);
+  if (!at || unit.rests(unit.cursor(*at).input)) {
     return fmt::format("stage \"{}\" does not read the stream \"{}\"", spec.name, topology_.streams[stream].name);
   }
   if (draining_ || stopping_) return "the topology is stopping: replay when it runs again";

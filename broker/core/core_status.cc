@@ -91,10 +91,11 @@ std::string Core::status_text() const {
       return entry.second.unit == index && entry.second.state == Worker::State::kReady;
     });
     const Timestamp watermark = unit.advanced_min();
-    const char* state = stage_failed_[stage] ? "failed"
-                        : unit.finished      ? "finished"
-                        : ready > 0          ? "running"
-                                             : "starting";
+    const char* state = spec.resting           ? "resting"
+                        : stage_failed_[stage] ? "failed"
+                        : unit.finished        ? "finished"
+                        : ready > 0            ? "running"
+                                               : "starting";
     status["stages"].push_back(
         {{"name", spec.name},
          {"plugin", spec.plugin},
@@ -116,7 +117,8 @@ std::string Core::status_text() const {
     for (const UnitState& unit : ledger_.units()) {
       std::uint64_t waiting = 0;
       for (std::uint32_t shard = 0; shard < state.shards(); ++shard) {
-        if (const auto at = unit.find(stream, shard)) waiting += state.next_offset(shard) - unit.cursor(*at).offset;
+        const auto at = unit.find(stream, shard);
+        if (at && !unit.rests(unit.cursor(*at).input)) waiting += state.next_offset(shard) - unit.cursor(*at).offset;
       }
       backlog = std::max(backlog, waiting);
     }
@@ -128,6 +130,7 @@ std::string Core::status_text() const {
                                  {"bytes", state.bytes_total()},
                                  {"backlog_records", backlog},
                                  {"watermark", watermark_json(state.watermark())}});
+    if (spec.resting) status["streams"].back()["resting"] = true;
   }
   status["workers"] = ordered_json::array();
   for (const auto& [incarnation, worker] : workers_) {
@@ -171,13 +174,15 @@ std::uint64_t Core::dead_letters() const {
 std::uint64_t Core::waiting() const {
   std::uint64_t total = 0;
   for (const UnitState& unit : ledger_.units()) total += unit.records_backlog;
-  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) total += ledger_.requeued(stage).size();
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    if (!topology_.stages[stage].resting) total += ledger_.requeued(stage).size();
+  }
   return total;
 }
 
 std::string Core::unreachable_split(std::uint32_t index) const {
   const UnitState& unit = ledger_.units()[index];
-  if (unit.intake() != Intake::kSplits || !topology_.stages[unit.stage()].local) return "";
+  if (unit.intake() != Intake::kSplits || unit.resting() || !topology_.stages[unit.stage()].local) return "";
   for (std::uint32_t lane = 0; lane < leases_[index].lanes.size(); ++lane) {
     if (leases_[index].lanes[lane].state != LaneLease::State::kFree) continue;
     if (unit.lanes[lane].finished || unit.lanes[lane].split_ended) continue;
@@ -197,7 +202,7 @@ std::string Core::unreachable_split(std::uint32_t index) const {
 std::string Core::unhealthy() const {
   for (std::uint32_t index = 0; index < leases_.size(); ++index) {
     const UnitState& unit = ledger_.units()[index];
-    if (unit.finished) continue;
+    if (unit.finished || unit.resting()) continue;
     const bool any = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
       return entry.second.unit == index && entry.second.state == Worker::State::kReady;
     });

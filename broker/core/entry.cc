@@ -11,10 +11,10 @@ Bytes encode_header(const EntryHeader& header) {
 
 Result<EntryHeader> decode_header(BytesView payload) {
   EntryHeader header;
-  if (payload.size() < sizeof(header)) return {Code::kCorrupt, "a journal entry shorter than its header"};
+  if (payload.size() < sizeof(header)) return {Code::kCorrupt, "is shorter than its header"};
   std::memcpy(&header, payload.data(), sizeof(header));
   if (header.type < EntryType::kTopology || header.type > EntryType::kReplay) {
-    return {Code::kCorrupt, "a journal entry of an unknown type: was it written by a newer Weir?"};
+    return {Code::kRefused, "is of an unknown type: use the Weir that wrote it, or a newer one"};
   }
   return header;
 }

@@ -12,7 +12,7 @@ namespace weir::core {
 
 /// What a journal entry decides. Numbers are never reused.
 enum class EntryType : std::uint8_t {
-  kTopology = 1,     ///< first entry of a directory: name and all groups
+  kTopology = 1,     ///< first entry of a directory, and again where the topology changes: all groups (see ledger.h)
   kTransaction = 2,  ///< a worker's commit (wire/commit.h)
   kPublish = 3,      ///< records of an external producer
   kSnapshot = 4,     ///< a snapshot of a stage's state takes effect

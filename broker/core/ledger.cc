@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "sdk/topology/resolved_file.h"
+#include "sdk/topology/revise.h"
 #include "sdk/wire/changes.h"
 
 namespace weir::core {
@@ -26,40 +28,80 @@ bool count_parked(const wire::Change& change, std::uint64_t& bytes) {
   return true;
 }
 
+/// Whatever has a number in `old` has the same in `next`, and what was read can be read on.
+bool may_follow(const std::vector<UnitState>& units, const Topology& old, const Topology& next) {
+  const auto starts_with = [](const auto& all, const auto& first) {
+    return all.size() >= first.size() && std::equal(first.begin(), first.end(), all.begin(),
+                                                    [](const auto& a, const auto& b) { return a.name == b.name; });
+  };
+  if (!starts_with(next.streams, old.streams) || !starts_with(next.stages, old.stages)) return false;
+  if (!weir::revise(old, next).ok()) return false;
+  return std::all_of(units.begin(), units.end(), [&](const UnitState& unit) {
+    const UnitState after(next, unit.stage());
+    const auto& inputs = after.inputs();
+    return !unit.begun || (after.intake() == unit.intake() && inputs.size() >= unit.inputs().size() &&
+                           std::equal(unit.inputs().begin(), unit.inputs().end(), inputs.begin()));
+  });
+}
+
 }  // namespace
 
-Ledger::Ledger(const Topology& topology)
-    : topology_(topology),
-      unit_of_(topology.stages.size()),
-      changelogs_(topology.stages.size()),
-      totals_(topology.stages.size()),
-      dead_letter_bytes_(topology.stages.size()),
-      parked_bytes_(topology.stages.size()),
-      requeued_(topology.stages.size()) {
-  for (const Stream& stream : topology.streams) streams_.emplace_back(stream);
-  for (std::uint32_t stage = 0; stage < topology.stages.size(); ++stage) {
-    if (topology.stages[stage].host != stage) continue;
-    UnitState unit(topology, stage);
-    for (const std::uint32_t member : unit.stages()) unit_of_[member] = static_cast<std::uint32_t>(units_.size());
+Ledger::Ledger(Topology topology) { revise(std::move(topology)); }
+
+std::uint64_t Ledger::kept_from(std::uint32_t stream, std::uint32_t shard) const {
+  std::optional<std::uint64_t> least;
+  for (const UnitState& unit : units_) {
+    const auto at = unit.find(stream, shard);
+    if (!at || unit.rests(unit.cursor(*at).input)) continue;
+    least = std::min(least.value_or(UINT64_MAX), unit.cursor(*at).offset);
+  }
+  return std::max(least.value_or(0), streams_[stream].kept_from(shard));
+}
+
+void Ledger::revise(Topology next) {
+  for (std::uint32_t stream = 0; stream < streams_.size(); ++stream) {
+    for (std::uint32_t shard = 0; shard < streams_[stream].shards(); ++shard)
+      streams_[stream].raise_kept_from(shard, kept_from(stream, shard));
+  }
+  topology_ = std::move(next);
+  for (std::size_t stream = streams_.size(); stream < topology_.streams.size(); ++stream)
+    streams_.emplace_back(topology_.streams[stream]);
+  std::vector<UnitState> before = std::move(units_);
+  units_.clear();
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    if (topology_.stages[stage].host != stage) continue;
+    UnitState unit(topology_, stage);
+    for (Lane& lane : unit.lanes) {
+      for (Cursor& cursor : lane.cursors) cursor.offset = streams_[unit.inputs()[cursor.input]].kept_from(cursor.shard);
+    }
+    const auto same = std::find_if(before.begin(), before.end(), [&](const auto& old) { return old.stage() == stage; });
+    if (same != before.end() && same->begun) unit.take_over(std::move(*same));
     units_.push_back(std::move(unit));
   }
+  unit_of_.resize(topology_.stages.size());
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    const auto host = std::find_if(units_.begin(), units_.end(),
+                                   [&](const UnitState& unit) { return unit.stage() == topology_.stages[stage].host; });
+    unit_of_[stage] = static_cast<std::uint32_t>(host - units_.begin());
+  }
+  changelogs_.resize(topology_.stages.size());
+  totals_.resize(topology_.stages.size());
+  dead_letter_bytes_.resize(topology_.stages.size());
+  parked_bytes_.resize(topology_.stages.size());
+  requeued_.resize(topology_.stages.size());
+  count_backlog();
   refresh_ends();
 }
 
 Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool keep_bytes) {
   if (sequence != next_) return corrupt(sequence, fmt::format("comes where entry {} is due", next_.value()));
   const auto header = decode_header(payload.bytes);
-  if (!header.ok()) return corrupt(sequence, header.error().message);
+  if (!header.ok()) return {header.error().code, corrupt(sequence, header.error().message).error().message};
   ++next_;
   const BytesView body = payload.bytes.subspan(sizeof(EntryHeader));
   switch (header->type) {
     case EntryType::kTopology:
-      if (as_text(body) != topology_.name) {
-        return corrupt(sequence,
-                       fmt::format("belongs to the topology \"{}\", not to \"{}\"", as_text(body), topology_.name));
-      }
-      opened_ = true;
-      return {};
+      return apply_topology(sequence, body);
     case EntryType::kTransaction:
       return apply_transaction(sequence, *header, payload, place, keep_bytes);
     case EntryType::kPublish:
@@ -86,12 +128,40 @@ Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool
   return {};
 }
 
+Status Ledger::apply_topology(Sequence sequence, BytesView body) {
+  const auto belongs = [&](std::string_view name) {
+    if (name == topology_.name) return Status();
+    return corrupt(sequence, fmt::format("belongs to the topology \"{}\", not to \"{}\"", name, topology_.name));
+  };
+  const bool name_only = body.empty() || as_text(body.first(1)) != "{";  // of an earlier version
+  if (name_only) {
+    if (Status status = belongs(as_text(body)); !status.ok()) return status;
+    opened_ = true;
+    return {};
+  }
+  auto next = decode_resolved(as_text(body));
+  if (!next.ok())
+    return corrupt(sequence, fmt::format("holds a topology that cannot be read: {}", next.error().message));
+  if (Status status = belongs(next->name); !status.ok()) return status;
+  if (!opened_) {
+    *this = Ledger(std::move(*next));  // whatever was expected: nothing has a number yet
+  } else if (may_follow(units_, topology_, *next)) {
+    revise(std::move(*next));
+  } else {
+    return corrupt(sequence, "gives streams or stages other numbers or shapes than they had");
+  }
+  next_ = sequence.plus(1);
+  opened_ = says_topology_ = true;
+  return {};
+}
+
 Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, const Buffer& payload, Place place,
                                  bool keep) {
   const auto commit = wire::decode_commit(payload.bytes, sizeof(EntryHeader));
   if (!commit.ok()) return corrupt(sequence, commit.error().message);
   if (header.unit >= topology_.stages.size()) return corrupt(sequence, "is of an unknown stage");
   UnitState& unit = units_[unit_of_[header.unit]];
+  unit.begun = true;
 
   for (const wire::Consumed& range : commit->consumed) {
     const auto at = unit.find(range.stream, range.shard);
@@ -391,7 +461,7 @@ Status Ledger::append_frame(Sequence sequence, std::uint32_t stream, const Buffe
       Cursor& cursor = unit.cursor(*at);
       if (cursor.offset == batch.offset && cursor.ahead.empty())
         cursor.frame = std::max(cursor.frame, state.end_frame());
-      unit.records_backlog += batch.count;
+      if (!unit.rests(cursor.input)) unit.records_backlog += batch.count;
     }
     if (i > 0 && view->batch(i - 1).shard >= batch.shard)
       return corrupt(sequence, "has a frame whose shards do not rise");
@@ -435,14 +505,21 @@ void Ledger::release(std::optional<std::int64_t> now_us, std::size_t slots_max) 
   for (std::uint32_t index = 0; index < streams_.size(); ++index) {
     StreamState& state = streams_[index];
     std::uint64_t needed = state.end_frame();
+    std::uint64_t needed_by_resting = state.end_frame();
+    bool read = false;
     for (const UnitState& unit : units_) {
       for (std::uint32_t shard = 0; shard < state.shards(); ++shard) {
         const auto at = unit.find(index, shard);
         if (!at) break;
         const Cursor& cursor = unit.cursor(*at);
-        if (cursor.offset < state.next_offset(shard)) needed = std::min(needed, cursor.frame);
+        const bool rests = unit.rests(cursor.input);
+        read |= !rests;
+        std::uint64_t& least = rests ? needed_by_resting : needed;
+        if (cursor.offset < state.next_offset(shard)) least = std::min(least, cursor.frame);
       }
     }
+    // Who rests holds nothing back in a stream that goes on. One that rests itself cannot grow: what waits in it stays.
+    if (!read) needed = needed_by_resting;
     state.set_waited_from(std::max(needed, state.first_frame()));
     const Stream& spec = topology_.streams[index];
     std::uint64_t keep_from = state.first_frame();
@@ -483,7 +560,7 @@ void Ledger::refresh_watermarks(const UnitState& unit) {
     Timestamp least = INT64_MAX;
     for (const UnitState& producer : units_) {
       const auto& outputs = producer.outputs();
-      if (std::find(outputs.begin(), outputs.end(), stream) != outputs.end())
+      if (!producer.resting() && std::find(outputs.begin(), outputs.end(), stream) != outputs.end())
         least = std::min(least, producer.advanced_min());
     }
     streams_[stream].raise_watermark(least);
@@ -498,15 +575,18 @@ void Ledger::refresh_ends() {
     }
     for (std::uint32_t stream = 0; stream < streams_.size(); ++stream) {
       const Stream& spec = topology_.streams[stream];
+      if (spec.resting) continue;  // it stays what it was
       bool ended = !spec.external_in || streams_[stream].external_ended;
       for (const UnitState& unit : units_) {
         const auto& outputs = unit.outputs();
-        if (std::find(outputs.begin(), outputs.end(), stream) != outputs.end()) ended &= unit.finished;
+        if (!unit.resting() && std::find(outputs.begin(), outputs.end(), stream) != outputs.end())
+          ended &= unit.finished;
       }
       streams_[stream].ended = ended && spec.transport == Transport::kQueue;
     }
   }
-  finished_ = std::all_of(units_.begin(), units_.end(), [](const UnitState& unit) { return unit.finished; });
+  finished_ =
+      std::all_of(units_.begin(), units_.end(), [](const UnitState& unit) { return unit.finished || unit.resting(); });
 }
 
 void Ledger::count_backlog() {
@@ -514,6 +594,7 @@ void Ledger::count_backlog() {
     unit.records_backlog = 0;
     for (const Lane& lane : unit.lanes) {
       for (const Cursor& cursor : lane.cursors) {
+        if (unit.rests(cursor.input)) continue;
         std::uint64_t waiting = streams_[unit.inputs()[cursor.input]].next_offset(cursor.shard) - cursor.offset;
         for (const auto& [from, to] : cursor.ahead) waiting -= to - from;
         unit.records_backlog += waiting;

@@ -39,10 +39,14 @@ struct RequeuedLetter {
 /// Everything that the journal decides, and nothing else (I7): the same entries give the same ledger, whether they were
 /// just judged or are read back at a start. The core asks it before it appends, and applies each entry once it has a
 /// sequence.
-/// Thread: the core's. Lifetime: `topology` must outlive it.
+///
+/// Streams and stages go by the numbers that the topology in the journal gives them: an entry of kTopology holds it as
+/// resolved (sdk/topology/revise.h), in front of the first record and wherever it changes. Journals of earlier versions
+/// hold its name only: of them `topology` is the one that they were written by.
+/// Thread: the core's.
 class Ledger {
  public:
-  explicit Ledger(const Topology& topology);
+  explicit Ledger(Topology topology);
 
   /// Takes an entry. `payload` is kept where a frame's bytes are wanted in memory; `place` is where the entry lies, or
   /// unwritten for one that was just appended (then placed() follows).
@@ -79,7 +83,12 @@ class Ledger {
   static void fix(Bytes& checkpoint, std::size_t at, std::uint64_t segment, std::uint32_t offset);
   Status decode_checkpoint(BytesView bytes);
 
+  /// The topology that is in force. The object stays where it is; an entry may change what it says.
   [[nodiscard]] const Topology& topology() const { return topology_; }
+  /// Whether the journal has said it, rather than whoever made this ledger.
+  [[nodiscard]] bool says_topology() const { return says_topology_; }
+  /// The oldest record that a group which begins now is promised: none that is in force still waited for one before it.
+  [[nodiscard]] std::uint64_t kept_from(std::uint32_t stream, std::uint32_t shard) const;
   [[nodiscard]] StreamState& stream(std::uint32_t index) { return streams_[index]; }
   [[nodiscard]] const StreamState& stream(std::uint32_t index) const { return streams_[index]; }
   [[nodiscard]] std::vector<UnitState>& units() { return units_; }
@@ -112,6 +121,10 @@ class Ledger {
 
  private:
   friend class LedgerCodec;
+  Status apply_topology(Sequence sequence, BytesView body);
+  /// Goes on with `next`, which has the numbers of what is known. Groups that are new, or have not begun, start at the
+  /// oldest record that is kept; what rests is only set aside.
+  void revise(Topology next);
   Status apply_transaction(Sequence sequence, const EntryHeader& header, const Buffer& payload, Place place, bool keep);
   Status apply_copied(Sequence sequence, const Buffer& payload, Place place);
   void place(const CopyItem& item, const Place& place);
@@ -126,7 +139,8 @@ class Ledger {
   void refresh_watermarks(const UnitState& unit);
   void count_backlog();
 
-  const Topology& topology_;
+  Topology topology_;
+  bool says_topology_ = false;
   std::vector<StreamState> streams_;
   std::vector<UnitState> units_;
   std::vector<std::uint32_t> unit_of_;

@@ -4,12 +4,14 @@
 #include <algorithm>
 
 #include "broker/core/ledger.h"
+#include "sdk/topology/resolved_file.h"
 
 namespace weir::core {
 namespace {
 
-/// 1 had no requeued letters, 2 no parked keys, times of frames and resets of state; they are read too.
-constexpr std::uint32_t kCheckpointVersion = 3;
+/// 1 had no requeued letters, 2 no parked keys, 3 no topology, no times of frames and no resets of state; they are read
+/// too.
+constexpr std::uint32_t kCheckpointVersion = 4;
 
 using Fixups = std::vector<Ledger::Fixup>;
 
@@ -43,8 +45,10 @@ class LedgerCodec {
     writer.put(stream.bytes_total_);
     writer.put(stream.watermark_);
     writer.put(static_cast<std::uint8_t>(stream.external_ended));
+    writer.put(static_cast<std::uint8_t>(stream.ended));
     writer.put(static_cast<std::uint32_t>(stream.next_offsets_.size()));
     for (const std::uint64_t next : stream.next_offsets_) writer.put(next);
+    for (const std::uint64_t from : stream.kept_from_) writer.put(from);
     writer.put(static_cast<std::uint32_t>(stream.frames_.size()));
     for (const FrameSlot& slot : stream.frames_) {
       writer.put(slot.sequence.value());
@@ -53,15 +57,19 @@ class LedgerCodec {
     }
   }
 
-  static bool get(ByteReader& reader, StreamState& stream) {
+  static bool get(ByteReader& reader, StreamState& stream, std::uint32_t version) {
     stream.first_frame_ = reader.get<std::uint64_t>();
     stream.records_total_ = reader.get<std::uint64_t>();
     stream.bytes_total_ = reader.get<std::uint64_t>();
     stream.watermark_ = reader.get<Timestamp>();
     stream.external_ended = reader.get<std::uint8_t>() != 0;
+    if (version >= 4) stream.ended = reader.get<std::uint8_t>() != 0;
     if (reader.count(8) != stream.next_offsets_.size()) return false;
     for (std::uint64_t& next : stream.next_offsets_) next = reader.get<std::uint64_t>();
     stream.waited_from_ = stream.first_frame_;
+    if (version >= 4) {
+      for (std::uint64_t& from : stream.kept_from_) from = reader.get<std::uint64_t>();
+    }
     const std::uint32_t frames = reader.count(16 + kPlaceBytes);
     for (std::uint32_t i = 0; i < frames; ++i) {
       FrameSlot slot;
@@ -84,6 +92,7 @@ class LedgerCodec {
   }
 
   static void put(ByteWriter& writer, const UnitState& unit) {
+    writer.put(static_cast<std::uint8_t>(unit.begun));
     writer.put(static_cast<std::uint8_t>(unit.enumeration_ended));
     writer.put(static_cast<std::uint32_t>(unit.lanes.size()));
     for (const Lane& lane : unit.lanes) {
@@ -104,7 +113,8 @@ class LedgerCodec {
     }
   }
 
-  static bool get(ByteReader& reader, UnitState& unit) {
+  static bool get(ByteReader& reader, UnitState& unit, std::uint32_t version) {
+    unit.begun = version < 4 || reader.get<std::uint8_t>() != 0;
     unit.enumeration_ended = reader.get<std::uint8_t>() != 0;
     const std::uint32_t lanes = reader.count(18);
     if (unit.intake() == Intake::kSplits) {
@@ -173,6 +183,7 @@ Bytes Ledger::encode_checkpoint(std::vector<Fixup>& fixups) const {
   ByteWriter writer(bytes);
   writer.put(kCheckpointVersion);
   writer.text(topology_.name);
+  writer.text(encode_resolved_briefly(topology_));
   writer.put(next_.value());
   writer.put(next_file_);
   writer.put(external_total_);
@@ -208,11 +219,8 @@ Bytes Ledger::encode_checkpoint(std::vector<Fixup>& fixups) const {
       writer.blob(letter.letter);
     }
   }
-  // What version 3 added.
-  for (std::size_t stage = 0; stage < changelogs_.size(); ++stage) {
-    writer.put(parked_bytes_[stage]);
-    writer.put(changelogs_[stage].reset_before());
-  }
+  for (const std::uint64_t parked : parked_bytes_) writer.put(parked);
+  for (const Changelog& changelog : changelogs_) writer.put(changelog.reset_before());
   for (const StreamState& stream : streams_) LedgerCodec::put_origins(writer, stream);
   std::sort(fixups.begin(), fixups.end(), [](const Fixup& a, const Fixup& b) { return a.sequence < b.sequence; });
   return bytes;
@@ -225,20 +233,28 @@ Status Ledger::decode_checkpoint(BytesView bytes) {
   ByteReader reader(bytes);
   const auto version = reader.get<std::uint32_t>();
   if (version == 0 || version > kCheckpointVersion) {
-    return broken(fmt::format("its version is {}, this Weir reads 1 to {}", version, kCheckpointVersion));
+    return {Code::kRefused, fmt::format("the checkpoint has version {}, this Weir reads versions 1 to {}: use the Weir "
+                                        "that wrote it, or a newer one",
+                                        version, kCheckpointVersion)};
   }
   if (reader.text() != topology_.name) return broken("another name");
+  if (version >= 4) {
+    auto topology = decode_resolved(reader.text());
+    if (!topology.ok()) return broken(topology.error().message);
+    *this = Ledger(std::move(*topology));
+    says_topology_ = true;
+  }
   next_ = Sequence(reader.get<std::uint64_t>());
   next_file_ = reader.get<std::uint64_t>();
   external_total_ = reader.get<std::uint64_t>();
   opened_ = reader.get<std::uint8_t>() != 0;
   if (reader.get<std::uint32_t>() != streams_.size()) return broken("another number of streams");
   for (StreamState& stream : streams_) {
-    if (!LedgerCodec::get(reader, stream)) return broken("another number of shards");
+    if (!LedgerCodec::get(reader, stream, version)) return broken("another number of shards");
   }
   if (reader.get<std::uint32_t>() != units_.size()) return broken("another number of stages");
   for (UnitState& unit : units_) {
-    if (!LedgerCodec::get(reader, unit)) return broken("another number of shards in a group");
+    if (!LedgerCodec::get(reader, unit, version)) return broken("another number of shards in a group");
   }
   if (reader.get<std::uint32_t>() != changelogs_.size()) return broken("another number of stages");
   for (std::size_t stage = 0; stage < changelogs_.size(); ++stage) {
@@ -274,10 +290,10 @@ Status Ledger::decode_checkpoint(BytesView bytes) {
     }
   }
   if (version >= 3) {
-    for (std::size_t stage = 0; stage < changelogs_.size(); ++stage) {
-      parked_bytes_[stage] = reader.get<std::uint64_t>();
-      changelogs_[stage].reset(Sequence(reader.get<std::uint64_t>()));
-    }
+    for (std::uint64_t& parked : parked_bytes_) parked = reader.get<std::uint64_t>();
+  }
+  if (version >= 4) {
+    for (Changelog& changelog : changelogs_) changelog.reset(Sequence(reader.get<std::uint64_t>()));
     for (StreamState& stream : streams_) LedgerCodec::get_origins(reader, stream);
   }
   if (!reader.ok() || !reader.at_end()) return broken("its length");

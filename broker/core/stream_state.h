@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <vector>
 
@@ -28,7 +29,7 @@ struct FrameSlot {
 /// `retention` wants. Thread: the core's.
 class StreamState {
  public:
-  explicit StreamState(const Stream& spec) : next_offsets_(spec.shards, 0) {}
+  explicit StreamState(const Stream& spec) : next_offsets_(spec.shards, 0), kept_from_(spec.shards, 0) {}
 
   /// Appends a frame. Offsets that the producer left open must be patched in already.
   void append(FrameSlot slot, const wire::FrameView& view);
@@ -50,6 +51,10 @@ class StreamState {
   [[nodiscard]] bool holds(std::uint64_t frame) const { return frame >= first_frame_ && frame < end_frame(); }
 
   [[nodiscard]] std::uint64_t next_offset(std::uint32_t shard) const { return next_offsets_[shard]; }
+  /// Where a group that is new begins. Records before it may be gone: no group of the topology waited for them when the
+  /// topology last changed (Ledger::revise).
+  [[nodiscard]] std::uint64_t kept_from(std::uint32_t shard) const { return kept_from_[shard]; }
+  void raise_kept_from(std::uint32_t shard, std::uint64_t to) { kept_from_[shard] = std::max(kept_from_[shard], to); }
   [[nodiscard]] std::uint32_t shards() const { return static_cast<std::uint32_t>(next_offsets_.size()); }
   [[nodiscard]] std::uint64_t bytes_kept() const { return bytes_kept_; }
   [[nodiscard]] std::uint64_t records_total() const { return records_total_; }
@@ -70,6 +75,7 @@ class StreamState {
   std::vector<std::uint64_t> next_offsets_;
   std::uint64_t waited_from_ = 0;  ///< derived, as is bytes_waiting_
   std::uint64_t bytes_waiting_ = 0;
+  std::vector<std::uint64_t> kept_from_;
   std::uint64_t bytes_kept_ = 0;
   std::uint64_t records_total_ = 0;
   std::uint64_t bytes_total_ = 0;

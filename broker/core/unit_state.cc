@@ -3,9 +3,12 @@
 
 #include <algorithm>
 
+#include "sdk/base/check.h"
+
 namespace weir::core {
 
-UnitState::UnitState(const Topology& topology, std::uint32_t stage) : stage_(stage) {
+UnitState::UnitState(const Topology& topology, std::uint32_t stage)
+    : stage_(stage), resting_(topology.stages[stage].resting) {
   const StageSpec& head = topology.stages[stage];
   stages_.push_back(stage);
   // A fused stream has one producer and one consumer, so following them from the head gives the order of the flow.
@@ -17,6 +20,7 @@ UnitState::UnitState(const Topology& topology, std::uint32_t stage) : stage_(sta
         continue;
       }
       for (std::uint32_t next = 0; next < topology.stages.size(); ++next) {
+        if (topology.stages[next].resting != resting_) continue;
         for (const PortBinding& input : topology.stages[next].inputs) {
           if (input.stream == output.stream && !has(next)) stages_.push_back(next);
         }
@@ -25,7 +29,10 @@ UnitState::UnitState(const Topology& topology, std::uint32_t stage) : stage_(sta
   }
   bool partitioned = false;
   for (const PortBinding& input : head.inputs) {
-    if (std::find(inputs_.begin(), inputs_.end(), input.stream) == inputs_.end()) inputs_.push_back(input.stream);
+    if (std::find(inputs_.begin(), inputs_.end(), input.stream) == inputs_.end()) {
+      inputs_.push_back(input.stream);
+      inputs_resting_.push_back(input.resting);
+    }
     partitioned |= topology.streams[input.stream].partition != PartitionBy::kNone;
   }
   for (const std::uint32_t member : stages_) {
@@ -50,6 +57,28 @@ UnitState::UnitState(const Topology& topology, std::uint32_t stage) : stage_(sta
       cursor.shard = shard;
       lanes[first_lanes_.back() + shard].cursors.push_back(std::move(cursor));
     }
+  }
+}
+
+void UnitState::take_over(UnitState&& before) {
+  WEIR_CHECK(before.intake_ == intake_, "a stage takes its input as it did, or the change was refused");
+  enumeration_ended = before.enumeration_ended;
+  begun = before.begun;
+  if (lanes.size() < before.lanes.size()) lanes.resize(before.lanes.size());
+  for (std::size_t number = 0; number < before.lanes.size(); ++number) {
+    Lane& lane = lanes[number];
+    Lane& old = before.lanes[number];
+    std::vector<Cursor> cursors = std::move(lane.cursors);
+    for (Cursor& cursor : old.cursors) {
+      const auto same = std::find_if(cursors.begin(), cursors.end(), [&](const Cursor& each) {
+        return inputs_[each.input] == before.inputs_[cursor.input] && each.shard == cursor.shard;
+      });
+      WEIR_CHECK(same != cursors.end(), "what a group has read stays at its lane");
+      cursor.input = same->input;
+      *same = std::move(cursor);
+    }
+    lane = std::move(old);
+    lane.cursors = std::move(cursors);
   }
 }
 
@@ -104,7 +133,13 @@ Timestamp UnitState::advanced_min() const {
     if (!(lanes.empty() && enumeration_ended)) return INT64_MIN;
   }
   Timestamp least = INT64_MAX;
-  for (const Lane& lane : lanes) least = std::min(least, lane.finished ? INT64_MAX : lane.advanced);
+  for (const Lane& lane : lanes) {
+    // Of an input that is no longer read nothing is emitted.
+    const bool silent = lane.finished || (!lane.cursors.empty() &&
+                                          std::all_of(lane.cursors.begin(), lane.cursors.end(),
+                                                      [&](const Cursor& cursor) { return rests(cursor.input); }));
+    least = std::min(least, silent ? INT64_MAX : lane.advanced);
+  }
   return least;
 }
 

@@ -46,6 +46,10 @@ class UnitState {
  public:
   UnitState(const Topology& topology, std::uint32_t stage);
 
+  /// Goes on from what the unit was before the topology changed: what it read has kept its lanes and numbers.
+  /// REQUIRES: same intake.
+  void take_over(UnitState&& before);
+
   [[nodiscard]] std::uint32_t stage() const { return stage_; }
   [[nodiscard]] Intake intake() const { return intake_; }
   /// Stages of the chain, the head first, in the order of the flow.
@@ -53,6 +57,10 @@ class UnitState {
   [[nodiscard]] const std::vector<std::uint32_t>& inputs() const { return inputs_; }    ///< queue streams
   [[nodiscard]] const std::vector<std::uint32_t>& outputs() const { return outputs_; }  ///< queue streams of all stages
   [[nodiscard]] bool has(std::uint32_t stage) const;
+  /// Its stage is not in the topology any more: it keeps cursors and state, and holds nothing back.
+  [[nodiscard]] bool resting() const { return resting_; }
+  /// The same of one of its inputs, by index into inputs().
+  [[nodiscard]] bool rests(std::uint32_t input) const { return resting_ || inputs_resting_[input]; }
   [[nodiscard]] bool is_sink() const { return sink_; }
   [[nodiscard]] bool keeps_state() const { return keeps_state_; }
   /// All lanes must go to one worker.
@@ -79,6 +87,7 @@ class UnitState {
 
   std::vector<Lane> lanes;
   bool enumeration_ended = false;     ///< sources
+  bool begun = false;                 ///< it has committed something
   bool finished = false;              ///< derived, see Ledger::refresh_ends
   std::uint64_t records_backlog = 0;  ///< derived: not yet committed, over all inputs
 
@@ -89,6 +98,8 @@ class UnitState {
   std::vector<std::uint32_t> inputs_;
   std::vector<std::uint32_t> outputs_;
   std::vector<std::uint32_t> first_lanes_;  ///< kRanges: lane of shard 0 of each input
+  std::vector<bool> inputs_resting_;
+  bool resting_ = false;
   bool sink_ = false;
   bool keeps_state_ = false;
   bool single_ = false;

@@ -15,14 +15,15 @@
 #include <thread>
 
 #include "sdk/base/file_lock.h"
-#include "sdk/topology/compatible.h"
 #include "sdk/topology/resolved_file.h"
+#include "sdk/topology/revise.h"
 
 namespace weir::server {
 namespace {
 
 using nlohmann::json;
-constexpr int kFormat = 1;
+/// 1: the journal held the topology's name only.
+constexpr int kFormat = 2;
 
 Result<std::string> read_text(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -75,29 +76,45 @@ Result<DataDir> DataDir::open(const Options& options, const Topology& topology) 
   if (options.fresh) {
     if (Status status = directory.clear(); !status.ok()) return status.error();
   } else if (owned) {
-    const auto before = read_topology(path);
+    const auto before = read_owner(path);
     if (!before.ok()) return before.error();
-    if (Status status = compatible(*before, topology); !status.ok()) {
+    if (Status status = same_directory(before->topology, topology); !status.ok()) {
       return {Code::kRefused, fmt::format("{} was written by another topology: {}", path, status.error().message)};
     }
+    return directory;
   }
   if (Status status = write_owner(path, topology); !status.ok()) return status.error();
   return directory;
 }
 
-Result<Topology> DataDir::read_topology(const std::string& path) {
+Result<DataDir::Owner> DataDir::read_owner(const std::string& path) {
   const auto text = read_text(path + "/weir.json");
   if (!text.ok()) return {Code::kNotFound, fmt::format("{} is no data directory of Weir (it has no weir.json)", path)};
   const json owner = json::parse(*text, nullptr, false);
-  if (!owner.is_object() || !owner.contains("format") || !owner["format"].is_number_integer() ||
-      !owner.contains("topology") || !owner["topology"].is_object()) {
+  if (!owner.is_object() || !owner.contains("format") || !owner["format"].is_number_integer()) {
     return {Code::kCorrupt, fmt::format("{}/weir.json is damaged", path)};
   }
-  if (owner["format"] != kFormat) {
-    return {Code::kRefused,
-            fmt::format("{} has format {}; this Weir reads format {}", path, owner["format"].dump(), kFormat)};
+  const auto format = owner["format"].get<std::int64_t>();
+  if (format < 1 || format > kFormat) {
+    return {
+        Code::kRefused,
+        fmt::format("{} has format {}, this Weir reads formats 1 to {}: run the version of Weir that wrote it, or use "
+                    "another data directory",
+                    path, format, kFormat)};
   }
-  return decode_resolved(owner["topology"].dump());
+  if (!owner.contains("topology") || !owner["topology"].is_object()) {
+    return {Code::kCorrupt, fmt::format("{}/weir.json is damaged", path)};
+  }
+  auto topology = decode_resolved(owner["topology"].dump());
+  if (!topology.ok()) return {topology.error().code, fmt::format("{}/weir.json: {}", path, topology.error().message)};
+  Owner known{*topology, *topology, format > 1};
+  if (const auto begins = owner.find("begins_with"); begins != owner.end()) {
+    auto before = decode_resolved(begins->dump());
+    if (!before.ok()) return {before.error().code, fmt::format("{}/weir.json: {}", path, before.error().message)};
+    known.begins_with = std::move(*before);
+    known.journal_says_topology = false;
+  }
+  return known;
 }
 
 Status DataDir::write_owner(const std::string& path, const Topology& topology) {
@@ -105,6 +122,8 @@ Status DataDir::write_owner(const std::string& path, const Topology& topology) {
   owner["format"] = kFormat;
   owner["name"] = topology.name;
   owner["topology"] = json::parse(encode_resolved(topology));
+  if (const auto before = read_owner(path); before.ok() && !before->journal_says_topology)
+    owner["begins_with"] = json::parse(encode_resolved(before->begins_with));
   const std::string text = owner.dump(2) + "\n";
   // A start on a full disk must not fail for want of what is there.
   if (const auto before = read_text(path + "/weir.json"); before.ok() && *before == text) return {};

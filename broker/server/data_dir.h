@@ -11,7 +11,10 @@ namespace weir::server {
 
 /// A topology's data directory, held by a lock from opening to the end of the object:
 ///
-///     weir.json      whose it is: format, name, topology as resolved
+///     weir.json      whose it is: format, name, topology as resolved, with what rests (sdk/topology/revise.h). A copy
+///     for
+///                    people and tools: what counts is in the journal. "begins_with": what a journal that was begun by
+///                    an earlier version was written under, since such a journal does not say it
 ///     lock           held; names the holder's process and its launcher's
 ///     endpoint.json  how to reach the running broker
 ///     journal/       segments, checkpoints, snapshots
@@ -25,13 +28,20 @@ class DataDir {
     std::chrono::milliseconds patience{10'000};  ///< how long to wait for a holder whose launcher is gone
   };
 
-  /// Creates or enters the directory. Errors: kInUse ("DIR is in use by process N"), kRefused (not Weir's, or another
-  /// topology's), kIo (not writable).
-  static Result<DataDir> open(const Options& options, const Topology& topology);
-  /// The topology that a directory was written by, without locking it. Errors: kNotFound, kCorrupt.
-  static Result<Topology> read_topology(const std::string& path);
+  /// Whose a directory is.
+  struct Owner {
+    Topology topology;                  ///< of the last start
+    Topology begins_with;               ///< what a ledger begins with to read the journal (broker/core/ledger.h)
+    bool journal_says_topology = true;  ///< as every journal that this version has begun
+  };
 
-  /// Writes weir.json into `path`: the directory is `topology`'s from then on.
+  /// Creates or enters the directory. Errors: kInUse ("DIR is in use by process N"), kRefused (not Weir's, another
+  /// topology's by name or segment size, of a format that this version does not know), kIo (not writable).
+  static Result<DataDir> open(const Options& options, const Topology& topology);
+  /// Whose the directory is, without locking it. Errors: kNotFound, kCorrupt, kRefused (another format).
+  static Result<Owner> read_owner(const std::string& path);
+
+  /// Writes weir.json into `path`: the directory is `topology`'s from then on. What its journal begins with stays said.
   static Status write_owner(const std::string& path, const Topology& topology);
 
   DataDir(DataDir&& other) noexcept : path_(std::move(other.path_)), lock_(other.lock_), announced_(other.announced_) {

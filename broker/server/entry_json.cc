@@ -10,6 +10,7 @@
 
 #include "broker/core/copy_job.h"
 #include "broker/core/entry.h"
+#include "sdk/topology/resolved_file.h"
 #include "sdk/wire/changes.h"
 #include "sdk/wire/commit.h"
 #include "sdk/wire/frame.h"
@@ -115,6 +116,27 @@ void tell_copies(ordered_json& json, BytesView payload, const Topology* topology
   }
 }
 
+ordered_json topology_json(const std::string& body) {
+  ordered_json json{{"what", "topology"}};
+  const auto topology = decode_resolved(body);
+  if (!topology.ok()) {  // of an earlier version, which entered the name only
+    json["name"] = body;
+    return json;
+  }
+  json["name"] = topology->name;
+  const auto list = [&](const char* what, const auto& parts) {
+    json[what] = ordered_json::array();
+    for (const auto& part : parts) {
+      ordered_json one{{"name", part.name}};
+      if (part.resting) one["resting"] = true;
+      json[what].push_back(std::move(one));
+    }
+  };
+  list("streams", topology->streams);
+  list("stages", topology->stages);
+  return json;
+}
+
 ordered_json record_json(BytesView payload, const Topology* topology) {
   const auto header = core::decode_header(payload);
   if (!header.ok()) return {{"what", "unknown"}, {"problem", header.error().message}};
@@ -122,7 +144,7 @@ ordered_json record_json(BytesView payload, const Topology* topology) {
   ordered_json json;
   switch (header->type) {
     case core::EntryType::kTopology:
-      return {{"what", "topology"}, {"name", std::string(as_text(body))}};
+      return topology_json(std::string(as_text(body)));
     case core::EntryType::kTransaction:
       json["what"] = "transaction";
       tell_transaction(json, *header, payload, topology);

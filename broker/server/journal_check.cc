@@ -49,6 +49,7 @@ class Checker {
     }
     ledger.release();
     replayed_ = true;
+    names_ = ledger.topology();
     snapshots_needed_ = snapshots_of(ledger);
     read_back(**journal, ledger);
     return {};
@@ -75,7 +76,7 @@ class Checker {
       const Status read = try_to_read(reader, need);
       if (read.ok()) continue;
       found.push_back({DamageMeans::kStopsLater, file_of(need.place.segment), need.place.segment, need.place.offset, 0,
-                       describe(need, *topology_) + ": " + read.error().message});
+                       describe(need, names_) + ": " + read.error().message});
     }
     std::vector<Damage> kept;
     for (Damage& each : damage()) {
@@ -120,7 +121,7 @@ class Checker {
       if (std::any_of(out_.snapshots.begin(), out_.snapshots.end(), there)) continue;
       damage().push_back({DamageMeans::kStopsLater, snapshot_file_name(number), 0, 0, 0,
                           "snapshot " + snapshot_file_name(number) + " of the state of stage \"" +
-                              topology_->stages[stage].name + "\" is missing"});
+                              names_.stages[stage].name + "\" is missing"});
     }
     return {};
   }
@@ -139,6 +140,7 @@ class Checker {
 
   journal::Disk& disk_;
   const Result<Topology>& topology_;
+  Topology names_;  ///< of what the start found
   Verdict out_;
   bool replayed_ = false;
   std::map<std::uint64_t, std::uint32_t> snapshots_needed_;

@@ -88,7 +88,7 @@ class Salvage {
     if (Status begun = begin(**disk); !begun.ok()) return begun.error();
     if (Status carried = carry_over(**disk); !carried.ok()) return carried.error();
     if (Status verified = verify(**disk); !verified.ok()) return verified.error();
-    if (Status owned = DataDir::write_owner(to, topology_); !owned.ok()) return owned.error();
+    if (Status owned = DataDir::write_owner(to, prefix_.ledger->topology()); !owned.ok()) return owned.error();
     return report_;
   }
 
@@ -97,7 +97,7 @@ class Salvage {
     Prefix prefix;
     prefix.from = start ? fmt::format("the checkpoint before {}", start->through.value()) : "the beginning";
     const auto begin = [&]() -> Status {
-      prefix.ledger = std::make_unique<core::Ledger>(topology_);
+      prefix.ledger = std::make_unique<core::Ledger>(*directory_.begins_with());
       if (!start) return {};
       const auto bytes = journal::read_checkpoint_file(directory_.disk(), archive_.seed(), *start);
       return bytes.ok() ? prefix.ledger->decode_checkpoint(*bytes) : bytes.status();
@@ -115,7 +115,9 @@ class Salvage {
         continue;
       }
       const core::Place place{entry->position.segment, entry->position.offset, 0, entry->bytes};
-      if (prefix.ledger->apply(next, core::Buffer::of(*payload), place, false).ok()) continue;
+      const Status applied = prefix.ledger->apply(next, core::Buffer::of(*payload), place, false);
+      if (applied.ok()) continue;
+      if (applied.error().code == Code::kRefused) return applied.error();  // of a newer Weir: nothing is lost there
       // Whole, but in contradiction to what came before: the cut is here, and a ledger that refused is not used.
       end = next;
       if (Status again = begin(); !again.ok()) return again.error();
@@ -126,14 +128,15 @@ class Salvage {
     for (const Need& need : prefix.needs) {
       if (Status read = read_need(need); !read.ok()) {
         if (read.error().code != Code::kCorrupt) return read.error();
-        prefix.problems.push_back(fmt::format("{}: {}", describe(need, topology_), read.error().message));
+        prefix.problems.push_back(
+            fmt::format("{}: {}", describe(need, prefix.ledger->topology()), read.error().message));
       }
     }
     for (const auto& [file, stage] : snapshots_of(*prefix.ledger)) {
       if (Status read = try_to_read_snapshot(directory_.disk(), file); !read.ok()) {
         if (read.error().code != Code::kCorrupt) return read.error();
-        prefix.problems.push_back(
-            fmt::format("the state of stage \"{}\": {}", topology_.stages[stage].name, read.error().message));
+        prefix.problems.push_back(fmt::format("the state of stage \"{}\": {}",
+                                              prefix.ledger->topology().stages[stage].name, read.error().message));
       }
     }
     return prefix;
@@ -335,7 +338,7 @@ class Salvage {
                                 "another disk",
                                 disk.name(), what));
     };
-    const auto verdict = check_journal(disk, directory_.topology());
+    const auto verdict = check_journal(disk, directory_.begins_with());
     if (!verdict.ok()) return verdict.status();
     if (!verdict->damage().empty()) return wrong(verdict->damage().front().what);
     if (verdict->journal.history.checkpoint_bytes != checkpoint_) return wrong("its checkpoint");

@@ -22,7 +22,7 @@ int refuse(const Error& error) {
 }
 
 int check(const JournalToolOptions& options, RestingDir& directory) {
-  const auto verdict = check_journal(directory.disk(), directory.topology());
+  const auto verdict = check_journal(directory.disk(), directory.begins_with());
   if (!verdict.ok()) return refuse(verdict.error());
   fmt::print("{}", options.json ? to_json(*verdict, directory) : to_text(*verdict, directory));
   return verdict->damage().empty() ? kDone : kFailed;

@@ -19,9 +19,12 @@ namespace weir::server {
 /// thread's tasks must have ended before it does.
 class LetterDesk {
  public:
-  LetterDesk(const Topology& topology, core::Core& core, JournalReader& reader, TaskThread& reader_thread,
-             Mailbox& mailbox)
-      : topology_(topology), core_(core), reader_(reader), reader_thread_(reader_thread), mailbox_(mailbox) {}
+  LetterDesk(core::Core& core, JournalReader& reader, TaskThread& reader_thread, Mailbox& mailbox)
+      : topology_(core.ledger().topology()),
+        core_(core),
+        reader_(reader),
+        reader_thread_(reader_thread),
+        mailbox_(mailbox) {}
 
   /// False where `request` is none for this desk. Answers go through `reply`.
   bool take(const core::Client& client, const wire::MapReader& request, core::Outside& outside);

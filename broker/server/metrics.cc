@@ -82,6 +82,7 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
   }
   for (std::uint32_t stage = 0; stage < topology.stages.size(); ++stage) {
     const StageSpec& spec = topology.stages[stage];
+    if (spec.resting) continue;
     page.counter("weir_stage_restarts_total", "Workers that died", {{"stage", spec.name}}, core.restarts(spec.host));
     if (spec.kind != PluginKind::kSink) continue;
     std::vector<std::uint64_t> buckets(wire::kBucketCount);
@@ -96,7 +97,7 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
   }
   for (std::uint32_t index = 0; index < topology.streams.size(); ++index) {
     const Stream& spec = topology.streams[index];
-    if (spec.transport == Transport::kFused) continue;
+    if (spec.transport == Transport::kFused || spec.resting) continue;
     const core::StreamState& state = core.ledger().stream(index);
     const core::StreamProbe& probe = core.stream_probes()[index];
     const Labels labels = {{"stream", spec.name}};
@@ -110,7 +111,8 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
       std::uint64_t waiting = 0;
       bool reads = false;
       for (std::uint32_t shard = 0; shard < state.shards(); ++shard) {
-        if (const auto at = unit.find(index, shard)) {
+        const auto at = unit.find(index, shard);
+        if (at && !unit.rests(unit.cursor(*at).input)) {
           reads = true;
           waiting += state.next_offset(shard) - unit.cursor(*at).offset;
         }

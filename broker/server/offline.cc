@@ -71,15 +71,15 @@ Status print_stream(const core::Ledger& ledger, JournalReader& reader, const std
 
 Status read_offline(const std::string& what, const std::string& directory, const std::string& stream,
                     std::uint64_t count) {
-  const auto topology = DataDir::read_topology(directory);
-  if (!topology.ok()) return topology.error();
+  const auto owner = DataDir::read_owner(directory);
+  if (!owner.ok()) return owner.error();
   auto disk = journal::PosixDisk::open(directory + "/journal");
   if (!disk.ok()) return disk.error();
   journal::Recovery found;
   auto journal = journal::Journal::open_read_only(**disk, found);
   if (!journal.ok()) return journal.error();
   Nowhere nowhere;
-  core::Core core(*topology, {}, nowhere);
+  core::Core core(owner->begins_with, {}, nowhere);
   if (Status status = replay(**journal, found, core.ledger()); !status.ok()) return status;
   JournalReader reader(**journal, **disk);
   if (what == "tail") {
@@ -91,7 +91,7 @@ Status read_offline(const std::string& what, const std::string& directory, const
     core.start(found.reign, {}, Monotonic{0});
     text = core.status_text() + "\n";
   } else if (what == "dead-letters") {
-    auto letters = letters_json(reader, core.dead_letter_parts(), *topology);
+    auto letters = letters_json(reader, core.dead_letter_parts(), core.ledger().topology());
     if (!letters.ok()) return letters.error();
     text = std::move(*letters);
   } else {

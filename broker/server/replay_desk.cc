@@ -27,17 +27,18 @@ Result<std::vector<wire::BatchHeader>> directory_of(BytesView frame) {
 }  // namespace
 
 Result<ReplayDesk::Asked> ReplayDesk::understand(const core::Client& client, const wire::MapReader& request) const {
+  const Topology& topology = core_.ledger().topology();
   const std::string stage_name = request.text("stage");
   const std::string stream_name = request.text("stream");
-  const StageSpec* stage = topology_.find_stage(stage_name);
+  const StageSpec* stage = topology.find_stage(stage_name);
   if (stage == nullptr)
-    return {Code::kNotFound, fmt::format("the topology \"{}\" has no stage \"{}\"", topology_.name, stage_name)};
-  const Stream* stream = topology_.find_stream(stream_name);
+    return {Code::kNotFound, fmt::format("the topology \"{}\" has no stage \"{}\"", topology.name, stage_name)};
+  const Stream* stream = topology.find_stream(stream_name);
   if (stream == nullptr)
-    return {Code::kNotFound, fmt::format("the topology \"{}\" has no stream \"{}\"", topology_.name, stream_name)};
+    return {Code::kNotFound, fmt::format("the topology \"{}\" has no stream \"{}\"", topology.name, stream_name)};
   core::ReplayRequest wanted;
-  wanted.stage = static_cast<std::uint32_t>(stage - topology_.stages.data());
-  wanted.stream = static_cast<std::uint32_t>(stream - topology_.streams.data());
+  wanted.stage = static_cast<std::uint32_t>(stage - topology.stages.data());
+  wanted.stream = static_cast<std::uint32_t>(stream - topology.streams.data());
   wanted.reset = request.boolean("reset");
   if (const auto why_not = core_.why_no_replay(wanted.stage, wanted.stream)) return {Code::kRefused, *why_not};
   core::ReplayWanted from;

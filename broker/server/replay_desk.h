@@ -19,9 +19,8 @@ namespace weir::server {
 /// Lifetime: as of LetterDesk.
 class ReplayDesk {
  public:
-  ReplayDesk(const Topology& topology, core::Core& core, JournalReader& reader, TaskThread& reader_thread,
-             Mailbox& mailbox)
-      : topology_(topology), core_(core), reader_(reader), reader_thread_(reader_thread), mailbox_(mailbox) {}
+  ReplayDesk(core::Core& core, JournalReader& reader, TaskThread& reader_thread, Mailbox& mailbox)
+      : core_(core), reader_(reader), reader_thread_(reader_thread), mailbox_(mailbox) {}
 
   /// False where `request` is none for this desk. Answers go through `reply`.
   bool take(const core::Client& client, const wire::MapReader& request, core::Outside& outside);
@@ -45,7 +44,6 @@ class ReplayDesk {
   void look_on(core::Outside& outside);
   void looked(std::vector<Look> looks, core::Outside& outside);
 
-  const Topology& topology_;
   core::Core& core_;
   JournalReader& reader_;
   TaskThread& reader_thread_;

@@ -23,7 +23,7 @@ Result<RestingDir> RestingDir::open(const std::string& path) {
   auto disk = journal::PosixDisk::open_read_only(whole + "/journal");
   if (!disk.ok()) return disk.error();
   const int lock = ::open((whole + "/lock").c_str(), O_RDONLY | O_CLOEXEC);
-  RestingDir directory(whole, lock, DataDir::read_topology(whole), std::move(*disk));
+  RestingDir directory(whole, lock, DataDir::read_owner(whole), std::move(*disk));
   // Shared: several may look at once, and a broker that starts meanwhile waits.
   if (lock >= 0 && !take_lock(lock, FileLock::kShared) && held_by_others(lock) == FileLock::kExclusive) {
     char text[64] = {};
@@ -39,6 +39,7 @@ RestingDir::RestingDir(RestingDir&& other) noexcept
     : path_(std::move(other.path_)),
       lock_(other.lock_),
       topology_(std::move(other.topology_)),
+      begins_with_(std::move(other.begins_with_)),
       disk_(std::move(other.disk_)) {
   other.lock_ = -1;
 }

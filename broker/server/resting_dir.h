@@ -6,6 +6,7 @@
 #include <string>
 
 #include "broker/journal/posix_disk.h"
+#include "broker/server/data_dir.h"
 #include "sdk/base/result.h"
 #include "sdk/topology/topology.h"
 
@@ -25,14 +26,21 @@ class RestingDir {
   [[nodiscard]] journal::Disk& disk() { return *disk_; }
   /// Whose directory it is; weir.json may be damaged like anything else.
   [[nodiscard]] const Result<Topology>& topology() const { return topology_; }
+  /// What a ledger begins with to read the journal.
+  [[nodiscard]] const Result<Topology>& begins_with() const { return begins_with_; }
 
  private:
-  RestingDir(std::string path, int lock, Result<Topology> topology, std::unique_ptr<journal::PosixDisk> disk)
-      : path_(std::move(path)), lock_(lock), topology_(std::move(topology)), disk_(std::move(disk)) {}
+  RestingDir(std::string path, int lock, const Result<DataDir::Owner>& owner, std::unique_ptr<journal::PosixDisk> disk)
+      : path_(std::move(path)),
+        lock_(lock),
+        topology_(owner.ok() ? Result<Topology>(owner->topology) : Result<Topology>(owner.error())),
+        begins_with_(owner.ok() ? Result<Topology>(owner->begins_with) : Result<Topology>(owner.error())),
+        disk_(std::move(disk)) {}
 
   std::string path_;
   int lock_ = -1;  ///< -1: there is no lock file, so that nobody has ever run here
   Result<Topology> topology_;
+  Result<Topology> begins_with_;
   std::unique_ptr<journal::PosixDisk> disk_;
 };
 

@@ -121,11 +121,19 @@ Status Server::recover() {
   core_options.news_endpoint = sockets_->news_endpoint();
   char host[256] = {};
   if (::gethostname(host, sizeof(host) - 1) == 0) core_options.host = host;
-  core_options.topology_text = encode_resolved(topology_);
-  core_ = std::make_unique<core::Core>(topology_, core_options, *this);
+  const auto owner = DataDir::read_owner(directory_.path());
+  if (!owner.ok()) return owner.error();
+  core_ = std::make_unique<core::Core>(owner->begins_with, core_options, *this);
   if (Status status = replay(*journal_, found, core_->ledger()); !status.ok()) {
     return with_advice(status.error(), directory_.path());
   }
+  const auto sentences = core_->revise(topology_);
+  if (!sentences.ok()) {
+    return {Code::kRefused,
+            fmt::format("{} was written by another topology: {}", directory_.path(), sentences.error().message)};
+  }
+  for (const std::string& sentence : *sentences) log::info("{}", sentence);
+  if (Status status = DataDir::write_owner(directory_.path(), core_->topology()); !status.ok()) return status;
 
   reader_ = std::make_unique<JournalReader>(*journal_, *disk_);
   keeper_ = std::make_unique<Keeper>(*journal_, *disk_);
@@ -133,8 +141,8 @@ Status Server::recover() {
   reader_thread_ = std::make_unique<TaskThread>("reader");
   keeper_thread_ = std::make_unique<TaskThread>("keeper");
   spares_thread_ = std::make_unique<TaskThread>("spares");
-  letter_desk_ = std::make_unique<LetterDesk>(topology_, *core_, *reader_, *reader_thread_, mailbox_);
-  replay_desk_ = std::make_unique<ReplayDesk>(topology_, *core_, *reader_, *reader_thread_, mailbox_);
+  letter_desk_ = std::make_unique<LetterDesk>(*core_, *reader_, *reader_thread_, mailbox_);
+  replay_desk_ = std::make_unique<ReplayDesk>(*core_, *reader_, *reader_thread_, mailbox_);
   core_->set_started_us(wall_now_us());
   core_->start(found.reign, {journal_->segment_oldest(), journal_->segment_newest()}, monotonic_now());
   probe_.recovery_seconds = std::chrono::duration<double>(monotonic_now() - start).count();
@@ -262,14 +270,15 @@ void Server::on_launcher(const ordered_json& event) {
     core_->stop();
     exit_ = Exit::kDone;
   } else if (name == "died") {
-    const StageSpec* spec = topology_.find_stage(event.value("stage", ""));
+    const Topology& topology = core_->topology();
+    const StageSpec* spec = topology.find_stage(event.value("stage", ""));
     if (spec == nullptr) return;
     std::optional<core::FatalRecord> fatal;
     if (const auto record = event.find("record"); record != event.end() && record->is_object()) {
       fatal = {record->value("stream", 0U), record->value("shard", 0U), record->value("offset", std::uint64_t{0}),
                record->value("requeued", std::uint64_t{0}), event.value("cause", "an unknown cause")};
     }
-    core_->on_died(static_cast<std::uint32_t>(spec - topology_.stages.data()), event.value("worker", 0U),
+    core_->on_died(static_cast<std::uint32_t>(spec - topology.stages.data()), event.value("worker", 0U),
                    event.value("pid", std::int64_t{0}), monotonic_now(), fatal);
   }
 }
@@ -312,8 +321,8 @@ void Server::on_synced(double seconds, Sequence durable) {
 }
 
 void Server::on_journal_failed(const Error& error) {
-  if (error.code == Code::kCorrupt) {
-    // What was read back is damaged: a new broker would meet the same.
+  if (error.code == Code::kCorrupt || error.code == Code::kRefused) {
+    // What was read back is damaged, or of a format to come: a new broker would meet the same.
     const Error told = with_advice(error, directory_.path());
     log::error("{}", told.message);
     launcher_.say({{"event", "failed"}, {"reason", told.message}, {"code", std::string(to_string(told.code))}});
@@ -360,7 +369,9 @@ void Server::compact(core::CompactJob job) {
     const Status status = keeper_->compact(job);
     if (!status.ok()) job.result.file = 0;
     mailbox_.post([this, job = std::move(job), status] {
-      if (!status.ok() && status.error().code == Code::kCorrupt) return on_journal_failed(status.error());
+      const bool unreadable =
+          !status.ok() && (status.error().code == Code::kCorrupt || status.error().code == Code::kRefused);
+      if (unreadable) return on_journal_failed(status.error());
       if (!status.ok()) log::warning("a snapshot could not be written: {}", status.error().message);
       core_->on_compacted(job);
     });
@@ -388,7 +399,7 @@ void Server::write_checkpoint(core::CheckpointJob job) {
 
 void Server::notify(core::Notice notice) {
   using Kind = core::Notice::Kind;
-  const std::string& stage = topology_.stages[notice.stage].name;
+  const std::string& stage = core_->topology().stages[notice.stage].name;
   switch (notice.kind) {
     case Kind::kFenced:
       log::warning("worker {}/{} lost its rights: {}", stage, notice.worker, notice.reason);

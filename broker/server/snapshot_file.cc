@@ -51,15 +51,21 @@ Result<SnapshotReader> SnapshotReader::open(journal::Disk& disk, std::uint64_t n
   Bytes header(kHeaderBytes);
   if (Status status = read_exactly(*reader.file_, reader.name_, 0, header); !status.ok()) return status.error();
   ByteReader head(header);
-  if (head.get<std::uint64_t>() != kMagic || head.get<std::uint32_t>() != kVersion)
-    return corrupt("damaged at its start, or of an unknown version");
+  if (head.get<std::uint64_t>() != kMagic) return corrupt("damaged at its start");
+  const auto version = head.get<std::uint32_t>();
   Bytes trailer(kTrailerBytes);
   if (Status status = read_exactly(*reader.file_, reader.name_, size - kTrailerBytes, trailer); !status.ok())
     return status.error();
   ByteReader tail(trailer);
   const auto position = tail.get<std::uint64_t>();
   const auto crc = tail.get<std::uint32_t>();
-  if (tail.get<std::uint32_t>() != kVersion) return corrupt("of an unknown version, or damaged");
+  if (tail.get<std::uint32_t>() != version) return corrupt("damaged at its start or its end");
+  if (version != kVersion) {
+    return Error{Code::kRefused,
+                 fmt::format("snapshot {}/{} has format {}, this Weir reads format {}: use the Weir that "
+                             "wrote it, or a newer one",
+                             disk.name(), reader.name_, version, kVersion)};
+  }
   if (position < kHeaderBytes || position > size - kTrailerBytes) return corrupt("damaged at its end");
   Bytes directory(size - kTrailerBytes - position);
   if (Status status = read_exactly(*reader.file_, reader.name_, position, directory); !status.ok())

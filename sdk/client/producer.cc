@@ -316,6 +316,7 @@ class Producer::Session {
     Result<client::ClientConnection> connection = client::ClientConnection::open(endpoint);
     if (!connection) return connection.status();
     wire::MapWriter request("open");
+    request.put("version", wire::kClientVersion);
     request.put("stream", stream_);
     if (!options_.name.empty()) request.put("name", options_.name);
     const Result<Bytes> answer = connection->ask(std::move(request).finish(), std::chrono::milliseconds(2000));

@@ -31,6 +31,9 @@ class Writer {
   void later(const char* name, const T& value) {
     field(name, value);
   }
+  void flag(const char* name, bool value) {
+    if (value) field(name, value);
+  }
   void field(const char* name, const std::optional<std::string>& value) {
     object_[name] = value ? Json(*value) : Json(nullptr);
   }
@@ -94,6 +97,8 @@ class Reader {
   void later(const char* name, T& value) {
     if (object_.contains(name)) field(name, value);
   }
+  /// A field that is there only where it is true.
+  void flag(const char* name, bool& value) { later(name, value); }
   void field(const char* name, std::vector<std::string>& value) {
     if (!take(name).is_array()) bad(name);
     for (const Json& text : take_again(name)) {
@@ -160,6 +165,7 @@ template <typename Visitor, Maybe<PortBinding> T>
 void visit(Visitor& visitor, T& binding) {
   visitor.field("port", binding.port);
   visitor.field("stream", binding.stream);
+  visitor.flag("resting", binding.resting);
 }
 
 template <typename Visitor, Maybe<Stream> T>
@@ -176,6 +182,7 @@ void visit(Visitor& visitor, T& stream) {
   visitor.field("external_in", stream.external_in);
   visitor.later("retention_time_us", stream.retention_time);
   visitor.later("retention_bytes", stream.retention_bytes);
+  visitor.flag("resting", stream.resting);
 }
 
 template <typename Visitor, Maybe<StageSpec> T>
@@ -199,6 +206,7 @@ void visit(Visitor& visitor, T& stage) {
   visitor.later("local", stage.local);
   visitor.word("sharing", stage.sharing, kSharings);
   visitor.field("host", stage.host);
+  visitor.flag("resting", stage.resting);
 }
 
 template <typename Visitor, Maybe<BrokerSpec> T>
@@ -234,6 +242,14 @@ void visit(Visitor& visitor, T& file) {
   visitor.part("topology", file.topology);
 }
 
+Json to_json(const Topology& topology) {
+  Json json;
+  Writer writer(json);
+  const File file{kResolvedVersion, topology};
+  visit(writer, file);
+  return json;
+}
+
 /// Indices lead somewhere, so that nobody who reads the result has to look.
 void check_indices(const Topology& topology) {
   for (const StageSpec& stage : topology.stages) {
@@ -242,7 +258,8 @@ void check_indices(const Topology& topology) {
         if (binding.stream >= topology.streams.size()) throw std::runtime_error("a port is joined to no stream");
       }
     }
-    if (stage.host >= topology.stages.size()) throw std::runtime_error("a stage has no host");
+    if (stage.host >= topology.stages.size() || topology.stages[stage.host].host != stage.host)
+      throw std::runtime_error("a stage has no host");
     if (stage.workers == 0) throw std::runtime_error("a stage has no workers");
   }
   for (const Stream& stream : topology.streams) {
@@ -253,11 +270,11 @@ void check_indices(const Topology& topology) {
 }  // namespace
 
 std::string encode_resolved(const Topology& topology) {
-  Json json;
-  Writer writer(json);
-  const File file{kResolvedVersion, topology};
-  visit(writer, file);
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  return to_json(topology).dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string encode_resolved_briefly(const Topology& topology) {
+  return to_json(topology).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 Result<Topology> decode_resolved(std::string_view text) {
@@ -266,9 +283,9 @@ Result<Topology> decode_resolved(std::string_view text) {
     const auto version = json.is_object() ? json.find("version") : json.end();
     if (version == json.end() || *version != kResolvedVersion) {
       return {Code::kInvalid,
-              fmt::format("this is no resolved topology of version {}; run the weir that belongs to this "
-                          "program",
-                          kResolvedVersion)};
+              fmt::format("the resolved topology has version {}, this program reads version {}: run the "
+                          "Weir that wrote it",
+                          version == json.end() ? std::string("none") : version->dump(), kResolvedVersion)};
     }
     File file;
     Reader reader(json);

@@ -15,6 +15,8 @@ namespace weir {
 inline constexpr int kResolvedVersion = 1;
 
 std::string encode_resolved(const Topology& topology);
+/// The same in one line, for the journal.
+std::string encode_resolved_briefly(const Topology& topology);
 
 /// The inverse. Errors: kInvalid: no JSON, another version, a field missing, unknown or out of range, an index that
 /// leads nowhere.

@@ -56,12 +56,14 @@ struct Stream {
   std::chrono::microseconds retention_time{0};
   std::uint64_t retention_bytes = 0;
   [[nodiscard]] bool retains() const { return retention_time.count() != 0 || retention_bytes != 0; }
+  bool resting = false;  ///< only a data directory knows it: the file no longer has it
 };
 
 /// A port of a stage joined to a stream, by index into Topology::streams.
 struct PortBinding {
   std::string port;
   std::uint32_t stream = 0;
+  bool resting = false;  ///< the stage no longer reads it: its place there is kept
 };
 
 /// One step of the topology.
@@ -86,6 +88,7 @@ struct StageSpec {
   Sharing sharing = Sharing::kSingle;
   /// The stage whose workers host this one: itself, or the head of its chain of fused streams. Index into stages.
   std::uint32_t host = 0;
+  bool resting = false;  ///< only a data directory knows it: the file no longer has it, its cursors and state are kept
 };
 
 struct BrokerSpec {
@@ -105,8 +108,8 @@ struct Topology {
   BrokerSpec broker;
   std::optional<std::string> http;  ///< host:port; absent where the file says null
   bool http_is_default = true;      ///< a free port may be taken where the default is in use
-  std::vector<Stream> streams;      ///< in the order of the file
-  std::vector<StageSpec> stages;    ///< in the order of the file
+  std::vector<Stream> streams;      ///< in the order of the file; in a data directory by number (revise.h)
+  std::vector<StageSpec> stages;    ///< the same
 
   [[nodiscard]] const Stream* find_stream(std::string_view name) const;
   [[nodiscard]] const StageSpec* find_stage(std::string_view name) const;

@@ -12,6 +12,10 @@
 
 namespace weir::wire {
 
+/// What programs outside ask is in maps that name their fields: it goes up only where a client that does not know of it
+/// would do harm. Said at "open"; a client that says none speaks version 1.
+inline constexpr std::int64_t kClientVersion = 1;
+
 /// Builds a message of the broker's ROUTER: a MessagePack map whose "op" says what it is.
 class MapWriter {
  public:

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sdk/wire/batch.h"
+#include "sdk/wire/map.h"
 #include "tests/broker/core/core_fixture.h"
 
 namespace weir::core {
@@ -50,6 +51,33 @@ TEST_F(CoreTest, DeliversWhatASourceCommitsBeforeItIsOnDisk) {
   commit(source, {}, {frame(3, 3)});
   ASSERT_EQ(out_.count(MessageType::kDeliver), 1U);
   EXPECT_EQ(out_.fenced_why(), "");
+}
+
+TEST_F(CoreTest, RefusesAWorkerOfAnotherVersionAndNamesBoth) {
+  wire::WorkerHello said;
+  said.stage = "work";
+  said.inbox = "inproc://nowhere";
+  said.wire_version = wire::kWireVersion + 1;
+  core_.on_client("client", wire::encode(said), now_);
+  EXPECT_TRUE(out_.connected.empty());
+  ASSERT_EQ(out_.replies.size(), 1U);
+  const auto answer = wire::MapReader::parse(out_.replies[0]);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->op(), "refused");
+  EXPECT_EQ(answer->text("error"), "this broker speaks version " + std::to_string(wire::kWireVersion) +
+                                       " of the protocol, the worker " + std::to_string(wire::kWireVersion + 1) +
+                                       ": install the same Weir everywhere");
+}
+
+TEST_F(CoreTest, TakesAnEntryOfATypeToComeForAnotherVersionAndNotForDamage) {
+  Ledger ledger(topology_);
+  Bytes payload = encode_header({EntryType::kTopology, {}, 0, 0});
+  payload[0] = std::byte{200};
+  const Status applied = ledger.apply(Sequence(0), Buffer::of(std::move(payload)), {1, 4096, 0, 0}, false);
+  ASSERT_FALSE(applied.ok());
+  EXPECT_EQ(applied.error().code, Code::kRefused);
+  EXPECT_EQ(applied.error().message,
+            "journal entry 0 is of an unknown type: use the Weir that wrote it, or a newer one");
 }
 
 TEST_F(CoreTest, FencesAWorkerThatConsumesARecordTwiceInOneTransaction) {

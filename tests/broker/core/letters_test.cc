@@ -8,6 +8,7 @@
 #include "sdk/wire/batch.h"
 #include "sdk/wire/map.h"
 #include "tests/broker/core/core_fixture.h"
+#include "tests/broker/core/old_checkpoint.h"
 
 namespace weir::core {
 namespace {
@@ -166,22 +167,29 @@ TEST_F(LettersTest, KnowsThemAfterARestartByJournalAndByCheckpoint) {
 }
 
 TEST_F(LettersTest, ReadsCheckpointsFromBeforeLettersWereRequeuedAndKeysParked) {
+  const Ledger& ledger = core_.ledger();
+  Ledger old(topology_);
+  const Status read = old.decode_checkpoint(old_checkpoint(ledger, 1));
+  EXPECT_TRUE(read.ok()) << read.error().message;
+  EXPECT_TRUE(old.requeued(kWork).empty());
+  EXPECT_EQ(old.next_sequence(), ledger.next_sequence());
+  EXPECT_TRUE(Ledger(topology_).decode_checkpoint(old_checkpoint(ledger, 2)).ok());
+  EXPECT_TRUE(Ledger(topology_).decode_checkpoint(old_checkpoint(ledger, 3)).ok());
   std::vector<Ledger::Fixup> fixups;
-  Bytes checkpoint = core_.ledger().encode_checkpoint(fixups);
-  const auto read = [&](std::uint32_t version) {
-    std::memcpy(checkpoint.data(), &version, sizeof(version));
-    Ledger old(topology_);
-    return old.decode_checkpoint(checkpoint);
-  };
-  // Version 2 ended before two numbers of each stage and one of each frame, of which there is none here; nor is there a
-  // letter that would say what it is.
-  checkpoint.resize(checkpoint.size() - 2 * topology_.stages.size() * sizeof(std::uint64_t));
-  EXPECT_TRUE(read(2).ok()) << read(2).error().message;
-  EXPECT_FALSE(read(3).ok());
-  // Version 1 ended before the number of the next letter and each stage's letters.
-  checkpoint.resize(checkpoint.size() - sizeof(std::uint64_t) - topology_.stages.size() * sizeof(std::uint32_t));
-  EXPECT_TRUE(read(1).ok()) << read(1).error().message;
-  for (const std::uint32_t wrong : {0U, 2U, 3U, 4U}) EXPECT_FALSE(read(wrong).ok()) << "version " << wrong;
+  Bytes newer = ledger.encode_checkpoint(fixups);
+  const std::uint32_t version = 5;
+  std::memcpy(newer.data(), &version, sizeof(version));
+  const Status refused = Ledger(topology_).decode_checkpoint(newer);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kRefused);
+  EXPECT_EQ(
+      refused.error().message,
+      "the checkpoint has version 5, this Weir reads versions 1 to 4: use the Weir that wrote it, or a newer one");
+  for (const std::uint32_t wrong : {0U, 3U, 4U}) {
+    Bytes checkpoint = old_checkpoint(ledger, 2);
+    std::memcpy(checkpoint.data(), &wrong, sizeof(wrong));
+    EXPECT_FALSE(Ledger(topology_).decode_checkpoint(checkpoint).ok()) << "version " << wrong;
+  }
 }
 
 TEST_F(LettersTest, FencesAWorkerThatWorksOneOffTwiceOrThatIsNotItsOwn) {

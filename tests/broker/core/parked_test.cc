@@ -171,9 +171,11 @@ TEST_F(ParkedTest, TellsWorkersOfWhatIsParkedThoughTheStageParksNoMore) {
   change(work, 1, 2, true);
   const Topology now = parking(OnErrorThen::kSkip);
   Recorder out;
-  Core later(now, {}, out);
+  Core later(topology_, {}, out);
   for (std::uint64_t i = 0; i < out_.payloads.size(); ++i)
     ASSERT_TRUE(later.ledger().apply(Sequence(i), Buffer::of(Bytes(out_.payloads[i])), {1, 4096, 0, 0}, false).ok());
+  ASSERT_TRUE(later.revise(now).ok());
+  later.start(Reign(2), {1, 1}, now_);
   EXPECT_TRUE(later.ledger().keeps_state(later.ledger().units()[kWork]));
   EXPECT_FALSE(Ledger(now).keeps_state(later.ledger().units()[kWork]));
 }

@@ -71,6 +71,19 @@ class ProducerTest : public CoreFixture {
   }
 };
 
+TEST_F(ProducerTest, IsRefusedWhereItSpeaksAnotherVersionAndIsToldBoth) {
+  wire::MapWriter message("open");
+  message.put("stream", "orders");
+  message.put("version", wire::kClientVersion + 1);
+  const auto got = ask(std::move(message));
+  expect_refused(got, "invalid");
+  EXPECT_EQ(
+      got[0].text("error"),
+      "this broker speaks version 1 of the protocol of programs outside, the producer 2: install the same Weir on "
+      "both sides");
+  EXPECT_NE(open(""), 0) << "who says no version speaks the first";
+}
+
 TEST_F(ProducerTest, AcknowledgesOnlyWhatIsSettled) {
   const auto session = open("p");
   EXPECT_TRUE(ask(publish(session, 1)).empty());

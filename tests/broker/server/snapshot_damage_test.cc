@@ -110,6 +110,20 @@ TEST_F(SnapshotDamage, BySwappedBlocksIsAlwaysSeen) {
   EXPECT_EQ(refused_, cases_);
 }
 
+TEST_F(SnapshotDamage, IsNotWhatAFormatToComeIsTakenFor) {
+  const std::uint32_t version = 2;
+  const BytesView bytes = std::as_bytes(std::span(&version, 1));
+  auto twin = disk_.clone(1);
+  twin->overwrite(name_, 8, bytes);
+  EXPECT_EQ(server::SnapshotReader::open(*twin, kNumber).error().code, Code::kCorrupt) << "its end says another";
+  twin->overwrite(name_, original_.size() - sizeof(version), bytes);
+  const auto opened = server::SnapshotReader::open(*twin, kNumber);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, Code::kRefused);
+  EXPECT_THAT(opened.error().message,
+              testing::HasSubstr("has format 2, this Weir reads format 1: use the Weir that wrote it, or a newer one"));
+}
+
 TEST_F(SnapshotDamage, OfTheWholeFileIsSaid) {
   ASSERT_TRUE(disk_.remove(name_).ok());
   ASSERT_NO_FATAL_FAILURE(judge(disk_, "removed"));

@@ -76,7 +76,7 @@ TEST(ResolvedFile, RefusesWhatNoLauncherWrote) {
   EXPECT_FALSE(decode_resolved(""));
   EXPECT_FALSE(decode_resolved("[]"));
   EXPECT_EQ(decode_resolved(replaced(text, "\"version\": 1", "\"version\": 2")).error().message,
-            "this is no resolved topology of version 1; run the weir that belongs to this program");
+            "the resolved topology has version 2, this program reads version 1: run the Weir that wrote it");
   EXPECT_EQ(decode_resolved(replaced(text, "\"name\": \"t\"", "\"nome\": \"t\"")).error().message,
             "the resolved topology is damaged: \"name\" is missing");
   EXPECT_EQ(decode_resolved(replaced(text, "\"name\": \"t\"", "\"name\": \"t\", \"more\": 1")).error().message,
