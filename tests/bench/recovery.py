@@ -171,9 +171,16 @@ class Follower:
         return [int(line[7:line.index(b",")]) for line in lines if line]  # {"key":N,...
 
 
-def snapshot_bytes(data):
-    journal = data + "/journal"
-    return sum(os.stat(os.path.join(journal, name)).st_size for name in os.listdir(journal) if name.startswith("snapshot"))
+def snapshots(data):
+    """{name: bytes}"""
+    found = {}
+    for entry in os.scandir(data + "/journal"):
+        if entry.name.startswith("snapshot"):
+            try:
+                found[entry.name] = entry.stat().st_size
+            except OSError:  # replaced by a newer one meanwhile
+                continue
+    return found
 
 
 def load(name, keys, rate):
@@ -233,10 +240,10 @@ def shards():
         moved += [silence[shard] for shard in concerned]
         others += [silence[shard] for shard in silence if shard not in concerned]
         whole.append(max(silence[shard] for shard in concerned))
-    kept = snapshot_bytes(data)
+    kept = max(snapshots(data).values(), default=0)
     launcher.interrupt()
     launcher.wait(60)
-    say("shards, %d keys, snapshots of %.0f MB, 20000 records/s, 1 worker of 2 killed %d times; longest silence at the sink:" % (keys, kept / 1e6, kills))
+    say("shards, %d keys, a snapshot of %.0f MB, 20000 records/s, 1 worker of 2 killed %d times; longest silence at the sink:" % (keys, kept / 1e6, kills))
     say("  a shard of the killed worker: " + spread(moved))
     say("  the last of its shards: " + spread(whole))
     say("  a shard of the other worker: " + spread(others))
@@ -253,20 +260,13 @@ def commits():
         data = ".weir/commits"
         launcher = load("commits", count, 100_000)
         gaps = {False: [], True: []}
-        journal = data + "/journal"
-        names = {}
-        snapshots = set()
+        names = snapshots(data)
         size, last = os.stat("sums.jsonl").st_size, time.monotonic()
         busy, end = False, last + seconds
         while last < end:
-            for name in os.listdir(journal):
-                if name.startswith("snapshot"):
-                    bytes_now = os.stat(os.path.join(journal, name)).st_size if name not in snapshots else 0
-                    if name in names and bytes_now != names[name]:
-                        busy = True
-                    if name not in names:
-                        busy = True
-                    names[name] = bytes_now
+            for name, bytes_now in snapshots(data).items():
+                busy |= names.get(name) != bytes_now
+                names[name] = bytes_now
             now, was = time.monotonic(), size
             size = os.stat("sums.jsonl").st_size
             if size != was:
