@@ -245,6 +245,8 @@ class Core {
   void lease_lanes(std::uint32_t unit, Monotonic now);
   void grant(Worker& worker, const std::vector<std::uint32_t>& lanes);
   void release_lane(std::uint32_t unit, std::uint32_t lane);
+  /// Frames that hold records for `lane` are looked at, also those that the worker's scan has passed.
+  void look_again(Worker& worker, std::uint32_t lane);
   void restore(Worker& worker, const std::vector<std::uint32_t>& lanes);
   void retry_restores();
   /// State takes of a worker's credit, as records do.
@@ -260,6 +262,7 @@ class Core {
   struct Delivery;
   void deliver(std::uint32_t unit, Monotonic now);
   void deliver_shards(Worker& worker);
+  [[nodiscard]] std::uint64_t shards_under_way_max() const;
   bool deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& delivery);
   void deliver_ranges(std::uint32_t unit);
   bool redeliver(std::uint32_t unit, std::uint32_t lane);

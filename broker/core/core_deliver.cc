@@ -82,6 +82,10 @@ void Core::deliver_shards(Worker& worker) {
   flush(worker, delivery);
 }
 
+std::uint64_t Core::shards_under_way_max() const {
+  return std::min(kShardsUnderWay, topology_.broker.segment_bytes / 8);
+}
+
 bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& delivery) {
   const UnitState& unit = ledger_.units()[worker.unit];
   const std::uint32_t stream = unit.inputs()[input];
@@ -117,8 +121,8 @@ bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& deli
     if (lease.holder != worker.incarnation || lease.state == LaneLease::State::kRevoking) continue;
     LaneLease::Flow& flow = lease.flows[place->cursor];
     if (batch.offset + batch.count <= flow.delivered_to) continue;
-    // Not before its state is complete: the frame is looked at again then.
-    if (lease.state == LaneLease::State::kRestoring) return false;
+    // Not before its state is complete: the frame is looked at again then. The worker's other lanes go on.
+    if (lease.state == LaneLease::State::kRestoring) continue;
     if (batch.offset < flow.delivered_to) {
       const std::uint64_t skip = flow.delivered_to - batch.offset;
       part = Delivery::slice(part, skip, batch.count - skip);
@@ -131,11 +135,10 @@ bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& deli
   }
   if (!matches.empty()) {
     // More does not make a worker faster, and what it emits from it cannot be held back any more.
-    const std::uint64_t under_way_max = std::min(kShardsUnderWay, topology_.broker.segment_bytes / 8);
     const bool alone = worker.under_way() == 0 && delivery.headers.empty();
     const bool fits = worker.used.first + delivery.bytes + total <= worker.credit.first &&
                       worker.used.second + records <= worker.credit.second &&
-                      worker.under_way() + delivery.bytes + total <= under_way_max;
+                      worker.under_way() + delivery.bytes + total <= shards_under_way_max();
     if (!alone && !fits) return false;
     if (worker.capacity.first == 0) return false;
   }
@@ -384,7 +387,8 @@ std::uint64_t Core::scanned_to(std::uint32_t stream) const {
       if (worker.unit == index) passed = std::min(passed, worker.scan[at]);
     }
     for (std::uint32_t lane = 0; lane < leases_[index].lanes.size(); ++lane) {
-      if (leases_[index].lanes[lane].state != LaneLease::State::kFree) continue;
+      const LaneLease::State state = leases_[index].lanes[lane].state;
+      if (state != LaneLease::State::kFree && state != LaneLease::State::kRestoring) continue;
       for (const Cursor& cursor : unit.lanes[lane].cursors) {
         if (cursor.input == at && cursor.offset < ledger_.stream(stream).next_offset(cursor.shard)) {
           passed = std::min(passed, cursor.frame);

@@ -245,13 +245,18 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
   leases.dirty |= any_free;
   for (const auto& [worker, lanes] : granted) grant(*worker, lanes);
   if (any_free || unit.single() || early) return;
-  // Nobody keeps more than a fair share while another has less: lanes move one at a time.
+  // Nobody keeps more than a fair share while another has less: lanes move one at a time, each only when the state of
+  // those before is there, so that the others hardly notice.
   const auto [least, most] = std::minmax_element(workers.begin(), workers.end(),
                                                  [](const Worker* a, const Worker* b) { return a->lanes < b->lanes; });
   if ((*most)->lanes <= (*least)->lanes + 1) return;
-  const bool moving = std::any_of(leases.lanes.begin(), leases.lanes.end(),
-                                  [](const LaneLease& lease) { return lease.state == LaneLease::State::kRevoking; });
-  if (moving) return;
+  const bool moving = std::any_of(leases.lanes.begin(), leases.lanes.end(), [](const LaneLease& lease) {
+    return lease.state == LaneLease::State::kRevoking || lease.state == LaneLease::State::kRestoring;
+  });
+  if (moving) {
+    leases.dirty = true;
+    return;
+  }
   for (std::uint32_t lane = total; lane-- > 0;) {
     LaneLease& lease = leases.lanes[lane];
     if (lease.holder != (*most)->incarnation || lease.state != LaneLease::State::kHeld || unit.lanes[lane].finished)
@@ -268,9 +273,7 @@ void Core::grant(Worker& worker, const std::vector<std::uint32_t>& lanes) {
   const UnitState& unit = ledger_.units()[worker.unit];
   std::vector<wire::Lease> list;
   for (const std::uint32_t lane : lanes) {
-    for (const Cursor& cursor : unit.lanes[lane].cursors) {
-      worker.scan[cursor.input] = std::min(worker.scan[cursor.input], cursor.frame);
-    }
+    look_again(worker, lane);
     wire::Lease lease;
     lease.kind = wire::LeaseKind::kShard;
     lease.shard = lane;
@@ -294,6 +297,12 @@ void Core::grant(Worker& worker, const std::vector<std::uint32_t>& lanes) {
     }
   }
   if (ledger_.keeps_state(unit)) restore(worker, lanes);
+}
+
+void Core::look_again(Worker& worker, std::uint32_t lane) {
+  for (const Cursor& cursor : ledger_.units()[worker.unit].lanes[lane].cursors) {
+    worker.scan[cursor.input] = std::min(worker.scan[cursor.input], cursor.frame);
+  }
 }
 
 void Core::restore(Worker& worker, const std::vector<std::uint32_t>& lanes) {
@@ -356,7 +365,8 @@ void Core::resume_restores() {
     const Worker* worker = find_worker(job.incarnation);
     if (worker == nullptr) {
       upkeep_.on_restored(job);
-    } else if (worker->admits(0, 0)) {
+    } else if (worker->admits(0, 0) && worker->under_way() <= shards_under_way_max() / 4) {
+      // So much is read ahead that the worker need not wait, and the rest is left to records for its other lanes.
       outside_.restore(std::move(job));
     } else {
       restores_paused_.push_back(std::move(job));
@@ -370,7 +380,10 @@ void Core::on_state(Incarnation incarnation, const wire::StatePart& part) {
   send_state(*worker, part);
   if (!part.last) return;
   LaneLease& lease = leases_[worker->unit].lanes[part.shard];
-  if (lease.holder == incarnation && lease.state == LaneLease::State::kRestoring) lease.state = LaneLease::State::kHeld;
+  if (lease.holder != incarnation || lease.state != LaneLease::State::kRestoring) return;
+  lease.state = LaneLease::State::kHeld;
+  // What came meanwhile was passed over for the sake of the worker's other lanes.
+  look_again(*worker, part.shard);
 }
 
 void Core::send_finishes(std::uint32_t index) {

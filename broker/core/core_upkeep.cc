@@ -8,13 +8,19 @@ namespace weir::core {
 
 namespace {
 
-constexpr std::uint64_t kTailBytesMin = 4 << 20;  ///< so many bytes of changes are worth a snapshot
-constexpr std::size_t kTailCountMax = 100'000;    ///< and so many changes, since memory names each
-constexpr std::uint64_t kSegmentsBehind = 3;      ///< closed segments that are held before upkeep hurries
-constexpr std::uint64_t kSegmentsFreedMin = 2;    ///< what upkeep must be about to free before anything waits for it
-constexpr Monotonic kTryAgainAfter{1'000'000};    ///< a snapshot or checkpoint that could not be written
-constexpr Monotonic kOnFullDiskEvery{100'000};    ///< checkpoints follow each other then
-constexpr std::uint64_t kCopiesBehind = 2;        ///< so many times what copies keep is held before anything waits
+constexpr std::uint64_t kTailBytesMin = 4 << 20;   ///< so many bytes of changes are worth a snapshot
+constexpr std::size_t kTailCountMax = 100'000;     ///< and so many changes, since memory names each
+constexpr std::uint64_t kSegmentsBehind = 3;       ///< closed segments that are held before upkeep hurries
+constexpr std::uint64_t kSegmentsFreedMin = 2;     ///< what upkeep must be about to free before anything waits for it
+constexpr std::uint64_t kQuickBytes = 8 << 20;     ///< a snapshot of so much, and so many changes, is made in a moment
+constexpr std::uint64_t kTailBytesMax = 64 << 20;  ///< so many bytes of changes are taken into a snapshot at once
+/// So many segments, beside four times the state, are held for a snapshot that takes long; of more ...
+constexpr std::uint64_t kSegmentsHeldMin = 8;
+constexpr Monotonic kSlot{20'000};              ///< ... there are deliveries only in one of several such slots,
+constexpr std::uint64_t kSlotsMax = 64;         ///< of so many at last
+constexpr Monotonic kTryAgainAfter{1'000'000};  ///< a snapshot or checkpoint that could not be written
+constexpr Monotonic kOnFullDiskEvery{100'000};  ///< checkpoints follow each other then
+constexpr std::uint64_t kCopiesBehind = 2;      ///< so many times what copies keep is held before anything waits
 
 }  // namespace
 
@@ -31,8 +37,18 @@ bool Core::upkeep_lags() const {
   if (!upkeep_.checkpoint_under_way() && !upkeep_.compacting) return false;
   const std::uint64_t from = upkeep_.segment_from();
   if (upkeep_.segment_now < from + kSegmentsBehind) return false;
-  // A large state is not written anew for every segment: its changes may pin some. A small one is.
-  return ledger_.segment_needed_min(upkeep_.segment_now, topology_.broker.segment_bytes) >= from + kSegmentsFreedMin;
+  // A small state is written anew for every segment, and that is a matter of a moment. A large one is not: its changes
+  // may pin some, and nobody stands still for the seconds that its snapshot takes.
+  const std::uint64_t segment_bytes = topology_.broker.segment_bytes;
+  if (ledger_.segment_needed_min(upkeep_.segment_now, std::min(segment_bytes, kQuickBytes), kQuickBytes) >=
+      from + kSegmentsFreedMin) {
+    return true;
+  }
+  // Only where changes come faster than snapshots can take them in, work slows down until they do.
+  const std::uint64_t held_from = from + kSegmentsHeldMin + 4 * ledger_.snapshot_bytes() / segment_bytes;
+  if (!upkeep_.compacting || upkeep_.segment_now < held_from) return false;
+  const std::uint64_t slots = std::min(kSlotsMax, 4 * (1 + upkeep_.segment_now - held_from));
+  return static_cast<std::uint64_t>(now_ / kSlot) % slots != 0;
 }
 
 void Core::consider_checkpoint() {
@@ -125,8 +141,14 @@ void Core::consider_compaction() {
     job.file_before = changelog.newest() ? changelog.newest()->file : 0;
     job.file_reset = changelog.snapshot_reset();
     job.reset_before = changelog.reset_before();
+    // So much at a time that it is over soon, also where changes came faster than they could be taken in; whole
+    // entries.
+    std::uint64_t bytes = 0;
     for (const ChangesPlace& changes : changelog.tail()) {
-      if (changes.sequence < settled_ && changes.place.written()) job.tail.push_back(changes);
+      if (changes.sequence >= settled_ || !changes.place.written()) break;
+      if (bytes >= kTailBytesMax && changes.sequence != job.tail.back().sequence) break;
+      bytes += changes.place.size;
+      job.tail.push_back(changes);
     }
     if (job.tail.empty()) continue;
     job.result.file = ledger_.next_file();

@@ -537,11 +537,19 @@ void Ledger::release(std::optional<std::int64_t> now_us, std::size_t slots_max) 
   }
 }
 
-std::uint64_t Ledger::segment_needed_min(std::uint64_t none, std::uint64_t snapshot_bytes_min) const {
+std::uint64_t Ledger::snapshot_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const Changelog& changelog : changelogs_) bytes += changelog.newest() ? changelog.newest()->bytes : 0;
+  return bytes;
+}
+
+std::uint64_t Ledger::segment_needed_min(std::uint64_t none, std::uint64_t snapshot_bytes_min,
+                                         std::uint64_t tail_bytes_min) const {
   std::uint64_t least = none;
   for (const StreamState& stream : streams_) least = std::min(least, stream.use().oldest().value_or(none));
   for (const Changelog& changelog : changelogs_) {
-    if ((changelog.newest() ? changelog.newest()->bytes : 0) < snapshot_bytes_min) continue;
+    const std::uint64_t snapshot_bytes = changelog.newest() ? changelog.newest()->bytes : 0;
+    if (snapshot_bytes < snapshot_bytes_min && changelog.tail_bytes() < tail_bytes_min) continue;
     least = std::min(least, changelog.use().oldest().value_or(none));
   }
   return least;

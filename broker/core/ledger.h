@@ -62,8 +62,11 @@ class Ledger {
   /// Without a time everything is kept that might be. Cheap enough for every tick, not for every commit.
   void release(std::optional<std::int64_t> now_us = std::nullopt, std::size_t slots_max = SIZE_MAX);
   /// The lowest segment that holds something still needed, of those that are written; `none` if nothing is. Changes of
-  /// state behind a snapshot below `snapshot_bytes_min` do not count.
-  [[nodiscard]] std::uint64_t segment_needed_min(std::uint64_t none, std::uint64_t snapshot_bytes_min = 0) const;
+  /// state below `tail_bytes_min` behind a snapshot below `snapshot_bytes_min` do not count.
+  [[nodiscard]] std::uint64_t segment_needed_min(std::uint64_t none, std::uint64_t snapshot_bytes_min = 0,
+                                                 std::uint64_t tail_bytes_min = 0) const;
+  /// Of the newest snapshots of all stages.
+  [[nodiscard]] std::uint64_t snapshot_bytes() const;
 
   /// Bytes in the journal that are still needed, as far as they are known by frames and changes.
   [[nodiscard]] std::uint64_t bytes_needed() const;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "broker/core/buffer.h"
@@ -29,11 +31,17 @@ struct RestoreJob {
   };
   std::vector<Part> parts;
   std::uint64_t segment_from = 0;  ///< the oldest that it reads; kept until all is read
-  /// How far it has been read. Whoever reads moves it on: of one part after the other the snapshot, lane by lane and
-  /// block by block, then the tail.
+  /// How far it has been read. Whoever reads moves it on: lane by lane, each with its snapshot and then its tail, part
+  /// after part. An entry of the journal holds changes of many lanes: those of several lanes are gathered at a time.
   struct Reached {
-    std::size_t part = 0;
-    std::size_t lane = 0;
+    std::size_t lane = 0;      ///< those before it are done
+    std::size_t gathered = 0;  ///< the tails of lanes before this one are at hand
+    std::size_t gather_part = 0;
+    std::size_t gather_tail = 0;  ///< so far the lanes that come next have been gathered
+    /// Changes, and whether what they have in Space::kState counts no more.
+    using Gathered = std::pair<Bytes, bool>;
+    std::map<std::pair<std::size_t, std::uint32_t>, std::vector<Gathered>> tails;  ///< by part and lane
+    std::size_t part = 0;                                                          ///< of the lane
     std::uint32_t block = 0;
     std::uint64_t position = 0;  ///< of that block in the file
     std::size_t tail = 0;

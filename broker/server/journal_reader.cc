@@ -3,7 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <optional>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -12,8 +15,14 @@
 namespace weir::server {
 namespace {
 
-constexpr std::size_t kTailBytesMax = 16 << 20;  ///< so much of a tail is merged at a time
-constexpr std::size_t kRestoredBytes = 1 << 20;  ///< so much state is read at a time
+constexpr std::size_t kTailBytesMax = 16 << 20;     ///< so much of a tail is merged at a time
+constexpr std::size_t kRestoredBytes = 1 << 20;     ///< so much state is read at a time
+constexpr std::size_t kGatheredBytesMax = 8 << 20;  ///< so much of the tails of lanes that come next is held
+
+/// What `changes` have in Space::kState is from before a reset.
+bool counts_no_more(const core::RestoreJob::Part& part, const core::ChangesPlace& changes) {
+  return changes.sequence.value() < part.reset_before;
+}
 
 /// Where a letter stands among those of its stage: dead letters by the places that they came from, behind them the
 /// parked records of each lane by their turns.
@@ -60,6 +69,40 @@ Status JournalReader::copy(core::CopyJob& job) {
   return {};
 }
 
+Result<bool> JournalReader::gather(core::RestoreJob& job) {
+  core::RestoreJob::Reached& at = job.reached;
+  if (at.lane < at.gathered) return true;
+  // As many lanes as fit into memory; one that does not fit alone is read where it lies.
+  std::map<std::uint32_t, std::uint64_t> sizes;
+  for (const core::RestoreJob::Part& part : job.parts) {
+    for (const core::ChangesPlace& changes : part.tail) sizes[changes.lane] += changes.place.size;
+  }
+  std::size_t end = at.lane;
+  std::set<std::uint32_t> lanes;
+  for (std::uint64_t bytes = 0; end < job.lanes.size(); ++end) {
+    bytes += sizes[job.lanes[end]];
+    if (bytes > kGatheredBytesMax) break;
+    lanes.insert(job.lanes[end]);
+  }
+  if (at.gather_part == 0 && at.gather_tail == 0) at.tails.clear();
+  std::size_t bytes = 0;
+  for (; !lanes.empty() && at.gather_part < job.parts.size(); ++at.gather_part, at.gather_tail = 0) {
+    const core::RestoreJob::Part& part = job.parts[at.gather_part];
+    for (; at.gather_tail < part.tail.size(); ++at.gather_tail) {
+      const core::ChangesPlace& changes = part.tail[at.gather_tail];
+      if (lanes.count(changes.lane) == 0) continue;
+      if (bytes >= kRestoredBytes) return false;
+      auto found = read(changes.place);
+      if (!found.ok()) return found.error();
+      bytes += found->size();
+      at.tails[{at.gather_part, changes.lane}].emplace_back(std::move(*found), counts_no_more(part, changes));
+    }
+  }
+  at.gather_part = at.gather_tail = 0;
+  at.gathered = std::max(end, at.lane);
+  return true;
+}
+
 Status JournalReader::restore(core::RestoreJob& job, const std::function<Status(const wire::StatePart&)>& visit) {
   Bytes shown;
   std::size_t bytes = 0;
@@ -76,37 +119,44 @@ Status JournalReader::restore(core::RestoreJob& job, const std::function<Status(
     return shown.empty() ? Status() : visit({stage, lane, false, shown});
   };
   core::RestoreJob::Reached& at = job.reached;
-  for (; at.part < job.parts.size(); ++at.part, at.lane = 0, at.tail = 0) {
-    const core::RestoreJob::Part& part = job.parts[at.part];
-    if (part.file != 0 && at.lane < job.lanes.size()) {
-      const auto snapshot = SnapshotReader::open(disk_, part.file);
-      if (!snapshot.ok()) return snapshot.error();
-      Bytes block;
-      while (at.lane < job.lanes.size()) {
+  std::vector<std::optional<SnapshotReader>> snapshots(job.parts.size());
+  Bytes block;
+  for (; at.lane < job.lanes.size(); ++at.lane, at.part = 0) {
+    const std::uint32_t lane = job.lanes[at.lane];
+    const Result<bool> gathered = gather(job);
+    if (!gathered.ok()) return gathered.error();
+    if (!*gathered) return {};
+    for (; at.part < job.parts.size(); ++at.part, at.block = 0, at.tail = 0) {
+      const core::RestoreJob::Part& part = job.parts[at.part];
+      std::optional<SnapshotReader>& snapshot = snapshots[at.part];
+      if (part.file != 0 && !snapshot) {
+        auto opened = SnapshotReader::open(disk_, part.file);
+        if (!opened.ok()) return opened.error();
+        snapshot = std::move(*opened);
+      }
+      while (snapshot && at.tail == 0) {
         if (bytes >= kRestoredBytes) return {};
         SnapshotReader::Place place{at.block, at.position};
-        const Result<bool> more = snapshot->next(job.lanes[at.lane], place, block);
+        const Result<bool> more = snapshot->next(lane, place, block);
         if (!more.ok()) return more.error();
-        if (!*more) {
-          ++at.lane;
-          at.block = 0;
-          continue;
-        }
-        if (Status shows = show(part.stage, job.lanes[at.lane], block, part.file_reset); !shows.ok()) return shows;
+        if (!*more) break;
+        if (Status shows = show(part.stage, lane, block, part.file_reset); !shows.ok()) return shows;
         at.block = place.block;
         at.position = place.position;
       }
+      const bool at_hand = at.lane < at.gathered;
+      const auto tail = at.tails.find({at.part, lane});
+      const std::size_t count = !at_hand ? part.tail.size() : tail != at.tails.end() ? tail->second.size() : 0;
+      for (; at.tail < count; ++at.tail) {
+        if (!at_hand && part.tail[at.tail].lane != lane) continue;
+        if (bytes >= kRestoredBytes) return {};
+        const Result<BytesView> changes =
+            at_hand ? BytesView(tail->second[at.tail].first) : entry(part.tail[at.tail].place);
+        if (!changes.ok()) return changes.error();
+        const bool reset = at_hand ? tail->second[at.tail].second : counts_no_more(part, part.tail[at.tail]);
+        if (Status shows = show(part.stage, lane, *changes, reset); !shows.ok()) return shows;
+      }
     }
-    for (; at.tail < part.tail.size(); ++at.tail) {
-      if (bytes >= kRestoredBytes) return {};
-      const core::ChangesPlace& changes = part.tail[at.tail];
-      const auto read = entry(changes.place);
-      if (!read.ok()) return read.error();
-      const bool reset = changes.sequence.value() < part.reset_before;
-      if (Status shows = show(part.stage, changes.lane, *read, reset); !shows.ok()) return shows;
-    }
-  }
-  for (const std::uint32_t lane : job.lanes) {
     const std::uint32_t stage = job.parts.empty() ? 0 : job.parts.front().stage;
     if (Status visited = visit({stage, lane, true, {}}); !visited.ok()) return visited;
   }

@@ -22,9 +22,9 @@ class JournalReader {
   /// The bytes at `place`. Errors: kCorrupt, naming segment and position; kIo.
   Result<Bytes> read(const core::Place& place);
 
-  /// Calls `visit` with the state of the job's lanes, part by part in the order of their age, each lane ended by one
-  /// `last` part; dead letters are left out. Reads about a MiB, from where the job has come to, and says in it how far
-  /// that was. Stops at an error.
+  /// Calls `visit` with the state of the job's lanes, one lane after the other, each part by part in the order of their
+  /// age and ended by one `last` part, so that the first is at work while the next is read; dead letters are left out.
+  /// Reads about a MiB, from where the job has come to, and says in it how far that was. Stops at an error.
   Status restore(core::RestoreJob& job, const std::function<Status(const wire::StatePart&)>& visit);
 
   /// Reads the job's items; what lies in a segment that has been recycled is needed by nobody any more, and stays
@@ -47,6 +47,8 @@ class JournalReader {
                       const std::function<void(const Letter&)>& visit);
 
  private:
+  /// Has the tails of the job's next lanes at hand, as many as fit into memory. False: there is more to gather.
+  Result<bool> gather(core::RestoreJob& job);
   /// The whole payload of the entry at `place`; the last one read is kept, since its parts are asked for one by one.
   Result<BytesView> entry(const core::Place& place);
 

@@ -10,7 +10,7 @@
 namespace weir::server {
 
 /// The slow work beside the journal: checkpoint files, snapshots, and taking away what nobody needs.
-/// Thread: "keeper".
+/// Thread: compact() on "keeper", checkpoint() on "checkpoints", each one at a time, the two side by side.
 class Keeper {
  public:
   Keeper(journal::Journal& journal, journal::Disk& disk) : journal_(journal), disk_(disk), reader_(journal, disk) {}
@@ -19,14 +19,13 @@ class Keeper {
   Result<Bytes> checkpoint(const core::CheckpointJob& job);
   /// Errors leave no file behind.
   Status compact(core::CompactJob& job);
-  Status copy(core::CopyJob& job) { return reader_.copy(job); }
 
  private:
   void remove_snapshots(const core::CheckpointJob& job);
 
   journal::Journal& journal_;
   journal::Disk& disk_;
-  JournalReader reader_;
+  JournalReader reader_;  ///< of compact()
 };
 
 }  // namespace weir::server

@@ -72,6 +72,7 @@ Server::~Server() {
   writer_.reset();
   reader_thread_.reset();
   keeper_thread_.reset();
+  checkpoints_thread_.reset();
   spares_thread_.reset();
   if (signals_ >= 0) close(signals_);
 }
@@ -140,6 +141,7 @@ Status Server::recover() {
   writer_ = std::make_unique<JournalWriter>(*journal_, topology_.broker.interval, mailbox_, *this);
   reader_thread_ = std::make_unique<TaskThread>("reader");
   keeper_thread_ = std::make_unique<TaskThread>("keeper");
+  checkpoints_thread_ = std::make_unique<TaskThread>("checkpoints");
   spares_thread_ = std::make_unique<TaskThread>("spares");
   letter_desk_ = std::make_unique<LetterDesk>(*core_, *reader_, *reader_thread_, mailbox_);
   replay_desk_ = std::make_unique<ReplayDesk>(*core_, *reader_, *reader_thread_, mailbox_);
@@ -379,8 +381,8 @@ void Server::compact(core::CompactJob job) {
 }
 
 void Server::copy(core::CopyJob job) {
-  keeper_thread_->post([this, job = std::move(job)]() mutable {
-    const Status status = keeper_->copy(job);
+  reader_thread_->post([this, job = std::move(job)]() mutable {
+    const Status status = reader_->copy(job);
     mailbox_.post([this, job = std::move(job), status] {
       status.ok() ? core_->on_copied(job) : on_journal_failed(status.error());
     });
@@ -388,7 +390,8 @@ void Server::copy(core::CopyJob job) {
 }
 
 void Server::write_checkpoint(core::CheckpointJob job) {
-  keeper_thread_->post([this, job = std::move(job)] {
+  // Not behind a snapshot, which may take long: what a start has to read grows until the checkpoint is there.
+  checkpoints_thread_->post([this, job = std::move(job)] {
     const auto payload = keeper_->checkpoint(job);
     mailbox_.post([this, payload] {
       if (!payload.ok()) log::warning("a checkpoint could not be written: {}", payload.error().message);

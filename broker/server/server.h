@@ -46,9 +46,9 @@ struct ServerOptions {
 };
 
 /// The broker's process: the core, and everything that it wants from outside. One thread ("broker") owns core and
-/// sockets and waits for them, the mailbox and the launcher together; "writer", "reader", "keeper" and
-/// "spares" own the journal's slow work. Thread: the one that calls run(). Lifetime: `topology` and `launcher` must
-/// outlive it.
+/// sockets and waits for them, the mailbox and the launcher together; "writer", "reader", "keeper",
+/// "checkpoints" and "spares" own the journal's slow work. Thread: the one that calls run(). Lifetime: `topology` and
+/// `launcher` must outlive it.
 class Server final : public core::Outside, public WriterListener {
  public:
   /// Takes the directory, recovers, and listens. Errors: as DataDir, Journal, Sockets and Http.
@@ -123,6 +123,7 @@ class Server final : public core::Outside, public WriterListener {
   std::unique_ptr<JournalWriter> writer_;
   std::unique_ptr<TaskThread> reader_thread_;
   std::unique_ptr<TaskThread> keeper_thread_;
+  std::unique_ptr<TaskThread> checkpoints_thread_;
   std::unique_ptr<TaskThread> spares_thread_;
   std::unique_ptr<Http> http_;
 };

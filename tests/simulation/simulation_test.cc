@@ -93,7 +93,7 @@ Outcome run_twice(std::uint64_t seed, int era = Plan::kEra) {
 TEST(Simulation, HoldsAndRepeatsForFixedSeeds) {
   if (const char* seed = std::getenv("WEIR_SEED")) return (void)run_twice(std::strtoull(seed, nullptr, 10));
   Outcome sum;
-  for (std::uint64_t seed = 1; seed <= 40 && !HasFailure(); ++seed) add(sum, run_twice(seed));
+  for (std::uint64_t seed = 1; seed <= 110 && !HasFailure(); ++seed) add(sum, run_twice(seed));
   for (const auto& [seed, era] : kFailedOnce) add(sum, run_twice(seed, era));
   print(sum);
   // A simulation in which nothing happens proves nothing.

@@ -506,8 +506,8 @@ void World::compact(core::CompactJob job) {
 void World::copy(core::CopyJob job) {
   trace("copy", job.items.size());
   ++outcome_.copies;
-  in_broker(broker_->keeper_lane, micros(20'000), [this, job = std::move(job)]() mutable {
-    const Status status = broker_->keeper->copy(job);
+  in_broker(broker_->reader_lane, micros(20'000), [this, job = std::move(job)]() mutable {
+    const Status status = broker_->reader->copy(job);
     if (!status.ok()) return failed(status.error(), "copy");
     post([this, job] { with_core([&] { broker_->core->on_copied(job); }); });
   });
@@ -515,7 +515,7 @@ void World::copy(core::CopyJob job) {
 
 void World::write_checkpoint(core::CheckpointJob job) {
   trace("checkpoint", job.through.value(), job.bytes);
-  in_broker(broker_->keeper_lane, micros(20'000), [this, job = std::move(job)]() mutable {
+  in_broker(broker_->checkpoints_lane, micros(20'000), [this, job = std::move(job)]() mutable {
     const auto payload = without_syncs(Bug::kCheckpointUnsynced, [&] { return broker_->keeper->checkpoint(job); });
     if (!payload.ok() && payload.error().code != Code::kDiskFull) return failed(payload.error(), "checkpoint");
     post([this, payload = payload.ok() ? *payload : Bytes()] {

@@ -193,6 +193,7 @@ class World final : public core::Outside {
     Lane mailbox{0};
     Lane reader_lane{0};
     Lane keeper_lane{0};
+    Lane checkpoints_lane{0};
     std::map<Incarnation, std::pair<std::int64_t, Lane>> inboxes;
   };
 

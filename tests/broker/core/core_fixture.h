@@ -49,12 +49,12 @@ inline StageSpec working_stage(std::uint32_t workers) {
   return work;
 }
 
-/// A frame of `stream` with one record, in shard 0.
-inline Bytes frame_of_one(std::uint32_t stream = 0) {
+/// A frame of `stream` with one record, the first of its shard.
+inline Bytes frame_of_one(std::uint32_t stream = 0, std::uint32_t shard = 0) {
   Bytes batch;
   wire::append_record(batch, {0, wire::nil_bytes(), wire::nil_bytes(), {}});
   const wire::FrameHeader header{stream, 1, 1, 0};
-  const wire::BatchHeader entry{0, 1, static_cast<std::uint32_t>(batch.size()), 0, 0, 0};
+  const wire::BatchHeader entry{shard, 1, static_cast<std::uint32_t>(batch.size()), 0, 0, 0};
   Bytes frame;
   ByteWriter writer(frame);
   writer.raw(std::as_bytes(std::span(&header, 1)));

@@ -31,7 +31,7 @@ class Recorder final : public Outside {
   void reply(const Client&, Bytes message) override { replies.push_back(std::move(message)); }
   void read_frame(std::uint32_t, std::uint64_t frame, Place) override { asked_for.push_back(frame); }
   void restore(RestoreJob job) override { restores.push_back(std::move(job)); }
-  void compact(CompactJob) override {}
+  void compact(CompactJob job) override { compactions.push_back(std::move(job)); }
   void copy(CopyJob job) override { copies.push_back(std::move(job)); }
   void write_checkpoint(CheckpointJob job) override { checkpoints.push_back(std::move(job)); }
   void notify(Notice notice) override { notices.push_back(std::move(notice)); }
@@ -57,6 +57,7 @@ class Recorder final : public Outside {
   std::vector<Bytes> replies;
   std::vector<CheckpointJob> checkpoints;
   std::vector<RestoreJob> restores;
+  std::vector<CompactJob> compactions;
   std::vector<CopyJob> copies;
   std::vector<Notice> notices;
 };

@@ -7,14 +7,14 @@
 namespace weir::core {
 namespace {
 
-/// A source, a keyed stream of one shard, and a stage that keeps state.
+/// A source, a keyed stream of two shards, and a stage that keeps state.
 Topology with_state() {
   Topology topology = small_topology("state");
   Stream stream = small_stream("in");
   stream.partition = PartitionBy::kHash;
-  stream.shards = 1;
+  stream.shards = 2;
   topology.streams.push_back(stream);
-  StageSpec work = working_stage(1);
+  StageSpec work = working_stage(2);
   work.keyed = true;
   topology.stages = {source_stage(), work};
   return topology;
@@ -23,16 +23,21 @@ Topology with_state() {
 class RestoreTest : public CoreFixture {
  protected:
   static constexpr std::uint64_t kCapacity = 1 << 20;  // as ready() grants
+  static constexpr std::uint64_t kAhead = 32 << 10;    // of state; a segment of 1 MiB permits four times that under way
 
-  RestoreTest() : CoreFixture(with_state()) { work_ = ready("work"); }
+  RestoreTest() : CoreFixture(with_state()) {
+    now_ += Monotonic{60'000'000};  // nobody waits for the second worker any more
+    core_.tick(now_);
+    work_ = ready("work");
+  }
 
-  /// A portion of so many bytes has been read.
-  void comes(std::size_t bytes, bool last = false) {
+  /// A portion of so many bytes of a lane has been read.
+  void comes(std::size_t bytes, std::uint32_t lane = 0, bool last = false, bool finished = false) {
     const RestoreJob read = out_.restores.back();
     const Bytes changes(bytes, std::byte{1});
-    core_.on_state(work_.incarnation, {1, 0, last, changes});
+    core_.on_state(read.incarnation, {1, lane, last, changes});
     RestoreJob job = read;
-    job.finished = last;
+    job.finished = finished;
     core_.on_restored(std::move(job));
     core_.pump(now_);
   }
@@ -40,28 +45,60 @@ class RestoreTest : public CoreFixture {
     taken_in_ += bytes;
     say(work_, MessageType::kCredit, wire::encode_totals({kCapacity + taken_in_, 1000}));
   }
+  /// The shards of which `to` was given records, in order.
+  std::vector<std::uint32_t> delivered(const Peer& to) {
+    std::vector<std::uint32_t> shards;
+    for (const Recorder::Sent& sent : out_.sent) {
+      if (sent.to != to.incarnation || sent.header.type != MessageType::kDeliver) continue;
+      const auto view = wire::decode_delivery(wire::body_of(sent.message));
+      for (const wire::DeliveryHeader& header : view->batches) shards.push_back(header.shard);
+    }
+    return shards;
+  }
 
   Peer work_;
   std::uint64_t taken_in_ = 0;
 };
 
-TEST_F(RestoreTest, ReadsOnlyAsFarAheadAsTheWorkerHasRoom) {
+TEST_F(RestoreTest, ReadsOnlySoFarAheadThatRecordsOfOtherLanesStillFit) {
   ASSERT_EQ(out_.restores.size(), 1U);
-  comes(kCapacity);
-  EXPECT_EQ(out_.restores.size(), 2U) << "there is room, if not much";
-  comes(kCapacity);
-  EXPECT_EQ(out_.restores.size(), 2U) << "twice what it can hold is under way";
-  takes_in(kCapacity / 2);
+  comes(kAhead);
+  EXPECT_EQ(out_.restores.size(), 2U) << "the next portion is read while it takes in this one";
+  comes(kAhead);
+  EXPECT_EQ(out_.restores.size(), 2U) << "enough is under way";
+  takes_in(kAhead / 2);
   EXPECT_EQ(out_.restores.size(), 2U);
-  takes_in(kCapacity / 2);
+  takes_in(kAhead / 2);
   EXPECT_EQ(out_.restores.size(), 3U);
-  comes(0, true);
-  takes_in(kCapacity);
-  EXPECT_EQ(out_.restores.size(), 3U);
+  comes(0, 0, true);
+  comes(0, 1, true, true);
+  takes_in(kAhead);
+  EXPECT_EQ(out_.restores.size(), 4U);
   // It is the holder now, and gets records.
   Peer source = ready("read");
   commit(source, {}, {frame_of_one()});
   EXPECT_EQ(out_.count(MessageType::kDeliver), 1U);
+}
+
+TEST_F(RestoreTest, GivesRecordsOfALaneWhoseStateIsThereWhileAnotherIsRestored) {
+  ASSERT_EQ(out_.restores.size(), 1U);
+  ASSERT_EQ(out_.restores.back().lanes.size(), 2U);
+  comes(10, 1, true);
+  Peer source = ready("read");
+  commit(source, {}, {frame_of_one(0, 0)});
+  commit(source, {}, {frame_of_one(0, 1)});
+  EXPECT_EQ(delivered(work_), std::vector<std::uint32_t>{1});
+  comes(10, 0, true, true);
+  EXPECT_EQ(delivered(work_), (std::vector<std::uint32_t>{1, 0})) << "what was passed over comes, and nothing twice";
+}
+
+TEST_F(RestoreTest, MovesALaneOnlyWhenTheStateOfTheLastOneIsThere) {
+  ready("work", 1);
+  EXPECT_EQ(out_.count(MessageType::kRevoke), 0U) << "while the first one still gets its own";
+  comes(0, 0, true);
+  EXPECT_EQ(out_.count(MessageType::kRevoke), 0U);
+  comes(0, 1, true, true);
+  EXPECT_EQ(out_.count(MessageType::kRevoke), 1U);
 }
 
 TEST_F(RestoreTest, StopsReadingForAWorkerThatIsGone) {

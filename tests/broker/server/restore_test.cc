@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -105,7 +106,7 @@ TEST_F(RestoreFromSnapshot, ComesInPortionsThatAddUpToTheState) {
     std::size_t bytes = 0;
     const Status status = reader.restore(job, [&](const wire::StatePart& part) -> Status {
       EXPECT_EQ(part.stage, kStage);
-      EXPECT_TRUE(part.last || ended.empty()) << "nothing follows the end of a lane";
+      EXPECT_EQ(part.shard, job.lanes.at(ended.size())) << "lane by lane, each as soon as it can be";
       if (part.last) ended.push_back(part.shard);
       bytes += part.changes.size();
       wire::ChangesReader changes(part.changes);
@@ -122,6 +123,67 @@ TEST_F(RestoreFromSnapshot, ComesInPortionsThatAddUpToTheState) {
   EXPECT_GE(portions, 7) << "of 4 MB and 5.4 MB behind it";
   EXPECT_EQ(found, wanted);
   EXPECT_EQ(ended, job.lanes);
+}
+
+TEST_F(RestoreFromSnapshot, ReadsTheBlocksOfItsLanesAndEachEntryOfTheTailOnce) {
+  constexpr std::uint32_t kLanes = 4;
+  constexpr int kEntries = 20;
+  const std::string value(50'000, 'v');
+  auto writer = server::SnapshotWriter::create(disk_, kFile, kStage);
+  ASSERT_TRUE(writer.ok());
+  for (std::uint32_t lane = 0; lane < kLanes; ++lane) {
+    for (int i = 0; i < 40; ++i) {
+      const std::string key = std::to_string(100 + i);
+      ASSERT_TRUE(writer->add(lane, {wire::Space::kState, as_bytes("sum"), as_bytes(key), as_bytes(value)}).ok());
+    }
+  }
+  const auto snapshot_bytes = writer->finish();
+  ASSERT_TRUE(snapshot_bytes.ok());
+
+  std::vector<core::ChangesPlace> tail;  // each entry changes something in every lane
+  std::uint64_t tail_bytes = 0;
+  for (int i = 0; i < kEntries; ++i) {
+    const Bytes part = change(wire::Space::kState, std::to_string(200 + i), value);
+    Bytes payload;
+    for (std::uint32_t lane = 0; lane < kLanes; ++lane) payload.insert(payload.end(), part.begin(), part.end());
+    std::vector<journal::Position> positions;
+    const BytesView view = payload;
+    const journal::EntryView entry{journal::EntryKind::kRecord, std::span(&view, 1)};
+    ASSERT_TRUE(journal_->append(std::span(&entry, 1), positions).ok());
+    tail_bytes += payload.size();
+    const auto size = static_cast<std::uint32_t>(part.size());
+    for (std::uint32_t lane = 0; lane < kLanes; ++lane) {
+      tail.push_back({Sequence(i), lane, {positions[0].segment, positions[0].offset, lane * size, size}});
+    }
+  }
+
+  const auto read_for = [&](const std::vector<std::uint32_t>& lanes) {
+    core::RestoreJob job;
+    job.lanes = lanes;
+    job.parts.resize(1);
+    job.parts[0].stage = kStage;
+    job.parts[0].file = kFile;
+    for (const core::ChangesPlace& changes : tail) {
+      if (std::find(lanes.begin(), lanes.end(), changes.lane) != lanes.end()) job.parts[0].tail.push_back(changes);
+    }
+    server::JournalReader reader(*journal_, disk_);
+    const std::uint64_t before = disk_.counters().bytes_read;
+    std::size_t entries = 0;
+    while (!job.finished) {
+      const Status status = reader.restore(job, [&](const wire::StatePart& part) -> Status {
+        wire::ChangesReader changes(part.changes);
+        while (changes.next()) ++entries;
+        return {};
+      });
+      EXPECT_TRUE(status.ok());
+      if (!status.ok()) break;
+    }
+    EXPECT_EQ(entries, lanes.size() * (40 + kEntries));
+    return disk_.counters().bytes_read - before;
+  };
+  constexpr std::uint64_t kAround = 300'000;  // headers, and an entry or the directory read again for a portion
+  EXPECT_LE(read_for({0, 1, 2, 3}), *snapshot_bytes + tail_bytes + kAround);
+  EXPECT_LE(read_for({2}), *snapshot_bytes / kLanes + tail_bytes + kAround);
 }
 
 }  // namespace

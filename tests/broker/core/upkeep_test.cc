@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who waits while the journal is made shorter.
+#include <gtest/gtest.h>
+
+#include "tests/broker/core/core_fixture.h"
+
+namespace weir::core {
+namespace {
+
+/// A source, a keyed stream, a stage that keeps state and has an output, and a sink.
+Topology keyed_chain() {
+  Topology topology = small_topology("keyed");
+  topology.streams = {small_stream("in"), small_stream("out")};
+  topology.streams[0].partition = PartitionBy::kHash;
+  for (Stream& stream : topology.streams) stream.shards = 1;
+  StageSpec work = working_stage(1);
+  work.keyed = true;
+  work.outputs = {{"out", 1}};
+  StageSpec write;
+  write.name = "write";
+  write.kind = PluginKind::kSink;
+  write.inputs = {{"in", 1}};
+  write.host = 2;
+  topology.stages = {source_stage(), work, write};
+  return topology;
+}
+
+class UpkeepTest : public CoreFixture {
+ protected:
+  UpkeepTest() : CoreFixture(keyed_chain()) {
+    source_ = ready("read");
+    work_ = ready("work");
+    core_.on_state(work_.incarnation, {1, 0, true, {}});
+    RestoreJob job = out_.restores.back();
+    job.finished = true;
+    core_.on_restored(std::move(job));
+    core_.pump(now_);
+  }
+  /// A record comes, and the stage changes so many bytes of its state for it, all in `segment`.
+  void work_off(std::size_t bytes, std::uint64_t segment) {
+    commit(source_, {}, {frame_of_one()});
+    settle(segment);
+    wire::Commit done;
+    done.consumed = {{0, 0, records_, records_ + 1}};
+    ++records_;
+    const std::string key = std::to_string(records_);
+    const std::string value(bytes, 'v');
+    Bytes changes;
+    wire::append_change(changes, {wire::Space::kState, {}, as_bytes(key), as_bytes(value)});
+    done.changes.push_back({1, 0, changes});
+    commit(work_, done);
+    settle(segment);
+  }
+  /// Whether one more record comes to the stage, when the journal has come to `segment`.
+  bool delivers(std::uint64_t segment) {
+    core_.on_written(Sequence(written_ - 1), segment, 4096);
+    core_.tick(now_);
+    const std::size_t before = out_.count(MessageType::kDeliver);
+    commit(source_, {}, {frame_of_one()});
+    settle(segment);
+    return out_.count(MessageType::kDeliver) > before;
+  }
+
+  Peer source_;
+  Peer work_;
+  std::uint64_t records_ = 0;
+};
+
+TEST_F(UpkeepTest, WaitsForASnapshotThatIsMadeInAMoment) {
+  for (std::uint64_t segment = 1; segment <= 2; ++segment) work_off(10, segment);
+  EXPECT_EQ(out_.compactions.size(), 1U);
+  EXPECT_FALSE(delivers(6));
+}
+
+TEST_F(UpkeepTest, LetsNobodyWaitForASnapshotThatTakesLong) {
+  for (int i = 0; i < 45; ++i) work_off(200'000, i < 44 ? 1 : 2);
+  EXPECT_EQ(out_.compactions.size(), 1U);
+  EXPECT_TRUE(delivers(6));
+}
+
+TEST_F(UpkeepTest, SlowsDownWhereChangesOutrunTheSnapshot) {
+  for (int i = 0; i < 45; ++i) work_off(200'000, i < 44 ? 1 : 2);
+  int moments = 0;
+  for (int i = 0; i < 64; ++i) {
+    now_ += Monotonic{20'000};
+    core_.tick(now_);
+    moments += delivers(40) ? 1 : 0;
+  }
+  EXPECT_EQ(moments, 1) << "of 64";
+}
+
+TEST_F(UpkeepTest, TakesOnlySoManyChangesIntoOneSnapshotAndWholeEntries) {
+  for (int i = 0; i < 400; ++i) work_off(200'000, 1);
+  ASSERT_EQ(out_.compactions.size(), 1U);
+  CompactJob first = out_.compactions.back();
+  first.result.bytes = 1000;
+  core_.on_compacted(first);
+  settle();
+  ASSERT_EQ(out_.compactions.size(), 2U);
+  std::uint64_t bytes = 0;
+  for (const ChangesPlace& changes : out_.compactions.back().tail) bytes += changes.place.size;
+  EXPECT_GE(bytes, 64U << 20);
+  EXPECT_LE(bytes, (64U << 20) + 200'100);
+  EXPECT_EQ(out_.compactions.back().result.through, out_.compactions.back().tail.back().sequence.value() + 1);
+}
+
+}  // namespace
+}  // namespace weir::core
