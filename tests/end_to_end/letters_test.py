@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from weir_run import WEIR, Launcher, check, read_records, run, status, wait_for
+from weir_run import WEIR, Launcher, check, letters, move_letters, read_records, restart, status, wait_for, worked_off
 
 LIBRARY = sys.argv[1]
 folder = tempfile.mkdtemp(prefix="weir-letters-")
@@ -35,33 +35,6 @@ def produce(name, records, *more):
     check(result.returncode == 0, result.stderr)
 
 
-def letters(name):
-    result = run("dead-letters", "list", "--json", "--data", ".weir/" + name)
-    check(result.returncode == 0, result.stderr)
-    return json.loads(result.stdout)
-
-
-def move(how, name, *which, code=0):
-    result = run("dead-letters", how, "--data", ".weir/" + name, *which)
-    check(result.returncode == code, "%s %s ended with %d: %s" % (how, which, result.returncode, result.stderr))
-    return result.stderr
-
-
-def waits(name):
-    found = status(".weir/" + name)
-    return sum(stage["backlog_records"] for stage in found["stages"]) if found else -1
-
-
-def worked_off(name):
-    wait_for("everything to be worked off", lambda: waits(name) == 0)
-
-
-def restart(launcher, role):
-    pid = wait_for("the " + role, lambda: launcher.find(role))
-    os.kill(pid, 9)
-    wait_for("another " + role, lambda: launcher.find(role) not in (None, pid))
-
-
 def requeue_and_drop(name, workers, keyed):
     write_topology(name, workers, keyed)
     launcher = Launcher(name + ".json", log=name + ".log")
@@ -77,14 +50,14 @@ def requeue_and_drop(name, workers, keyed):
 
     # What is not mended fails again, and is the same letter with one attempt more.
     again = first[0]["id"]
-    check("1 dead letters requeued" in move("requeue", name, again), "requeue")
+    check("1 dead letters requeued" in move_letters("requeue", name, again), "requeue")
     wait_for("the letter again", lambda: any(l["id"] == again and l["attempts"] == 2 for l in letters(name)))
     check(len(letters(name)) == bad, "a letter more or less")
 
     # Dropped: gone for good, also behind a restart of the broker. Two at once, and two that are not there.
     dropped = [first[1], first[2]]
-    move("drop", name, dropped[0]["id"], dropped[1]["id"])
-    said = move("drop", name, dropped[0]["id"], "eat/lines/0/99999", code=1)
+    move_letters("drop", name, dropped[0]["id"], dropped[1]["id"])
+    said = move_letters("drop", name, dropped[0]["id"], "eat/lines/0/99999", code=1)
     check("no such dead letter" in said and "2 were not dropped" in said, said)
     restart(launcher, "broker")
     wait_for("the broker", lambda: status(".weir/" + name))
@@ -92,7 +65,7 @@ def requeue_and_drop(name, workers, keyed):
 
     # Mended: all of the stage again, with the broker and the workers killed while they are worked off.
     open(name + ".mended", "w").close()
-    move("requeue", name, "--stage", "eat")
+    move_letters("requeue", name, "--stage", "eat")
     restart(launcher, "eat")
     restart(launcher, "broker")
     worked_off(name)
@@ -116,20 +89,20 @@ def what_cannot_be_moved():
     wait_for("the topology", lambda: status(".weir/" + name))
     produce(name, [{"key": 1, "value": "poison throw"}, {"key": 2, "value": "food"}], "--end")
     wait_for("the end", lambda: status(".weir/" + name)["state"] == "finished")
-    said = move("requeue", name, "--all", code=1)
+    said = move_letters("requeue", name, "--all", code=1)
     check("its shard has finished" in said and "drop it" in said, said)
     check(len(letters(name)) == 1, "the letter is gone")
     for arguments, words in ((["--stage", "eta"], 'no stage "eta"'), ):
-        said = move("drop", name, *arguments, code=1)
+        said = move_letters("drop", name, *arguments, code=1)
         check(words in said, said)
-    move("drop", name, code=2)
+    move_letters("drop", name, code=2)
     launcher.interrupt()
     launcher.wait()
-    said = move("drop", name, "--all", code=1)
+    said = move_letters("drop", name, "--all", code=1)
     check("nothing is running" in said and "--stages none" in said, said)
     launcher = Launcher(name + ".json", "--hold", "--stages", "none", log=name + ".log")
     wait_for("the topology", lambda: status(".weir/" + name))
-    check("1 dead letters dropped" in move("drop", name, "--all"), "drop with the broker alone")
+    check("1 dead letters dropped" in move_letters("drop", name, "--all"), "drop with the broker alone")
     launcher.interrupt()
     launcher.wait()
     check(letters(name) == [], "the letter is still there")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 
-from weir_run import WEIR, Launcher, check, read_records, run, status, wait_for
+from weir_run import WEIR, Launcher, check, letters, move_letters, read_records, restart, status, wait_for, worked_off
 
 LIBRARY = sys.argv[1]
 KEYS = 40
@@ -61,38 +61,11 @@ class Feed:
         return keys
 
 
-def letters(name):
-    result = run("dead-letters", "list", "--json", "--data", ".weir/" + name)
-    check(result.returncode == 0, result.stderr)
-    return json.loads(result.stdout)
-
-
 def by_key(found):
     keys = {}
     for letter in found:
         keys.setdefault(letter["key"], []).append(letter["timestamp"])
     return {key: sorted(numbers) for key, numbers in keys.items()}
-
-
-def move(how, name, *which, code=0):
-    result = run("dead-letters", how, "--data", ".weir/" + name, *which)
-    check(result.returncode == code, "%s %s ended with %d: %s" % (how, which, result.returncode, result.stderr))
-    return result.stderr
-
-
-def waits(name):
-    found = status(".weir/" + name)
-    return sum(stage["backlog_records"] for stage in found["stages"]) if found else -1
-
-
-def worked_off(name):
-    wait_for("everything to be worked off", lambda: waits(name) == 0)
-
-
-def restart(launcher, role):
-    pid = wait_for("the " + role, lambda: launcher.find(role))
-    os.kill(pid, 9)
-    wait_for("another " + role, lambda: launcher.find(role) not in (None, pid))
 
 
 def check_output(name, records, without):
@@ -130,7 +103,7 @@ def park_and_requeue(name, fused, poisons):
     # Not mended: the first of the key fails again, and all stays as it is; also behind a restart of everybody.
     key = "key 1"
     mine = [letter for letter in found if letter["key"] == key]
-    move("requeue", name, mine[3]["id"])
+    move_letters("requeue", name, mine[3]["id"])
     wait_for("another attempt", lambda: any(l["id"] == mine[0]["id"] and l["attempts"] == 2 for l in letters(name)))
     restart(launcher, head)
     restart(launcher, "broker")
@@ -142,7 +115,7 @@ def park_and_requeue(name, fused, poisons):
     # Dropped: one that waits behind others, and one that failed; the others stay parked.
     dropped = [next(l for l in letters(name) if l["timestamp"] == number)
                for number in (feed.parked()[key][5], feed.parked()["key 2"][0])]
-    move("drop", name, *(letter["id"] for letter in dropped))
+    move_letters("drop", name, *(letter["id"] for letter in dropped))
     gone = {letter["timestamp"] for letter in dropped}
     left = {key: [n for n in numbers if n not in gone] for key, numbers in feed.parked().items()}
     wait_for("two to be dropped", lambda: by_key(letters(name)) == left)
@@ -150,7 +123,7 @@ def park_and_requeue(name, fused, poisons):
 
     # Mended: worked off in order while more come, and while broker and workers are killed.
     open(name + ".mended", "w").close()
-    move("requeue", name, "--stage", "eat")
+    move_letters("requeue", name, "--stage", "eat")
     feed.produce(400)
     restart(launcher, head)
     feed.produce(400)
@@ -172,14 +145,14 @@ def the_end_waits_for_no_parked_key():
     parked = feed.parked()
     check(by_key(letters(name)) == parked, "wrong: %s" % letters(name))
     check_output(name, feed.records, set(parked["key 7"]))
-    said = move("requeue", name, "--all", code=1)
+    said = move_letters("requeue", name, "--all", code=1)
     check("its shard has finished" in said, said)
     launcher.interrupt()
     launcher.wait()
     check(by_key(letters(name)) == parked, "a stopped directory shows them too")
     launcher = Launcher(name + ".json", "--hold", "--stages", "none", log=name + ".log")
     wait_for("the topology", lambda: status(".weir/" + name))
-    move("drop", name, "--all")
+    move_letters("drop", name, "--all")
     check(letters(name) == [], "they are still there")
     launcher.interrupt()
     launcher.wait()
@@ -203,7 +176,7 @@ def full():
     feed = Feed(name)
     feed.produce(4000, {7: "throw"}, "--name", "feed")  # what was taken is known by its number
     worked_off(name)
-    move("requeue", name, "--all")
+    move_letters("requeue", name, "--all")
     wait_for("all to be worked off", lambda: letters(name) == [])
     subprocess.run([WEIR, "produce", "lines", "--data", ".weir/" + name, "--end"], input="", check=True, text=True,
                    timeout=120)

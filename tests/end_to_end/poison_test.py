@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from weir_run import WEIR, Launcher, check, read_records, run, status, wait_for
+from weir_run import WEIR, Launcher, check, letters, read_records, status, wait_for
 
 LIBRARY = sys.argv[1]
 folder = tempfile.mkdtemp(prefix="weir-poison-")
@@ -84,12 +84,6 @@ def feed(name, records):
     code = launcher.wait()
     with open(name + ".log") as log:
         return code, log.read() + produced.stderr
-
-
-def letters(name):
-    result = run("dead-letters", "list", "--json", "--data", ".weir/" + name)
-    check(result.returncode == 0, result.stderr)
-    return json.loads(result.stdout)
 
 
 def exact(name, records):

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from weir_run import WEIR, Launcher, check, read_records, run, status, wait_for
+from weir_run import WEIR, Launcher, check, read_records, restart, run, status, wait_for, worked_off
 
 folder = tempfile.mkdtemp(prefix="weir-replay-")
 os.chdir(folder)
@@ -49,21 +49,6 @@ def replay(name, *more, stage="work", stream="lines", code=0):
     check(result.returncode == code, "replay %s ended with %d: %s" % (more, result.returncode, result.stderr))
     found = re.search(r"processes (\d+) records", result.stderr)
     return int(found.group(1)) if code == 0 and found else result.stderr
-
-
-def waits(name):
-    found = status(".weir/" + name)
-    return sum(stage["backlog_records"] for stage in found["stages"]) if found else -1
-
-
-def worked_off(name):
-    wait_for("everything to be worked off", lambda: waits(name) == 0)
-
-
-def restart(launcher, role):
-    pid = wait_for("the " + role, lambda: launcher.find(role))
-    os.kill(pid, 9)
-    wait_for("another " + role, lambda: launcher.find(role) not in (None, pid))
 
 
 def end(name, launcher, feed):

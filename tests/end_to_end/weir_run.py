@@ -138,6 +138,39 @@ def metrics(data):
     return found
 
 
+# Of the topology `name`, which runs on .weir/NAME.
+
+def waits(name):
+    """Records that wait, over all stages; -1 while nobody answers."""
+    found = status(".weir/" + name)
+    return sum(stage["backlog_records"] for stage in found["stages"]) if found else -1
+
+
+def worked_off(name):
+    wait_for("everything to be worked off", lambda: waits(name) == 0)
+
+
+def letters(name):
+    """Its dead letters, as `weir dead-letters list --json` gives them."""
+    result = run("dead-letters", "list", "--json", "--data", ".weir/" + name)
+    check(result.returncode == 0, result.stderr)
+    return json.loads(result.stdout)
+
+
+def move_letters(how, name, *which, code=0):
+    """Says `weir dead-letters HOW WHICH`; what that said."""
+    result = run("dead-letters", how, "--data", ".weir/" + name, *which)
+    check(result.returncode == code, "%s %s ended with %d: %s" % (how, which, result.returncode, result.stderr))
+    return result.stderr
+
+
+def restart(launcher, role):
+    """Kills a process of the role, and waits for its successor."""
+    pid = wait_for("the " + role, lambda: launcher.find(role))
+    os.kill(pid, signal.SIGKILL)
+    wait_for("another " + role, lambda: launcher.find(role) not in (None, pid))
+
+
 class Launcher:
     """A `weir run` in the background."""
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "topologies/launcher/broker_questions.h"
 
+#include <fmt/format.h>
 #include <poll.h>
 
 #include <utility>
 
 #include "sdk/client/endpoint_file.h"
-#include "sdk/wire/map.h"
 #include "topologies/launcher/child_process.h"
 #include "topologies/launcher/line_reader.h"
 
@@ -69,6 +69,21 @@ Result<RunningBroker> RunningBroker::find(const std::string& data_dir) {
 
 Result<Bytes> RunningBroker::ask(BytesView request, std::chrono::milliseconds deadline) {
   return connection_.ask(request, deadline, [this] { return !client::read_endpoint(data_dir_).ok(); });
+}
+
+Result<wire::MapReader> ask_running(const std::string& data_dir, BytesView request, std::string_view does,
+                                    std::string_view how, std::chrono::milliseconds deadline) {
+  Result<RunningBroker> broker = RunningBroker::find(data_dir);
+  if (!broker && broker.error().code == Code::kNotFound) {
+    return {Code::kNotFound,
+            fmt::format("nothing is running on {}, and only a running topology {}: start it with `weir "
+                        "run` ({}), and say this again",
+                        data_dir, does, how)};
+  }
+  if (!broker) return broker.error();
+  const Result<Bytes> answer = broker->ask(request, deadline);
+  if (!answer) return answer.error();
+  return wire::MapReader::parse(*answer);
 }
 
 Result<std::string> ask_broker(const std::string& data_dir, const std::string& op, const Programs& programs) {

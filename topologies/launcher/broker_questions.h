@@ -10,6 +10,7 @@
 
 #include "sdk/base/result.h"
 #include "sdk/client/client_connection.h"
+#include "sdk/wire/map.h"
 #include "topologies/launcher/programs.h"
 
 namespace weir::launcher {
@@ -29,6 +30,11 @@ class RunningBroker {
   std::string data_dir_;
   client::ClientConnection connection_;
 };
+
+/// Asks the running broker on `data_dir` for what only a running topology `does` ("replays"); where none runs the error
+/// says so, and `how` one is started for it beside plain `weir run`. Errors: those of RunningBroker.
+Result<wire::MapReader> ask_running(const std::string& data_dir, BytesView request, std::string_view does,
+                                    std::string_view how, std::chrono::milliseconds deadline);
 
 /// The broker's answer to `op` ("status", "dead_letters"), JSON text: from the one that runs on `data_dir`, or read
 /// from the directory where none does. Errors: kUnavailable, kRefused, kIo with a sentence.

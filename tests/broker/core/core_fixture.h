@@ -49,6 +49,24 @@ inline StageSpec working_stage(std::uint32_t workers) {
   return work;
 }
 
+/// The source, the stage behind it, and the sink "write" behind that, each stream of one shard.
+inline Topology small_chain(std::string name) {
+  Topology topology = small_topology(std::move(name));
+  for (const char* stream : {"in", "out"}) {
+    topology.streams.push_back(small_stream(stream));
+    topology.streams.back().shards = 1;
+  }
+  StageSpec work = working_stage(1);
+  work.outputs = {{"out", 1}};
+  StageSpec write;
+  write.name = "write";
+  write.kind = PluginKind::kSink;
+  write.inputs = {{"in", 1}};
+  write.host = 2;
+  topology.stages = {source_stage(), work, write};
+  return topology;
+}
+
 /// A frame of `stream` with one record, the first of its shard.
 inline Bytes frame_of_one(std::uint32_t stream = 0, std::uint32_t shard = 0) {
   Bytes batch;

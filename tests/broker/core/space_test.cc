@@ -7,27 +7,9 @@
 namespace weir::core {
 namespace {
 
-/// A source, a stage behind it, and a sink behind that.
-Topology chain() {
-  Topology topology = small_topology("chain");
-  for (const char* name : {"in", "out"}) {
-    topology.streams.push_back(small_stream(name));
-    topology.streams.back().shards = 1;
-  }
-  StageSpec work = working_stage(1);
-  work.outputs = {{"out", 1}};
-  StageSpec write;
-  write.name = "write";
-  write.kind = PluginKind::kSink;
-  write.inputs = {{"in", 1}};
-  write.host = 2;
-  topology.stages = {source_stage(), work, write};
-  return topology;
-}
-
 class SpaceTest : public CoreFixture {
  protected:
-  SpaceTest() : CoreFixture(chain()) {
+  SpaceTest() : CoreFixture(small_chain("chain")) {
     source_ = ready("read");
     work_ = ready("work");
     sink_ = ready("write");

@@ -93,22 +93,13 @@ int move(const Arguments& arguments, bool again) {
                   kExitRefused);
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, file);
   if (!data_dir) return refuse(data_dir.error());
-  Result<RunningBroker> broker = RunningBroker::find(*data_dir);
-  if (!broker && broker.error().code == Code::kNotFound) {
-    return refuse(fmt::format("nothing is running on {}, and only a running topology moves dead letters: start it with "
-                              "`weir run` (with --stages none only its broker; with --hold also when it has finished), "
-                              "and say this again",
-                              *data_dir),
-                  kExitFailed);
-  }
-  if (!broker) return refuse(broker.error().message, kExitFailed);
   wire::MapWriter request(again ? "requeue_letters" : "drop_letters");
   if (!ids.empty()) request.put("ids", ids);
   if (!arguments.stage.empty()) request.put("stage", arguments.stage);
   if (arguments.all) request.put("all", true);
-  const Result<Bytes> answer = broker->ask(std::move(request).finish(), kMovedDeadline);
-  if (!answer) return refuse(answer.error().message, kExitFailed);
-  const Result<wire::MapReader> map = wire::MapReader::parse(*answer);
+  const Result<wire::MapReader> map =
+      ask_running(*data_dir, std::move(request).finish(), "moves dead letters",
+                  "with --stages none only its broker; with --hold also when it has finished", kMovedDeadline);
   if (!map) return refuse(map.error().message, kExitFailed);
   const std::int64_t refused = map->integer("refused", 0);
   const std::int64_t left = map->integer("left", 0);

@@ -66,17 +66,8 @@ int replay(const Arguments& arguments) {
   }
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
   if (!data_dir) return refuse(data_dir.error());
-  Result<RunningBroker> broker = RunningBroker::find(*data_dir);
-  if (!broker && broker.error().code == Code::kNotFound) {
-    return refuse(fmt::format("nothing is running on {}, and only a running topology replays: start it with `weir run` "
-                              "(with --stages none only its broker), and say this again",
-                              *data_dir),
-                  kExitFailed);
-  }
-  if (!broker) return refuse(broker.error().message, kExitFailed);
-  const Result<Bytes> answer = broker->ask(std::move(request).finish(), kDeadline);
-  if (!answer) return refuse(answer.error().message, kExitFailed);
-  const Result<wire::MapReader> map = wire::MapReader::parse(*answer);
+  const Result<wire::MapReader> map =
+      ask_running(*data_dir, std::move(request).finish(), "replays", "with --stages none only its broker", kDeadline);
   if (!map) return refuse(map.error().message, kExitFailed);
   fmt::print(stderr, "{} processes {} records of {} again{}\n", arguments.stage, map->integer("records", 0),
              arguments.stream, arguments.reset ? ", with its state as if it had none" : "");
