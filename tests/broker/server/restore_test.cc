@@ -186,5 +186,68 @@ TEST_F(RestoreFromSnapshot, ReadsTheBlocksOfItsLanesAndEachEntryOfTheTailOnce) {
   EXPECT_LE(read_for({2}), *snapshot_bytes / kLanes + tail_bytes + kAround);
 }
 
+/// Everything in a snapshot's lane 0, as "space key".
+std::vector<std::string> entries_of(journal::Disk& disk, std::uint64_t file) {
+  std::vector<std::string> entries;
+  const auto reader = server::SnapshotReader::open(disk, file);
+  EXPECT_TRUE(reader.ok());
+  const Status read = reader->read(0, [&](BytesView changes) -> Status {
+    wire::ChangesReader each(changes);
+    while (const auto found = each.next())
+      entries.push_back(std::to_string(static_cast<int>(found->space)) + " " + std::string(as_text(found->key)));
+    return {};
+  });
+  EXPECT_TRUE(read.ok());
+  return entries;
+}
+
+TEST_F(RestoreFromSnapshot, BringsNoStateFromBeforeAResetNorDoesTheNextSnapshot) {
+  auto writer = server::SnapshotWriter::create(disk_, kFile, kStage);
+  ASSERT_TRUE(writer.ok());
+  for (const wire::Space space : {wire::Space::kState, wire::Space::kDeadLetter}) {
+    const wire::Change put{space, as_bytes("sum"), as_bytes("in the file"), as_bytes("v")};
+    ASSERT_TRUE(writer->add(0, put).ok());
+  }
+  ASSERT_TRUE(writer->finish().ok());
+  core::RestoreJob job;
+  job.lanes = {0};
+  job.parts.resize(1);
+  core::RestoreJob::Part& part = job.parts[0];
+  part.stage = kStage;
+  part.file = kFile;
+  part.file_reset = true;
+  part.reset_before = 15;
+  change_later(job, 0, change(wire::Space::kState, "before", "v"));
+  part.tail.back().sequence = Sequence(14);
+  change_later(job, 0, change(wire::Space::kParked, "before", "v"));
+  part.tail.back().sequence = Sequence(14);
+  change_later(job, 0, change(wire::Space::kState, "behind", "v"));
+  part.tail.back().sequence = Sequence(15);
+
+  core::CompactJob compaction;
+  compaction.stage = kStage;
+  compaction.file_before = kFile;
+  compaction.file_reset = true;
+  compaction.reset_before = 15;
+  compaction.tail = part.tail;
+  compaction.result.file = kFile + 1;
+  server::JournalReader reader(*journal_, disk_);
+  const Status compacted = reader.compact(compaction);
+  ASSERT_TRUE(compacted.ok()) << compacted.error().message;
+  EXPECT_EQ(entries_of(disk_, kFile + 1), (std::vector<std::string>{"0 behind", "2 in the file", "4 before"}));
+
+  std::vector<std::string> restored;
+  while (!job.finished) {
+    const Status read = reader.restore(job, [&](const wire::StatePart& said) -> Status {
+      wire::ChangesReader each(said.changes);
+      while (const auto found = each.next())
+        restored.push_back(std::to_string(static_cast<int>(found->space)) + " " + std::string(as_text(found->key)));
+      return {};
+    });
+    ASSERT_TRUE(read.ok()) << read.error().message;
+  }
+  EXPECT_EQ(restored, (std::vector<std::string>{"4 before", "0 behind"}));
+}
+
 }  // namespace
 }  // namespace weir::test
