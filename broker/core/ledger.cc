@@ -529,7 +529,9 @@ void Ledger::release(std::optional<std::int64_t> now_us, std::size_t slots_max) 
       const bool small = spec.retention_bytes == 0 || bytes <= spec.retention_bytes;
       const bool young = spec.retention_time.count() == 0 || !now_us || slot.origin_us == 0 ||
                          slot.origin_us + spec.retention_time.count() > *now_us;
-      if (spec.retains() && small && young && slots <= slots_max) break;
+      const bool retained = spec.retains() && small && young;
+      if (retained && slots <= slots_max) break;
+      if (retained) state.retained_less += slot.records;
       bytes -= slot.place.size;
       --slots;
     }

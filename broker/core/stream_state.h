@@ -66,6 +66,8 @@ class StreamState {
 
   bool external_ended = false;  ///< an end mark came from outside
   bool ended = false;           ///< nothing will be appended any more; derived, see Ledger::refresh_ends
+  /// Records that retention would have kept, and that went for want of memory since this process began.
+  std::uint64_t retained_less = 0;
 
  private:
   friend class LedgerCodec;

@@ -106,7 +106,9 @@ class Historian {
           if (file.state == HeaderState::kValid && reign == file.header.reign) {
             groups.own = true;
             if (frame.kind == static_cast<std::uint16_t>(FrameKind::kOpening)) return Status();
-            groups.last_of_reign = std::max(groups.last_of_reign, Sequence(frame.sequence));
+            // Behind it there may be groups of the same reign from an earlier use of the file, of lower sequences.
+            if (Sequence(frame.sequence) < groups.last_of_reign) return Status();
+            groups.last_of_reign = Sequence(frame.sequence);
             groups.last_end = at + frame.group_bytes;
           }
           return Status();

@@ -121,6 +121,11 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
       page.gauge("weir_stream_backlog_records", "Records not yet committed by a group",
                  {{"stream", spec.name}, {"group", topology.stages[unit.stage()].name}}, static_cast<double>(waiting));
     }
+    if (spec.retains()) {
+      page.counter("weir_stream_retained_less_records_total",
+                   "Consumed records that went before their retention was over, for want of broker.memory", labels,
+                   state.retained_less);
+    }
     for (const auto& [cause, count] : probe.dropped) {
       page.counter("weir_dropped_records_total", "Records dropped, by cause", {{"stream", spec.name}, {"cause", cause}},
                    count);

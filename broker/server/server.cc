@@ -29,6 +29,7 @@ constexpr auto kStatusEvery = 200ms;
 constexpr const char* kStatusTopic = "status";
 constexpr auto kEndpointAgain = 500ms;
 constexpr auto kSpaceWarnedEvery = 60s;
+constexpr auto kRetainedLessToldEvery = 60s;
 constexpr auto kAnswerDeadline = 2s;
 constexpr int kCommitsPerTurn = 256;
 constexpr int kClientsPerTurn = 64;
@@ -215,6 +216,7 @@ void Server::tick(Monotonic now) {
   ticked_ = now;
   watch_space(now);
   core_->tick(now);
+  watch_retention(now);
   if (!spare_asked_) {
     spare_asked_ = true;
     spares_thread_->post([this] {
@@ -242,6 +244,23 @@ void Server::watch_space(Monotonic now) {
   } else if (!low && space_warned_) {
     log::info("there is room on the disk under {} again", directory_.path());
     space_warned_ = false;
+  }
+}
+
+void Server::watch_retention(Monotonic now) {
+  retained_less_told_.resize(topology_.streams.size());
+  retained_less_told_at_.resize(topology_.streams.size());
+  for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {
+    const std::uint64_t less = core_->ledger().stream(stream).retained_less;
+    const Monotonic told_at = retained_less_told_at_[stream];
+    if (less == retained_less_told_[stream] || (told_at.count() != 0 && now - told_at < kRetainedLessToldEvery))
+      continue;
+    log::warning(
+        "stream \"{}\" keeps less than its \"retention\" wants: {} consumed records went early, for which there is no "
+        "room in an eighth of \"broker.memory\"; a replay reaches back less far. Raise \"broker.memory\" or keep less",
+        topology_.streams[stream].name, less - retained_less_told_[stream]);
+    retained_less_told_[stream] = less;
+    retained_less_told_at_[stream] = now;
   }
 }
 

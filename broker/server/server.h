@@ -69,6 +69,7 @@ class Server final : public core::Outside, public WriterListener {
   void on_launcher(const nlohmann::ordered_json& event);
   void on_signal();
   void watch_space(Monotonic now);
+  void watch_retention(Monotonic now);
   void say_status();
   HttpAnswer answer(const std::string& path);
 
@@ -111,7 +112,9 @@ class Server final : public core::Outside, public WriterListener {
   int signals_ = -1;
   bool space_warned_ = false;
   Monotonic space_warned_at_{0};
-  std::optional<Monotonic> endpoint_due_;  ///< when to try again to write it
+  std::vector<std::uint64_t> retained_less_told_;  ///< by stream
+  std::vector<Monotonic> retained_less_told_at_;   ///< the same
+  std::optional<Monotonic> endpoint_due_;          ///< when to try again to write it
   bool journal_full_ = false;
   bool spare_asked_ = false;
   bool finished_ = false;

@@ -26,6 +26,7 @@ PROMISED = {
     "weir_stream_bytes_total": ("counter", {"stream"}),
     "weir_stream_backlog_records": ("gauge", {"stream", "group"}),
     "weir_stream_watermark_seconds": ("gauge", {"stream"}),
+    "weir_stream_retained_less_records_total": ("counter", {"stream"}),
     "weir_end_to_end_seconds": ("histogram", {"stage"}),
     "weir_broker_commit_seconds": ("histogram", set()),
     "weir_broker_fsync_seconds": ("histogram", set()),

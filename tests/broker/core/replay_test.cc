@@ -12,8 +12,9 @@ namespace {
 constexpr std::uint32_t kWork = 1;
 constexpr std::int64_t kSecond = 1'000'000;
 
-Topology retaining(std::int64_t time_us, std::uint64_t bytes) {
+Topology retaining(std::int64_t time_us, std::uint64_t bytes, std::uint64_t memory) {
   Topology topology = small_topology("replays");
+  if (memory != 0) topology.broker.memory_bytes = memory;
   Stream stream = small_stream("lines");
   stream.partition = PartitionBy::kHash;
   stream.retention_time = std::chrono::microseconds(time_us);
@@ -27,8 +28,8 @@ Topology retaining(std::int64_t time_us, std::uint64_t bytes) {
 
 class ReplayTest : public CoreFixture {
  protected:
-  explicit ReplayTest(std::int64_t time_us = 10 * kSecond, std::uint64_t bytes = 0)
-      : CoreFixture(retaining(time_us, bytes)), source_(ready("read")) {
+  explicit ReplayTest(std::int64_t time_us = 10 * kSecond, std::uint64_t bytes = 0, std::uint64_t memory = 0)
+      : CoreFixture(retaining(time_us, bytes, memory)), source_(ready("read")) {
     work_ = holder();
   }
   Peer holder() {
@@ -135,6 +136,23 @@ TEST_F(ReplayTest, ForgetsTheStateFromBeforeAResetByJournalAndByCheckpoint) {
   const RestoreJob& job = out_.restores.back();
   ASSERT_EQ(job.parts.size(), 1U);
   EXPECT_EQ(job.parts[0].reset_before, before.value());
+}
+
+class LittleMemoryTest : public ReplayTest {
+ protected:
+  LittleMemoryTest() : ReplayTest(10 * kSecond, 0, std::uint64_t{8} * 6 * sizeof(FrameSlot)) {}
+};
+
+TEST_F(LittleMemoryTest, CountsWhatRetentionGivesUpForWantOfMemory) {
+  for (int i = 0; i < 4; ++i) work_off(kStartedUs);
+  tick_at(kStartedUs + kSecond);
+  const StreamState& stream = core_.ledger().stream(0);
+  const std::uint64_t gone = stream.first_frame();
+  EXPECT_GT(gone, 0U) << "the changes of state have slots too";
+  EXPECT_EQ(stream.retained_less, gone) << "of one record each";
+  tick_at(kStartedUs + 11 * kSecond);
+  EXPECT_EQ(stream.first_frame(), 4U);
+  EXPECT_EQ(stream.retained_less, gone) << "the others went when they were due";
 }
 
 TEST_F(ReplayTest, IsRefusedWhenTheInputHasEnded) {

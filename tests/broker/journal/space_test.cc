@@ -52,6 +52,20 @@ TEST_F(JournalSpace, ReadsAtAStartDoNotGrowWithHistory) {
   EXPECT_LE(journal_->probe().segments, 8U);
 }
 
+TEST_F(JournalSpace, TellsOfATornTailWithoutWhatLiesBehindItFromTheFilesEarlierUse) {
+  open();
+  fill_segments(10);
+  sync();
+  append("torn");
+  const auto torn = positions_.back();
+  ASSERT_GT(options_.segment_bytes, torn.offset + 4 * 6000U) << "groups of the file's earlier use lie behind it";
+  kill();
+  disk_->flip_bit(file_of(torn.segment), torn.offset + 2, 1);
+  open();
+  EXPECT_GT(recovery_.cut_bytes, 0U);
+  EXPECT_LE(recovery_.cut_bytes, 4096U) << recovery_.cut_report;
+}
+
 TEST_F(JournalSpace, KeepsAtMostTwoCheckpointFiles) {
   open();
   fill_segments(8);
