@@ -16,89 +16,14 @@
 #include "broker/journal/journal.h"
 #include "broker/server/journal_reader.h"
 #include "broker/server/keeper.h"
-#include "tests/simulation/bug.h"
+#include "tests/simulation/outcome.h"
+#include "tests/simulation/plan.h"
 #include "tests/support/sim_disk.h"
 
 namespace weir::simulation {
 
 class ModelProducer;
 class WorkerProcess;
-
-/// What a seed makes of a run.
-struct Plan {
-  std::uint64_t seed = 0;
-  std::uint64_t numbers = 0;  ///< emitted by the source, in all
-  std::uint32_t keys = 0;
-  std::uint32_t splits = 0;
-  bool unkeyed_stage = false;   ///< a stage with unkeyed input between source and sum
-  bool tallied = false;         ///< a stage with state of its own fused behind the sum
-  bool poison = false;          ///< some numbers become dead letters of the sum
-  std::uint32_t producers = 0;  ///< outside, each with a name
-  std::uint64_t published = 0;  ///< messages of each producer
-  bool drains = false;          ///< Ctrl-C now and then, and a new run
-  bool full_disk = false;       ///< the disk is full now and then
-  bool kills = true;            ///< processes die without their fault, freeze, or are told to drain
-  bool disk_fails = false;      ///< writes, and where the power is cut too, syncs
-  bool time_jumps = false;      ///< the machine stands still now and then, and time has passed
-  bool resets = false;          ///< a worker's connections lose what is in flight, in silence
-  bool killers = false;         ///< some numbers kill their worker whenever it comes to them
-  bool requeues = false;        ///< a person has all dead letters worked on again, now and then
-  bool slow_disk = false;       ///< a sync takes long, and much is decided meanwhile
-  bool copies_early = false;    ///< what is needed in old segments is copied as soon as half of the journal is not
-  bool power_cuts = false;      ///< only where streams ask for fsync
-  bool bit_flips = false;       ///< in the newest checkpoint, now and then, while the broker is down
-  std::uint32_t drops_per_million = 0;
-  std::uint32_t doubles_per_million = 0;
-  std::uint32_t kills_per_million = 0;  ///< of records: a worker is killed while it is at one, which is innocent
-  Monotonic calm_from{0};               ///< no faults from here on
-  Bug bug = Bug::kNone;
-
-  /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
-  static constexpr int kEra = 3;
-  static Plan of(std::uint64_t seed, int era = kEra);
-
-  [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }
-  [[nodiscard]] bool is_killer(std::uint64_t number) const { return killers && number % 499 == 101; }
-  [[nodiscard]] bool is_good(std::uint64_t number) const { return !is_poison(number) && !is_killer(number); }
-  /// Message `k` (from 1) of a producer carries these numbers, in this order; all numbers of a topology differ.
-  static constexpr std::uint64_t kNumbersPerMessage = 5;
-  [[nodiscard]] std::uint64_t number_of(std::uint32_t producer, std::uint64_t message, std::uint64_t i) const {
-    return numbers + producer * published * kNumbersPerMessage + (message - 1) * kNumbersPerMessage + i;
-  }
-  [[nodiscard]] std::uint64_t numbers_all() const { return numbers + producers * published * kNumbersPerMessage; }
-};
-
-struct Outcome {
-  std::uint64_t trace = 0;  ///< hash of everything that happened, in order
-  std::string problem;      ///< empty: all invariants held
-  std::uint64_t events = 0;
-  std::uint64_t broker_crashes = 0;
-  std::uint64_t worker_deaths = 0;
-  std::uint64_t fences = 0;
-  std::uint64_t checkpoints = 0;
-  std::uint64_t compactions = 0;
-  std::uint64_t copies = 0;
-  std::uint64_t frames_read = 0;
-  std::uint64_t freezes = 0;
-  std::uint64_t messages_dropped = 0;
-  std::uint64_t messages_doubled = 0;
-  std::uint64_t power_cuts = 0;
-  std::uint64_t torn_writes = 0;  ///< a crash planned into the middle of the disk's work came
-  std::uint64_t drains = 0;
-  std::uint64_t disk_refusals = 0;  ///< an append that found no room
-  std::uint64_t producer_deaths = 0;
-  std::uint64_t messages_resent = 0;
-  std::uint64_t checkpoints_damaged = 0;
-  std::uint64_t failed_writes = 0;
-  std::uint64_t failed_syncs = 0;
-  std::uint64_t time_jumps = 0;
-  std::uint64_t messages_reset = 0;  ///< in flight when their connection was
-  std::uint64_t dead_letters = 0;
-  std::uint64_t deaths_by_record = 0;
-  std::uint64_t letters_requeued = 0;
-  std::uint64_t fused_transactions = 0;
-  Monotonic took{0};  ///< virtual
-};
 
 /// One run: the real core, journal, reader and keeper on a simulated disk and clock, workers that speak the real
 /// messages, and chance that delays, drops, doubles and kills. One thread; the same plan gives the same trace.
@@ -216,6 +141,8 @@ class World final : public core::Outside {
   /// Some stream has as much waiting as it may have.
   [[nodiscard]] bool backlog_is_full();
 
+  static constexpr const char* kPerson = "person";
+
   void start_broker();
   void crash_broker();
   /// A bit of the newest checkpoint flips, where the one before it must do.
@@ -232,8 +159,11 @@ class World final : public core::Outside {
   void drained();
   void produce(std::uint32_t producer);
   void answer_duplicate(const core::Client& client, BytesView message);
+
+  // operations.cc
   /// A person asks for all dead letters to be worked on again.
   void requeue();
+  void answered(const core::Client& client, BytesView message);
   void write_group();
   void sync_group();
   /// A failure that the disk's crash explains ends the broker; any other is a problem.

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "sdk/base/clock.h"
+
+namespace weir::simulation {
+
+/// What came of a run, and how often what happened.
+struct Outcome {
+  std::uint64_t trace = 0;  ///< hash of everything that happened, in order
+  std::string problem;      ///< empty: all invariants held
+  std::uint64_t events = 0;
+  std::uint64_t broker_crashes = 0;
+  std::uint64_t worker_deaths = 0;
+  std::uint64_t fences = 0;
+  std::uint64_t checkpoints = 0;
+  std::uint64_t compactions = 0;
+  std::uint64_t copies = 0;
+  std::uint64_t frames_read = 0;
+  std::uint64_t freezes = 0;
+  std::uint64_t messages_dropped = 0;
+  std::uint64_t messages_doubled = 0;
+  std::uint64_t power_cuts = 0;
+  std::uint64_t torn_writes = 0;  ///< a crash planned into the middle of the disk's work came
+  std::uint64_t drains = 0;
+  std::uint64_t disk_refusals = 0;  ///< an append that found no room
+  std::uint64_t producer_deaths = 0;
+  std::uint64_t messages_resent = 0;
+  std::uint64_t checkpoints_damaged = 0;
+  std::uint64_t failed_writes = 0;
+  std::uint64_t failed_syncs = 0;
+  std::uint64_t time_jumps = 0;
+  std::uint64_t messages_reset = 0;  ///< in flight when their connection was
+  std::uint64_t dead_letters = 0;
+  std::uint64_t deaths_by_record = 0;
+  std::uint64_t letters_requeued = 0;
+  std::uint64_t fused_transactions = 0;
+  Monotonic took{0};  ///< virtual
+};
+
+}  // namespace weir::simulation

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/simulation/plan.h"
+
+#include <utility>
+
+namespace weir::simulation {
+
+using namespace std::chrono_literals;
+
+Plan Plan::of(std::uint64_t seed, int era) {
+  std::mt19937_64 random(seed ^ 0x9e3779b97f4a7c15);
+  Plan plan;
+  plan.seed = seed;
+  plan.numbers = 200 + random() % 6000;
+  plan.keys = static_cast<std::uint32_t>(1 + random() % 300);
+  plan.splits = static_cast<std::uint32_t>(1 + random() % 4);
+  plan.unkeyed_stage = random() % 2 == 0;
+  plan.tallied = random() % 3 == 0;
+  plan.poison = random() % 3 == 0;
+  plan.producers = static_cast<std::uint32_t>(random() % 3);
+  plan.published = 1 + random() % 200;
+  plan.drains = random() % 3 == 0;
+  plan.full_disk = random() % 3 == 0;
+  plan.copies_early = random() % 2 == 0;
+  plan.power_cuts = random() % 2 == 0;
+  plan.drops_per_million = random() % 3 == 0 ? 0 : 500;
+  plan.doubles_per_million = random() % 3 == 0 ? 0 : 20'000;
+  plan.calm_from = std::chrono::milliseconds(random() % 8000);
+  plan.bit_flips = random() % 3 == 0 && era >= 2;
+  plan.slow_disk = random() % 3 == 0 && era >= 2;
+  plan.killers = random() % 4 == 0 && era >= 3;
+  plan.requeues = random() % 4 == 0 && era >= 3;
+  plan.kills = random() % 8 != 0 || era < 3;
+  plan.kills_per_million = plan.kills && era >= 3 ? 200 : 0;
+  plan.disk_fails = random() % 3 == 0 && era >= 3;
+  plan.time_jumps = random() % 4 == 0 && era >= 3;
+  plan.resets = random() % 3 == 0 && era >= 3;
+  return plan;
+}
+
+Topology topology_of(const Plan& plan, std::mt19937_64& random) {
+  Topology topology;
+  topology.name = "simulated";
+  topology.broker.segment_bytes = random() % 2 == 0 ? 32 << 10 : 64 << 10;
+  topology.broker.memory_bytes = 1 << 20;
+  topology.broker.transaction_bytes_max = 8 << 10;
+  topology.broker.interval = 50ms;
+  const Durability durability = plan.power_cuts     ? Durability::kFsync
+                                : random() % 2 == 0 ? Durability::kNone
+                                                    : Durability::kInterval;
+  topology.broker.durability = durability;
+  const auto stream = [&](std::string name, PartitionBy partition, std::uint32_t shards) {
+    Stream added;
+    added.name = std::move(name);
+    added.partition = partition;
+    added.shards = shards;
+    added.durability = durability;
+    added.backlog_bytes_max = random() % 2 == 0 ? 4 << 10 : 1 << 20;
+    topology.streams.push_back(std::move(added));
+  };
+  const auto stage = [&](std::string name, PluginKind kind, std::uint32_t workers, int in, int out) {
+    StageSpec added;
+    added.name = added.plugin = std::move(name);
+    added.kind = kind;
+    added.workers = workers;
+    if (in >= 0) added.inputs.push_back({"in", static_cast<std::uint32_t>(in)});
+    if (out >= 0) added.outputs.push_back({"out", static_cast<std::uint32_t>(out)});
+    added.host = static_cast<std::uint32_t>(topology.stages.size());
+    added.dead_letter_bytes_max = 1 << 20;
+    added.memory_bytes = 256 << 10;
+    added.commit_after = Monotonic(random() % 3 == 0 ? 0 : random() % 50'000);
+    added.retries = static_cast<std::uint32_t>(random() % 3);
+    topology.stages.push_back(std::move(added));
+  };
+  const auto workers = [&] { return static_cast<std::uint32_t>(1 + random() % 3); };
+  stream("numbers", PartitionBy::kHash, static_cast<std::uint32_t>(1 + random() % 6));
+  stream("sums", PartitionBy::kHash, static_cast<std::uint32_t>(1 + random() % 3));
+  if (plan.unkeyed_stage) stream("raw", PartitionBy::kNone, static_cast<std::uint32_t>(1 + random() % 3));
+  stage("numbers", PluginKind::kSource, workers(), -1, plan.unkeyed_stage ? 2 : 0);
+  if (plan.unkeyed_stage) stage("pass", PluginKind::kStage, workers(), 2, 0);
+  stage("sum", PluginKind::kStage, workers(), 0, 1);
+  topology.stages.back().keyed = true;
+  const auto sum = static_cast<std::uint32_t>(topology.stages.size() - 1);
+  if (plan.producers != 0) {
+    stream("outside", PartitionBy::kHash, topology.streams[0].shards);
+    topology.streams.back().external_in = true;
+    topology.stages[sum].inputs.push_back({"in", static_cast<std::uint32_t>(topology.streams.size() - 1)});
+  }
+  if (plan.tallied) {
+    stream("steps", PartitionBy::kNone, 1);
+    topology.streams.back().transport = Transport::kFused;
+    const auto steps = static_cast<std::uint32_t>(topology.streams.size() - 1);
+    topology.stages[sum].outputs.front().stream = steps;
+    topology.stages[sum].key_preserving = true;
+    stage("tally", PluginKind::kStage, topology.stages[sum].workers, static_cast<int>(steps), 1);
+    topology.stages.back().keyed = true;
+    topology.stages.back().host = sum;
+  }
+  stage("out", PluginKind::kSink, workers(), 1, -1);
+  if (random() % 2 == 0) {
+    topology.stages.back().sharing = Sharing::kShard;
+    topology.stages.back().plugin = "out_by_shard";
+  }
+  return topology;
+}
+
+}  // namespace weir::simulation

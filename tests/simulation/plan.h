@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <random>
+
+#include "sdk/base/clock.h"
+#include "sdk/topology/topology.h"
+#include "tests/simulation/bug.h"
+
+namespace weir::simulation {
+
+/// What a seed makes of a run.
+struct Plan {
+  std::uint64_t seed = 0;
+  std::uint64_t numbers = 0;  ///< emitted by the source, in all
+  std::uint32_t keys = 0;
+  std::uint32_t splits = 0;
+  bool unkeyed_stage = false;   ///< a stage with unkeyed input between source and sum
+  bool tallied = false;         ///< a stage with state of its own fused behind the sum
+  bool poison = false;          ///< some numbers become dead letters of the sum
+  std::uint32_t producers = 0;  ///< outside, each with a name
+  std::uint64_t published = 0;  ///< messages of each producer
+  bool drains = false;          ///< Ctrl-C now and then, and a new run
+  bool full_disk = false;       ///< the disk is full now and then
+  bool kills = true;            ///< processes die without their fault, freeze, or are told to drain
+  bool disk_fails = false;      ///< writes, and where the power is cut too, syncs
+  bool time_jumps = false;      ///< the machine stands still now and then, and time has passed
+  bool resets = false;          ///< a worker's connections lose what is in flight, in silence
+  bool killers = false;         ///< some numbers kill their worker whenever it comes to them
+  bool requeues = false;        ///< a person has all dead letters worked on again, now and then
+  bool slow_disk = false;       ///< a sync takes long, and much is decided meanwhile
+  bool copies_early = false;    ///< what is needed in old segments is copied as soon as half of the journal is not
+  bool power_cuts = false;      ///< only where streams ask for fsync
+  bool bit_flips = false;       ///< in the newest checkpoint, now and then, while the broker is down
+  std::uint32_t drops_per_million = 0;
+  std::uint32_t doubles_per_million = 0;
+  std::uint32_t kills_per_million = 0;  ///< of records: a worker is killed while it is at one, which is innocent
+  Monotonic calm_from{0};               ///< no faults from here on
+  Bug bug = Bug::kNone;
+
+  /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
+  static constexpr int kEra = 3;
+  static Plan of(std::uint64_t seed, int era = kEra);
+
+  [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }
+  [[nodiscard]] bool is_killer(std::uint64_t number) const { return killers && number % 499 == 101; }
+  [[nodiscard]] bool is_good(std::uint64_t number) const { return !is_poison(number) && !is_killer(number); }
+  /// Message `k` (from 1) of a producer carries these numbers, in this order; all numbers of a topology differ.
+  static constexpr std::uint64_t kNumbersPerMessage = 5;
+  [[nodiscard]] std::uint64_t number_of(std::uint32_t producer, std::uint64_t message, std::uint64_t i) const {
+    return numbers + producer * published * kNumbersPerMessage + (message - 1) * kNumbersPerMessage + i;
+  }
+  [[nodiscard]] std::uint64_t numbers_all() const { return numbers + producers * published * kNumbersPerMessage; }
+};
+
+/// The topology that a plan runs; what the plan leaves open is left to `random`.
+Topology topology_of(const Plan& plan, std::mt19937_64& random);
+
+}  // namespace weir::simulation

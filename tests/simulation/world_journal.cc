@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// The journal's side of the broker: what its threads do with the disk.
+#include <iterator>
+#include <utility>
+
+#include "tests/simulation/world.h"
+
+namespace weir::simulation {
+
+using namespace std::chrono_literals;
+
+void World::append(Sequence sequence, bool checkpoint, Durability durability, core::Buffer payload) {
+  trace("append", sequence.value(), payload.bytes);
+  broker_->queue.push_back({sequence, checkpoint, durability, std::move(payload)});
+  if (broker_->writing) return;
+  broker_->writing = true;
+  Lane lane{0};
+  in_broker(lane, micros(500), [this] { write_group(); });
+}
+
+void World::sync() {
+  broker_->sync_wanted = true;
+  if (broker_->writing) return;
+  broker_->writing = true;
+  Lane lane{0};
+  in_broker(lane, micros(500), [this] { write_group(); });
+}
+
+void World::write_group() {
+  Broker& broker = *broker_;
+  broker.writing = false;
+  std::vector<Entry> group;
+  group.swap(broker.queue);
+  if (!group.empty()) {
+    std::vector<BytesView> payloads;
+    payloads.reserve(group.size());
+    for (const Entry& entry : group) payloads.emplace_back(entry.payload.bytes);
+    std::vector<journal::EntryView> views;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      views.push_back(
+          {group[i].checkpoint ? journal::EntryKind::kCheckpoint : journal::EntryKind::kRecord, {&payloads[i], 1}});
+    }
+    std::vector<journal::Position> positions;
+    const Status status =
+        without_syncs(Bug::kRollOverUnsynced, [&] { return broker.journal->append(views, positions); });
+    broker.full = !status.ok() && status.error().code == Code::kDiskFull;
+    if (broker.full) {
+      ++outcome_.disk_refusals;
+      std::move(broker.queue.begin(), broker.queue.end(), std::back_inserter(group));
+      broker.queue = std::move(group);
+      broker.writing = true;
+      Lane lane{0};
+      return in_broker(lane, micros(20'000), [this] { write_group(); });
+    }
+    if (!status.ok()) return failed(status.error(), "append");
+    broker.unsynced = true;
+    std::vector<std::pair<Sequence, journal::Position>> written;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      broker.needs_sync |= group[i].durability == Durability::kFsync;
+      if (group[i].checkpoint) ++outcome_.checkpoints;
+      written.emplace_back(group[i].sequence, positions[i]);
+    }
+    const Sequence end = group.back().sequence.plus(1);
+    post([this, written, end, settled = !broker.needs_sync || has(Bug::kSettledAheadOfSync)] {
+      with_core([&] {
+        for (const auto& [sequence, position] : written)
+          broker_->core->on_written(sequence, position.segment, position.offset);
+        if (settled) broker_->core->on_settled(end, now_);
+      });
+    });
+  }
+  broker.needs_sync |= std::exchange(broker.sync_wanted, false) && broker.unsynced;
+  if (broker.unsynced) {
+    broker.writing = true;
+    Lane lane{0};
+    const bool waits = !broker.needs_sync && now_ - broker.synced < topology_.broker.interval;
+    in_broker(lane, waits ? micros(2000) : micros(plan_.slow_disk ? 100'000 : 3000),
+              [this, waits] { waits ? write_group() : sync_group(); });
+  }
+}
+
+void World::sync_group() {
+  Broker& broker = *broker_;
+  if (const Status status = broker.journal->sync(); !status.ok()) return failed(status.error(), "sync");
+  broker.synced = now_;
+  broker.needs_sync = broker.unsynced = false;
+  post([this, end = broker.journal->durable()] {
+    with_core([&] {
+      broker_->core->on_durable(end);
+      broker_->core->on_settled(end, now_);
+    });
+  });
+  if (!broker.queue.empty()) return write_group();
+  broker.writing = false;
+  if (const Status status = broker.journal->mark_if_needed(); !status.ok()) failed(status.error(), "mark");
+}
+
+void World::read_frame(std::uint32_t stream, std::uint64_t frame, core::Place place) {
+  trace("read", frame);
+  ++outcome_.frames_read;
+  in_broker(broker_->reader_lane, micros(2000), [this, stream, frame, place] {
+    auto bytes = broker_->reader->read(place);
+    const bool gone = !bytes.ok() && bytes.error().code == Code::kNotFound;
+    if (!bytes.ok() && !gone) return failed(bytes.error(), "read");
+    post([this, stream, frame, place, bytes = gone ? Bytes() : *bytes] {
+      if (bytes.empty() && broker_->core->lies_at(stream, frame, place))
+        problem("a frame is lost that is still needed");
+      with_core([&] { broker_->core->on_frame(stream, frame, bytes); });
+    });
+  });
+}
+
+void World::restore(core::RestoreJob job) {
+  trace("restore", job.incarnation.value());
+  if (has(Bug::kSnapshotWithoutTail)) {
+    for (core::RestoreJob::Part& part : job.parts) part.tail.clear();
+  }
+  in_broker(broker_->reader_lane, micros(5000), [this, job = std::move(job)]() mutable {
+    const Status status = broker_->reader->restore(job, [&](const wire::StatePart& part) -> Status {
+      post([this, incarnation = job.incarnation, part, held = Bytes(part.changes.begin(), part.changes.end())] {
+        wire::StatePart posted = part;
+        posted.changes = held;
+        with_core([&] { broker_->core->on_state(incarnation, posted); });
+      });
+      return {};
+    });
+    if (!status.ok()) return failed(status.error(), "restore");
+    post([this, job = std::move(job)] { with_core([&] { broker_->core->on_restored(job); }); });
+  });
+}
+
+void World::compact(core::CompactJob job) {
+  trace("compact", job.result.file);
+  ++outcome_.compactions;
+  in_broker(broker_->keeper_lane, micros(20'000), [this, job = std::move(job)]() mutable {
+    const Status status = without_syncs(Bug::kSnapshotUnsynced, [&] { return broker_->keeper->compact(job); });
+    if (!status.ok() && status.error().code != Code::kDiskFull) return failed(status.error(), "compact");
+    if (!status.ok()) job.result.file = 0;
+    post([this, job] { with_core([&] { broker_->core->on_compacted(job); }); });
+  });
+}
+
+void World::copy(core::CopyJob job) {
+  trace("copy", job.items.size());
+  ++outcome_.copies;
+  in_broker(broker_->reader_lane, micros(20'000), [this, job = std::move(job)]() mutable {
+    const Status status = broker_->reader->copy(job);
+    if (!status.ok()) return failed(status.error(), "copy");
+    post([this, job] { with_core([&] { broker_->core->on_copied(job); }); });
+  });
+}
+
+void World::write_checkpoint(core::CheckpointJob job) {
+  trace("checkpoint", job.through.value(), job.bytes);
+  in_broker(broker_->checkpoints_lane, micros(20'000), [this, job = std::move(job)]() mutable {
+    const auto payload = without_syncs(Bug::kCheckpointUnsynced, [&] { return broker_->keeper->checkpoint(job); });
+    if (!payload.ok() && payload.error().code != Code::kDiskFull) return failed(payload.error(), "checkpoint");
+    post([this, payload = payload.ok() ? *payload : Bytes()] {
+      with_core([&] { broker_->core->on_checkpoint(payload); });
+    });
+  });
+}
+
+}  // namespace weir::simulation
