@@ -276,6 +276,7 @@ class Core {
   /// Whether a unit must add no records, since the disk is full and those behind it go first.
   [[nodiscard]] bool waits_for_space(const UnitState& unit) const;
   [[nodiscard]] bool full(std::uint32_t stream) const;
+  [[nodiscard]] bool index_is_full() const;
   /// The frame's bytes, or nothing after asking for them.
   const Buffer* frame_bytes(std::uint32_t stream, std::uint64_t frame);
   void drop_passed_bytes();
@@ -336,6 +337,8 @@ class Core {
   void consider_checkpoint();
   void take_checkpoint();
   void finish_checkpoint();
+  /// How long the longest tail of changes is, if the tails crowd the index; else SIZE_MAX.
+  [[nodiscard]] std::size_t crowding_tail() const;
   void consider_compaction();
   void consider_copy();
   /// Nobody is reading it where it lies.

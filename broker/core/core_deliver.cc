@@ -23,14 +23,21 @@ constexpr std::uint32_t kLoadsMax = 16;
 
 }  // namespace
 
+// Many tiny frames, or changes of state, take more of the index than of the disk.
+bool Core::index_is_full() const { return ledger_.slots() * sizeof(FrameSlot) >= topology_.broker.memory_bytes / 4; }
 bool Core::full(std::uint32_t stream) const {
-  if (ledger_.stream(stream).bytes_waiting() >= topology_.streams[stream].backlog_bytes_max) return true;
-  // Many tiny frames take more of the index than of the disk.
-  return ledger_.slots() * sizeof(FrameSlot) >= topology_.broker.memory_bytes / 4;
+  return ledger_.stream(stream).bytes_waiting() >= topology_.streams[stream].backlog_bytes_max || index_is_full();
 }
 
 bool Core::blocked(const UnitState& unit) const {
-  return std::any_of(unit.outputs().begin(), unit.outputs().end(), [&](std::uint32_t stream) { return full(stream); });
+  // The index is one for all streams. Who has input gives slots back by consuming it, and must, or nobody ever would:
+  // it waits only until its consumers have taken what it made before.
+  const bool index_full = index_is_full();
+  return std::any_of(unit.outputs().begin(), unit.outputs().end(), [&](std::uint32_t stream) {
+    const std::uint64_t waiting = ledger_.stream(stream).bytes_waiting();
+    if (waiting >= topology_.streams[stream].backlog_bytes_max) return true;
+    return index_full && (waiting != 0 || unit.intake() == Intake::kSplits);
+  });
 }
 
 bool Core::waits_for_space(const UnitState& unit) const {

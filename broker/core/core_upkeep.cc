@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint64_t kTailBytesMin = 4 << 20;   ///< so many bytes of changes are worth a snapshot
 constexpr std::size_t kTailCountMax = 100'000;     ///< and so many changes, since memory names each
+constexpr std::uint64_t kCrowdedPart = 8;          ///< of memory: at twice as much the index is full, and sources wait
 constexpr std::uint64_t kSegmentsBehind = 3;       ///< closed segments that are held before upkeep hurries
 constexpr std::uint64_t kSegmentsFreedMin = 2;     ///< what upkeep must be about to free before anything waits for it
 constexpr std::uint64_t kQuickBytes = 8 << 20;     ///< a snapshot of so much, and so many changes, is made in a moment
@@ -122,17 +123,31 @@ void Core::on_checkpoint(BytesView payload) {
   outside_.sync();
 }
 
+std::size_t Core::crowding_tail() const {
+  std::size_t longest = 0;
+  std::size_t all = 0;
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    const std::size_t size = ledger_.changelog(stage).tail().size();
+    longest = std::max(longest, size);
+    all += size;
+  }
+  const std::size_t slots = ledger_.slots();
+  const bool crowds = slots * sizeof(FrameSlot) >= topology_.broker.memory_bytes / kCrowdedPart && 4 * all >= slots;
+  return crowds ? longest : SIZE_MAX;
+}
+
 void Core::consider_compaction() {
   // What a snapshot is made of, and what a restore reads, stays where it is meanwhile.
   if (upkeep_.compacting || upkeep_.copying || !upkeep_.restoring_from.empty()) return;
   if (now_ < upkeep_.compaction_from) return;
+  const std::size_t crowding = crowding_tail();
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     const Changelog& changelog = ledger_.changelog(stage);
     if (changelog.tail().empty() || changelog.tail().front().sequence >= settled_) continue;
     const std::uint64_t oldest = changelog.use().oldest().value_or(upkeep_.segment_now);
     const std::uint64_t before = changelog.newest() ? changelog.newest()->bytes : 0;
-    const bool long_tail =
-        changelog.tail_bytes() >= std::max(kTailBytesMin, before / 2) || changelog.tail().size() > kTailCountMax;
+    const bool long_tail = changelog.tail_bytes() >= std::max(kTailBytesMin, before / 2) ||
+                           changelog.tail().size() > kTailCountMax || changelog.tail().size() == crowding;
     // A small state that changes often must not hold on to segments.
     const bool old_tail = upkeep_.segment_now > oldest && before < topology_.broker.segment_bytes;
     if (!long_tail && !old_tail) continue;

@@ -8,8 +8,9 @@ namespace weir::core {
 namespace {
 
 /// The stage keeps state.
-Topology keyed_chain() {
+Topology keyed_chain(std::uint64_t memory_bytes) {
   Topology topology = small_chain("keyed");
+  topology.broker.memory_bytes = memory_bytes;
   topology.streams[0].partition = PartitionBy::kHash;
   topology.stages[1].keyed = true;
   return topology;
@@ -17,7 +18,7 @@ Topology keyed_chain() {
 
 class UpkeepTest : public CoreFixture {
  protected:
-  UpkeepTest() : CoreFixture(keyed_chain()) {
+  explicit UpkeepTest(std::uint64_t memory_bytes = 64 << 20) : CoreFixture(keyed_chain(memory_bytes)) {
     source_ = ready("read");
     work_ = ready("work");
     core_.on_state(work_.incarnation, {1, 0, true, {}});
@@ -92,6 +93,45 @@ TEST_F(UpkeepTest, TakesOnlySoManyChangesIntoOneSnapshotAndWholeEntries) {
   EXPECT_GE(bytes, 64U << 20);
   EXPECT_LE(bytes, (64U << 20) + 200'100);
   EXPECT_EQ(out_.compactions.back().result.through, out_.compactions.back().tail.back().sequence.value() + 1);
+}
+
+/// Its index holds some thousand frames and changes.
+class SmallIndexTest : public UpkeepTest {
+ protected:
+  SmallIndexTest() : UpkeepTest(1 << 20) {}
+};
+
+TEST_F(SmallIndexTest, MakesASnapshotOfALargeStateWhoseManySmallChangesCrowdTheIndex) {
+  work_off(10, 1);
+  work_off(10, 2);
+  ASSERT_EQ(out_.compactions.size(), 1U);
+  CompactJob first = out_.compactions.back();
+  first.result.bytes = 2 << 20;  // more than a segment: a tail that is merely old is let be
+  core_.on_compacted(first);
+  settle(2);
+  const std::uint64_t crowded = topology_.broker.memory_bytes / 8 / sizeof(FrameSlot);
+  for (std::uint64_t i = 0; i + 3 < crowded; ++i) {
+    work_off(10, 3);
+    core_.tick(now_);  // frames that were consumed are forgotten
+  }
+  EXPECT_EQ(out_.compactions.size(), 1U);
+  for (int i = 0; i < 4; ++i) work_off(10, 3);
+  EXPECT_EQ(out_.compactions.size(), 2U) << "else the index comes to be full, and sources wait for good";
+}
+
+TEST_F(SmallIndexTest, AStageConsumesThoughItsInputHasFilledTheIndex) {
+  const std::uint64_t full = topology_.broker.memory_bytes / 4 / sizeof(FrameSlot);
+  for (std::uint64_t i = 0; i < full + 600; ++i) commit(source_, {}, {frame_of_one()});
+  settle();
+  const std::size_t before = out_.count(MessageType::kDeliver);
+  ASSERT_GT(before, 500U);
+  wire::Commit done;
+  done.consumed = {{0, 0, 0, 500}};
+  commit(work_, done);
+  settle();
+  say(work_, MessageType::kCredit, wire::encode_totals({(1 << 20) + 500, 1500}));
+  EXPECT_GE(core_.ledger().slots(), full);
+  EXPECT_GT(out_.count(MessageType::kDeliver), before);
 }
 
 }  // namespace
