@@ -26,6 +26,8 @@ enum class Bug : std::uint8_t {
   kSinkForgets,          ///< a commit of a sink is told without the sink's position
   kDuplicateAnswered,    ///< a message that comes again is acknowledged at once, though it is not on disk yet
   kSigkillBlamed,        ///< a death that nobody's record caused is laid to the one that was processed last
+  kParkedForgotten,      ///< the next holder of a lane does not know its parked keys, and processes later records
+  kRequeuedKept,         ///< a letter that was worked off waits to be worked off
   kEnd,
 };
 
@@ -45,7 +47,9 @@ constexpr const char* kBugNames[] = {"none",
                                      "event time guessed from silence",
                                      "a sink's position is not committed",
                                      "a duplicate is answered at once",
-                                     "SIGKILL counts as poison"};
+                                     "SIGKILL counts as poison",
+                                     "the next holder forgets parked keys",
+                                     "a requeued letter is worked off and kept"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

@@ -14,6 +14,8 @@ using namespace std::chrono_literals;
 void World::crash_broker() {
   crash_due_ = false;
   ++outcome_.broker_crashes;
+  outcome_.crashes_amid_letters += letters_.waiting.size();
+  letters_.waiting.clear();
   const bool power = plan_.power_cuts && below(2) == 0;
   trace(power ? "power cut" : "broker killed", life_);
   broker_.reset();

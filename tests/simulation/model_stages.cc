@@ -57,13 +57,15 @@ class Sum final : public Stage {
 
   void process(const RecordView& in, Context& out) override {
     const auto value = in.value<Numbers>();
-    if (plan_.is_killer(value[0])) process_.die_of_record();
+    const bool bad = !plan_.is_good(value[0]) && world_.fails(value[0]);
+    if (bad && plan_.is_killer(value[0])) process_.die_of_record();
     if (world_.chance(plan_.kills_per_million)) process_.die_at_record();
-    const bool again = !plan_.is_good(value[0]) && plan_.requeues;  // it may come at any time
-    if (!again && out.watermark() && in.timestamp() <= *out.watermark()) {
+    const bool again = !plan_.is_good(value[0]) && plan_.requeues && !plan_.parks;  // it may come at any time
+    const bool waited = plan_.parks && world_.may_park(value[0] % plan_.keys);
+    if (!again && !waited && out.watermark() && in.timestamp() <= *out.watermark()) {
       world_.problem("a record came behind its watermark (I8)");
     }
-    if (world_.has(Bug::kFailureKeepsChange) && plan_.is_poison(value[0])) {
+    if (world_.has(Bug::kFailureKeepsChange) && bad) {
       const auto* kept = out.find_state<Numbers>();
       if (kept != nullptr) ++const_cast<Numbers&>(*kept)[0];
     }
@@ -77,7 +79,7 @@ class Sum final : public Stage {
     last = value[0] + 1;
     out.emit(in.key(), Numbers{sum[0], sum[1], 0});
     // None of it must stay.
-    if (plan_.is_poison(value[0])) throw std::runtime_error(std::to_string(value[0]));
+    if (bad) throw std::runtime_error(std::to_string(value[0]));
   }
   void finish(Context& out) override {
     out.drain_state<Numbers>([&](ValueView key, const Numbers& sum) {
@@ -127,7 +129,7 @@ class Out : public Sink {
     ++lengths_[at];
     World::Target& written = world_.target(at);
     if (written.owner == tenures_[at] && process_.alive()) {
-      written.records.push_back({in.key<std::uint64_t>(), value[0], value[1], value[2]});
+      written.records.push_back({in.key<std::uint64_t>(), value[0], value[1], value[2] != 0});
     }
   }
   void flush() override { set_position(lengths_[context().shard()]); }

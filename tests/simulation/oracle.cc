@@ -7,6 +7,11 @@
 #include "weir/value.h"
 
 namespace weir::simulation {
+namespace {
+
+constexpr std::string_view kFollows = "its key is parked";  ///< why a record is parked that did not fail itself
+
+}  // namespace
 
 void World::settled(const std::string& of, std::uint64_t value) {
   std::uint64_t& known = settled_[of];
@@ -37,60 +42,90 @@ void World::delivered_to_sink(std::uint32_t shard, std::uint64_t offset, BytesVi
     problem("a record that had left the broker changed");
 }
 
-void World::check_dead_letters() {
-  std::set<std::uint64_t> expected;
-  for (std::uint64_t number = 0; number < plan_.numbers_all(); ++number) {
-    if (!plan_.is_good(number)) expected.insert(number);
-  }
-  std::multiset<std::uint64_t> found;
+std::optional<std::set<std::uint64_t>> World::list_letters(
+    const std::function<void(const server::JournalReader::Letter&, std::uint64_t)>& visit) {
+  std::set<std::uint64_t> numbers;
   const Status read = broker_->reader->dead_letters(
       broker_->core->dead_letter_parts(), [&](const server::JournalReader::Letter& letter) {
         const auto number = ValueView(letter.letter.value_bytes).as<std::vector<std::uint64_t>>().front();
+        const std::string at = " (number " + std::to_string(number) + ")";
+        if (!numbers.insert(number).second) problem("a record is two letters" + at);
+        if (letter.parked.empty() && letters_.dropped.contains(number))
+          problem("a letter was dropped and is back" + at);
+        const std::string_view reason = letter.letter.reason;
+        const bool follows = !letter.parked.empty() && reason == kFollows;
         const std::string why = plan_.is_poison(number) ? std::to_string(number) : "it killed ";
-        if (letter.letter.reason.substr(0, why.size()) == why) found.insert(number);
+        const bool right =
+            follows ? may_park(number % plan_.keys) : !plan_.is_good(number) && reason.substr(0, why.size()) == why;
+        if (!right) problem("a record is a letter for a wrong reason: " + std::string(reason) + at);
+        outcome_.records_parked += letter.parked.empty() ? 0 : 1;
+        visit(letter, number);
       });
-  if (!read.ok()) return problem("the dead letters cannot be read: " + read.error().message);
-  if (!std::equal(expected.begin(), expected.end(), found.begin(), found.end()))
-    return problem("the dead letters are not the poisoned numbers");
+  if (read.ok()) return numbers;
+  failed(read.error(), "dead letters");
+  return std::nullopt;
+}
+
+void World::check_accounts(const Output& output) {
+  std::uint64_t failed = 0;
+  const auto letters = list_letters([&](const server::JournalReader::Letter& letter, std::uint64_t) {
+    failed += letter.letter.reason == kFollows ? 0 : 1;
+  });
+  if (!letters) return;
+  std::set<std::uint64_t> added;
+  for (const auto& [key, history] : output.keys()) {
+    std::map<std::uint64_t, std::uint64_t> last;  // by where it comes from
+    for (const std::uint64_t number : history.numbers) {
+      const std::string at = " (number " + std::to_string(number) + ")";
+      if (number >= plan_.numbers_all() || number % plan_.keys != key)
+        return problem("a number was added that nobody sent" + at);
+      if (!added.insert(number).second) return problem("a number was added twice (I1)" + at);
+      if (!plan_.is_good(number)) ++outcome_.healed;
+      if (!plan_.parks || !plan_.keeps_order(number)) continue;
+      std::uint64_t& before = last[plan_.origin_of(number)];
+      if (before > number) return problem("a key's records came out of order (I3)" + at);
+      before = number;
+    }
+    for (auto letter = letters->begin(); plan_.parks && letter != letters->end(); ++letter) {
+      if (*letter % plan_.keys != key || !plan_.keeps_order(*letter)) continue;
+      if (last[plan_.origin_of(*letter)] > *letter)
+        return problem("a later record overtook one that is parked (number " + std::to_string(*letter) + ")");
+    }
+  }
+  for (std::uint64_t number = 0; number < plan_.numbers_all(); ++number) {
+    const std::string at = " (number " + std::to_string(number) + ")";
+    const bool may_fail = plan_.parks ? may_park(number % plan_.keys) : !plan_.is_good(number);
+    if (!may_fail && !added.contains(number)) return problem("a number was not added (I1)" + at);
+    const int times = (added.contains(number) ? 1 : 0) + (letters->contains(number) ? 1 : 0);
+    if (times > 1) return problem("a number was added and is a letter (I1)" + at);
+    if (times == 0 && !letters_.drops.contains(number)) return problem("a record was lost (I1)" + at);
+    if (times != 0 && letters_.dropped.contains(number)) return problem("a record was dropped and is there (I1)" + at);
+  }
   const std::uint64_t counted = broker_->core->dead_letters();
-  if (plan_.requeues ? counted < expected.size() : counted != expected.size())
-    problem("the broker counted other dead letters");
-  outcome_.dead_letters += expected.size();
+  if (plan_.requeues ? counted < failed : counted != failed) problem("the broker counted other dead letters");
+  outcome_.dead_letters += letters->size();
 }
 
 void World::check_end() {
-  std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> truth;
-  for (std::uint64_t number = 0; number < plan_.numbers_all(); ++number) {
-    if (!plan_.is_good(number)) continue;
-    auto& [count, sum] = truth[number % plan_.keys];
-    ++count;
-    sum += number;
-  }
-  std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> found;
-  std::map<std::uint64_t, int> finals;
+  Output output;
+  std::uint64_t records = 0;
   for (const auto& [lane, target] : targets_) {
-    for (const auto& [key, count, sum, last] : target.records) {
-      const std::string at = " (key " + std::to_string(key) + ", count " + std::to_string(count) + ")";
-      auto& [counted, summed] = found[key];
-      if (last != 0) {
-        if (++finals[key] > 1) return problem("a shard was finished twice" + at);
-        if (count != truth[key].first || sum != truth[key].second) return problem("a total is wrong" + at);
-        continue;
-      }
-      if (count != counted + 1) return problem("the target has a record twice or lacks one (I1)" + at);
-      counted = count;
-      summed = sum;
+    for (const Target::Record& record : target.records) {
+      ++records;
+      const std::string wrong = record.last ? output.finish(record.key, record.count, record.sum)
+                                            : output.add(record.key, record.count, record.sum);
+      if (!wrong.empty()) return problem(wrong);
     }
   }
-  if (found != truth) return problem("the target differs from the truth (I1)");
-  if (finals.size() != truth.size()) return problem("a key's total is missing (I1)");
-  std::uint64_t healthy = 0;
-  for (const auto& [key, total] : truth) healthy += total.first;
+  for (const auto& [key, history] : output.keys()) {
+    if (!history.finished) return problem("a key's total is missing (I1): " + std::to_string(key));
+  }
   const std::uint64_t in = broker_->core->records_in();
   if (plan_.requeues ? in < plan_.numbers_all() : in != plan_.numbers_all())
     return problem("the broker counted other records in");
-  if (broker_->core->records_out() != healthy + truth.size()) return problem("the broker counted other records out");
-  check_dead_letters();
+  if (broker_->core->records_out() != records) return problem("the broker counted other records out");
+  check_accounts(output);
+  if (!outcome_.problem.empty()) return;
   // What is over stays over.
   broker_.reset();
   if (plan_.power_cuts) {

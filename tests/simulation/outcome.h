@@ -37,6 +37,10 @@ struct Outcome {
   std::uint64_t dead_letters = 0;
   std::uint64_t deaths_by_record = 0;
   std::uint64_t letters_requeued = 0;
+  std::uint64_t letters_dropped = 0;
+  std::uint64_t records_parked = 0;        ///< as a person saw them, or as they were left
+  std::uint64_t healed = 0;                ///< numbers that had failed and came through
+  std::uint64_t crashes_amid_letters = 0;  ///< between a person's wish about letters and its answer
   std::uint64_t fused_transactions = 0;
   Monotonic took{0};  ///< virtual
 };

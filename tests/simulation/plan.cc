@@ -35,6 +35,10 @@ Plan Plan::of(std::uint64_t seed, int era) {
   plan.disk_fails = random() % 3 == 0 && era >= 3;
   plan.time_jumps = random() % 4 == 0 && era >= 3;
   plan.resets = random() % 3 == 0 && era >= 3;
+  plan.parks = random() % 4 == 0 && era >= 4;
+  plan.heals = (plan.parks || plan.requeues) && era >= 4;
+  plan.drops = plan.heals && random() % 2 == 0;
+  if (plan.parks) plan.poison = plan.requeues = true;
   return plan;
 }
 
@@ -80,6 +84,10 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   if (plan.unkeyed_stage) stage("pass", PluginKind::kStage, workers(), 2, 0);
   stage("sum", PluginKind::kStage, workers(), 0, 1);
   topology.stages.back().keyed = true;
+  if (plan.parks) {
+    topology.stages.back().then = OnErrorThen::kParkKey;
+    topology.stages.back().parked_bytes_max = 4 << 20;
+  }
   const auto sum = static_cast<std::uint32_t>(topology.stages.size() - 1);
   if (plan.producers != 0) {
     stream("outside", PartitionBy::kHash, topology.streams[0].shards);

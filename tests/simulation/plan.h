@@ -28,7 +28,10 @@ struct Plan {
   bool time_jumps = false;      ///< the machine stands still now and then, and time has passed
   bool resets = false;          ///< a worker's connections lose what is in flight, in silence
   bool killers = false;         ///< some numbers kill their worker whenever it comes to them
-  bool requeues = false;        ///< a person has all dead letters worked on again, now and then
+  bool requeues = false;        ///< a person has dead letters worked on again, now and then
+  bool drops = false;           ///< and drops some
+  bool parks = false;           ///< what fails is parked with its key
+  bool heals = false;           ///< most of what fails or kills does so only some times
   bool slow_disk = false;       ///< a sync takes long, and much is decided meanwhile
   bool copies_early = false;    ///< what is needed in old segments is copied as soon as half of the journal is not
   bool power_cuts = false;      ///< only where streams ask for fsync
@@ -40,17 +43,27 @@ struct Plan {
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
-  static constexpr int kEra = 3;
+  static constexpr int kEra = 4;
   static Plan of(std::uint64_t seed, int era = kEra);
 
   [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }
   [[nodiscard]] bool is_killer(std::uint64_t number) const { return killers && number % 499 == 101; }
   [[nodiscard]] bool is_good(std::uint64_t number) const { return !is_poison(number) && !is_killer(number); }
+  /// How often a number that is not good fails, or kills.
+  [[nodiscard]] std::uint64_t fails(std::uint64_t number) const {
+    return heals && number % 5 != 0 ? 1 + number % 7 : UINT64_MAX;
+  }
   /// Message `k` (from 1) of a producer carries these numbers, in this order; all numbers of a topology differ.
   static constexpr std::uint64_t kNumbersPerMessage = 5;
   [[nodiscard]] std::uint64_t number_of(std::uint32_t producer, std::uint64_t message, std::uint64_t i) const {
     return numbers + producer * published * kNumbersPerMessage + (message - 1) * kNumbersPerMessage + i;
   }
+  /// Where a number comes from: a split of the source, or behind those a producer.
+  [[nodiscard]] std::uint64_t origin_of(std::uint64_t number) const {
+    return number < numbers ? number % splits : splits + (number - numbers) / (published * kNumbersPerMessage);
+  }
+  /// Numbers of one key and origin reach the sum as they were emitted; workers of a stage without keys overtake others.
+  [[nodiscard]] bool keeps_order(std::uint64_t number) const { return !unkeyed_stage || number >= numbers; }
   [[nodiscard]] std::uint64_t numbers_all() const { return numbers + producers * published * kNumbersPerMessage; }
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sdk/wire/batch.h"
+#include "sdk/wire/changes.h"
 #include "sdk/wire/commit.h"
 #include "tests/simulation/model_stages.h"
 #include "weir/value.h"
@@ -16,6 +17,15 @@ namespace {
 constexpr std::uint64_t kTurns = 24;  ///< at most so many between two looks at what else happens
 
 constexpr Monotonic kHelloDeadline = std::chrono::seconds(3);
+
+Bytes without(wire::Space space, BytesView changes) {
+  Bytes left;
+  wire::ChangesReader reader(changes);
+  while (const auto change = reader.next()) {
+    if (change->space != space) wire::append_change(left, *change);
+  }
+  return left;
+}
 
 WorkerProcess* at_work_now = nullptr;
 
@@ -98,6 +108,7 @@ std::optional<core::FatalRecord> WorkerProcess::last_record() const {
   core::FatalRecord record;
   if (page.doing.load() == wire::Doing::kRequeued) {
     record.requeued = page.requeued.load();
+    record.offset = page.from.load();
   } else {
     std::uint32_t index = 0;
     std::memcpy(&index, page.head_context + offsetof(weir_context, record), sizeof(index));
@@ -136,6 +147,10 @@ host::Event WorkerProcess::next(std::chrono::milliseconds) {
       }
       drain_ = std::move(event);
       return finish;
+    }
+    if (world_.has(Bug::kParkedForgotten) && event->kind == host::Event::Kind::kState) {
+      state_ = without(wire::Space::kParked, event->state.changes);
+      event->state.changes = state_;
     }
     check(*event);
     return std::move(*event);
@@ -191,7 +206,13 @@ void WorkerProcess::commit(const Bytes& body, std::uint64_t published) {
 Bytes WorkerProcess::mutilated(const Bytes& body, wire::Commit commit) const {
   const bool forgets = world_.has(Bug::kSinkForgets) && chain_->sink() != nullptr;
   const bool guesses = world_.has(Bug::kWatermarkGuessed) && !commit.splits.empty();
-  if (!forgets && !guesses) return body;
+  const bool keeps = world_.has(Bug::kRequeuedKept);
+  if (!forgets && !guesses && !keeps) return body;
+  std::vector<Bytes> changes;
+  changes.reserve(commit.changes.size());
+  for (wire::ChangesOf& of : commit.changes) {
+    if (keeps) of.bytes = changes.emplace_back(without(wire::Space::kRequeued, of.bytes));
+  }
   if (forgets) commit.changes.clear();
   for (wire::Advanced& advanced : commit.advanced) advanced.watermark += guesses ? 1000 : 0;
   std::vector<BytesView> frames;

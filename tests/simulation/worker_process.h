@@ -93,6 +93,7 @@ class WorkerProcess final : private host::BrokerSession {
   std::unique_ptr<host::Runner> runner_;
   std::uint64_t heard_ = 0;           ///< Bug::kHeartbeatUnheeded: the last number
   std::optional<host::Event> drain_;  ///< Bug::kDrainFinishes: comes behind the finish
+  Bytes state_;                       ///< Bug::kParkedForgotten: what is left of the newest part
   bool idle_ = false;                 ///< the runner asked for an event and there was none
 
   // As the checks see it.

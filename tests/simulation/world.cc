@@ -21,8 +21,12 @@ constexpr Monotonic kDeadline = 300s;
 
 }  // namespace
 
-World::World(const Plan& plan) : plan_(plan), random_(plan.seed), damage_(plan.seed + 2), disk_(plan.seed + 1) {
+World::World(const Plan& plan)
+    : plan_(plan), random_(plan.seed), damage_(plan.seed + 2), wishes_(plan.seed + 3), disk_(plan.seed + 1) {
   topology_ = topology_of(plan, random_);
+  for (std::uint64_t number = 0; number < plan.numbers_all(); ++number) {
+    if (!plan.is_good(number)) bad_keys_.insert(number % plan.keys);
+  }
 }
 
 World::~World() = default;
@@ -35,7 +39,7 @@ Outcome World::run() {
     later(micros(300'000), [this, producer] { produce(producer); });
   }
   later(kTick, [this] { tick(); });
-  if (plan_.requeues) later(micros(3'000'000), [this] { requeue(); });
+  if (plan_.requeues) later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { move_letters(); });
   if (plan_.disk_fails || plan_.time_jumps || plan_.resets)
     later(Monotonic(static_cast<std::int64_t>(damage_() % 1'000'000)), [this] { plan_trouble(); });
   if (plan_.kills && plan_.calm_from > 0ms) later(micros(500'000), [this] { plan_faults(); });
@@ -167,6 +171,7 @@ void World::drained() {
   broker_.reset();
   disk_.kill();
   for (const auto& [pid, worker] : workers_) worker->die();
+  ++launch_;
   later(micros(200'000), [this] { start_broker(); });
   start_workers();
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,7 +15,9 @@
 #include "broker/journal/journal.h"
 #include "broker/server/journal_reader.h"
 #include "broker/server/keeper.h"
+#include "tests/simulation/letters_asked.h"
 #include "tests/simulation/outcome.h"
+#include "tests/simulation/output.h"
 #include "tests/simulation/plan.h"
 #include "tests/support/sim_disk.h"
 
@@ -58,10 +59,20 @@ class World final : public core::Outside {
 
   /// The target of the sink, which outlives all processes.
   struct Target {
-    std::uint64_t owner = 0;                            ///< the newest tenure that opened it
-    std::vector<std::array<std::uint64_t, 4>> records;  ///< key, count, sum, last
+    struct Record {
+      std::uint64_t key = 0;
+      std::uint64_t count = 0;
+      std::uint64_t sum = 0;
+      bool last = false;
+    };
+    std::uint64_t owner = 0;  ///< the newest tenure that opened it
+    std::vector<Record> records;
   };
   Target& target(std::uint32_t lane) { return targets_[lane]; }
+  /// The number, which is not good, fails, or kills, this time too.
+  bool fails(std::uint64_t number) { return failures_[number]++ < plan_.fails(number); }
+  /// Some number of `key` is not good.
+  [[nodiscard]] bool may_park(std::uint64_t key) const { return bad_keys_.contains(key); }
   /// A fact that was said to be settled never goes back: `of` names it.
   void settled(const std::string& of, std::uint64_t value);
   /// The broker says what it knows of a producer.
@@ -161,20 +172,26 @@ class World final : public core::Outside {
   void answer_duplicate(const core::Client& client, BytesView message);
 
   // operations.cc
-  /// A person asks for all dead letters to be worked on again.
-  void requeue();
+  /// A person has dead letters worked on again, or drops some.
+  void move_letters();
+  void ask_about_letters(core::LetterRequest request, const std::set<std::uint64_t>& numbers);
+  /// Numbers of all dead letters and parked records. Anything but one letter a number is a problem.
+  std::optional<std::set<std::uint64_t>> list_letters(
+      const std::function<void(const server::JournalReader::Letter&, std::uint64_t number)>& visit);
   void answered(const core::Client& client, BytesView message);
   void write_group();
   void sync_group();
   /// A failure that the disk's crash explains ends the broker; any other is a problem.
   void failed(const Error& error, std::string_view where);
   void check_end();
-  void check_dead_letters();
+  /// Each number is in the output, or a letter, or was dropped by a person.
+  void check_accounts(const Output& output);
 
   const Plan plan_;
   Topology topology_;
   std::mt19937_64 random_;
   std::mt19937_64 damage_;  ///< apart, so that what else happens stays as it was
+  std::mt19937_64 wishes_;  ///< of a person; as above
   test::SimDisk disk_;
   Monotonic now_{0};
   std::uint64_t order_ = 0;
@@ -184,6 +201,7 @@ class World final : public core::Outside {
   bool crash_due_ = false;
   bool finished_ = false;
   std::int64_t pids_ = 0;
+  std::uint64_t launch_ = 0;  ///< whoever started the workers of one before starts none of them again
   std::map<std::int64_t, std::unique_ptr<WorkerProcess>> workers_;
   std::map<std::int64_t, Lane> to_broker_;
   std::map<std::int64_t, std::uint64_t> resets_;  ///< of each worker's connections
@@ -192,6 +210,9 @@ class World final : public core::Outside {
   std::map<core::Client, Lane> asked_;
   std::map<core::Client, std::uint64_t> published_;  ///< Bug::kDuplicateAnswered: the highest number that came
   std::map<std::uint32_t, Target> targets_;
+  std::map<std::uint64_t, std::uint64_t> failures_;  ///< so far, by number
+  std::set<std::uint64_t> bad_keys_;
+  LettersAsked letters_;
   std::set<std::string> damaged_;  ///< checkpoint files
   std::map<std::string, std::uint64_t> settled_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, Bytes> left_;

@@ -83,7 +83,10 @@ void World::exited(WorkerProcess& worker, const std::optional<core::FatalRecord>
   later(micros(100'000), [this, stage, index, pid = worker.pid(), blamed] {
     with_core([&] { broker_->core->on_died(stage, index, pid, now_, blamed); });
   });
-  if (!worker.stopped()) later(micros(300'000), [this, stage, index] { start_worker(stage, index); });
+  if (worker.stopped()) return;
+  later(micros(300'000), [this, stage, index, launch = launch_] {
+    if (launch == launch_) start_worker(stage, index);
+  });
 }
 
 void World::say_hello(const WorkerProcess& worker, Bytes message) {
