@@ -66,7 +66,10 @@ bool Core::replay(const Client& client, const ReplayRequest& request, Monotonic 
     // A replay goes back; it skips nothing.
     if (from.offset >= cursor.offset) from = {cursor.offset, cursor.frame};
     if (from.offset < cursor.offset && from.frame < stream.first_frame()) return false;
+    if (from.offset == cursor.offset) continue;
     records += cursor.offset - from.offset;
+    // What other workers had committed ahead of it comes again too.
+    for (const auto& [begin, end] : cursor.ahead) records += end - begin;
   }
   Sequence durable = ledger_.next_sequence();
   if (records != 0 || replay.reset) {

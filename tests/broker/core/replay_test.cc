@@ -218,5 +218,35 @@ TEST(ReplaySearch, FindsEachShardByStartOffsetAndTime) {
   EXPECT_NE(gone.error().message.find("shard 1 keeps no record before offset 20"), std::string::npos);
 }
 
+Topology without_keys() {
+  Topology topology = retaining(10 * kSecond, 0);
+  topology.streams[0].partition = PartitionBy::kNone;
+  topology.stages[kWork].keyed = false;
+  return topology;
+}
+
+class ReplayWithoutKeysTest : public CoreFixture {
+ protected:
+  ReplayWithoutKeysTest() : CoreFixture(without_keys()) {}
+};
+
+TEST_F(ReplayWithoutKeysTest, CountsWhatWasCommittedOutOfTurnToo) {
+  Peer source = ready("read");
+  Peer work = ready("work");
+  for (int i = 0; i < 3; ++i) commit(source, {}, {frame_of_one()});
+  settle();
+  for (const std::uint64_t at : {0U, 2U}) {
+    wire::Commit done;
+    done.consumed = {{0, 0, at, at + 1}};
+    commit(work, done);
+  }
+  settle();
+  ASSERT_EQ(out_.fenced_why(), "");
+  ASSERT_EQ(core_.ledger().units()[kWork].lanes[0].cursors[0].offset, 1U);
+  ASSERT_TRUE(core_.replay("person", {kWork, 0, false, {{0, 0}}}, now_));
+  settle();
+  EXPECT_EQ(wire::MapReader::parse(out_.replies.back())->integer("records", 0), 2);
+}
+
 }  // namespace
 }  // namespace weir::core
