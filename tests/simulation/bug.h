@@ -28,6 +28,8 @@ enum class Bug : std::uint8_t {
   kSigkillBlamed,        ///< a death that nobody's record caused is laid to the one that was processed last
   kParkedForgotten,      ///< the next holder of a lane does not know its parked keys, and processes later records
   kRequeuedKept,         ///< a letter that was worked off waits to be worked off
+  kResetForgotten,       ///< state from before a reset is restored
+  kReplayCutShort,       ///< a replay leaves one shard where it is
   kEnd,
 };
 
@@ -49,7 +51,9 @@ constexpr const char* kBugNames[] = {"none",
                                      "a duplicate is answered at once",
                                      "SIGKILL counts as poison",
                                      "the next holder forgets parked keys",
-                                     "a requeued letter is worked off and kept"};
+                                     "a requeued letter is worked off and kept",
+                                     "state from before a reset is restored",
+                                     "a replay leaves a shard where it is"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

@@ -17,7 +17,6 @@ struct LettersAsked {
   std::set<std::uint64_t> dropped;        ///< numbers that a person was told are dropped
   std::set<std::uint64_t> keys_requeued;  ///< whose records were named to be worked on again
   std::map<std::string, Drop> waiting;    ///< for their answer, by client; a wish to requeue has no numbers here
-  std::uint64_t asked = 0;
 };
 
 }  // namespace weir::simulation

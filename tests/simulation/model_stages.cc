@@ -62,7 +62,7 @@ class Sum final : public Stage {
     if (world_.chance(plan_.kills_per_million)) process_.die_at_record();
     const bool again = !plan_.is_good(value[0]) && plan_.requeues && !plan_.parks;  // it may come at any time
     const bool waited = plan_.parks && world_.may_park(value[0] % plan_.keys);
-    if (!again && !waited && out.watermark() && in.timestamp() <= *out.watermark()) {
+    if (!again && !waited && !plan_.sums_again() && out.watermark() && in.timestamp() <= *out.watermark()) {
       world_.problem("a record came behind its watermark (I8)");
     }
     if (world_.has(Bug::kFailureKeepsChange) && bad) {
@@ -74,10 +74,14 @@ class Sum final : public Stage {
     ++sum[0];
     sum[1] += value[0];
     std::uint64_t& last = sum.at(2 + value[1]);
-    const bool in_order = !plan_.unkeyed_stage || value[1] >= plan_.splits;
+    const bool in_order = !plan_.sums_again() && (!plan_.unkeyed_stage || value[1] >= plan_.splits);
     if (in_order && !again && last > value[0]) world_.problem("a key's records came out of order (I3)");
     last = value[0] + 1;
-    out.emit(in.key(), Numbers{sum[0], sum[1], 0});
+    if (plan_.sums_again()) {
+      out.emit(in.key(), Numbers{sum[0], sum[1], 0, in.stream() == "outside" ? 1U : 0U, in.shard(), in.offset()});
+    } else {
+      out.emit(in.key(), Numbers{sum[0], sum[1], 0});
+    }
     // None of it must stay.
     if (bad) throw std::runtime_error(std::to_string(value[0]));
   }
@@ -129,7 +133,11 @@ class Out : public Sink {
     ++lengths_[at];
     World::Target& written = world_.target(at);
     if (written.owner == tenures_[at] && process_.alive()) {
-      written.records.push_back({in.key<std::uint64_t>(), value[0], value[1], value[2] != 0});
+      World::Target::Record record{
+          in.key<std::uint64_t>(), value[0], value[1], value[2] != 0, in.shard(), in.offset(), {}};
+      if (value.size() > 3)
+        record.origin = {value[3] != 0 ? "outside" : "numbers", static_cast<std::uint32_t>(value[4]), value[5]};
+      written.records.push_back(std::move(record));
     }
   }
   void flush() override { set_position(lengths_[context().shard()]); }

@@ -49,7 +49,8 @@ std::optional<std::set<std::uint64_t>> World::list_letters(
       broker_->core->dead_letter_parts(), [&](const server::JournalReader::Letter& letter) {
         const auto number = ValueView(letter.letter.value_bytes).as<std::vector<std::uint64_t>>().front();
         const std::string at = " (number " + std::to_string(number) + ")";
-        if (!numbers.insert(number).second) problem("a record is two letters" + at);
+        if (!numbers.insert(number).second && plan_.replayed != Replayed::kPass)
+          problem("a record is two letters" + at);
         if (letter.parked.empty() && letters_.dropped.contains(number))
           problem("a letter was dropped and is back" + at);
         const std::string_view reason = letter.letter.reason;
@@ -79,7 +80,8 @@ void World::check_accounts(const Output& output) {
       const std::string at = " (number " + std::to_string(number) + ")";
       if (number >= plan_.numbers_all() || number % plan_.keys != key)
         return problem("a number was added that nobody sent" + at);
-      if (!added.insert(number).second) return problem("a number was added twice (I1)" + at);
+      if (!added.insert(number).second && (plan_.replayed != Replayed::kPass || replays_.count() == 0))
+        return problem("a number was added twice (I1)" + at);
       if (!plan_.is_good(number)) ++outcome_.healed;
       if (!plan_.parks || !plan_.keeps_order(number)) continue;
       std::uint64_t& before = last[plan_.origin_of(number)];
@@ -102,28 +104,63 @@ void World::check_accounts(const Output& output) {
     if (times != 0 && letters_.dropped.contains(number)) return problem("a record was dropped and is there (I1)" + at);
   }
   const std::uint64_t counted = broker_->core->dead_letters();
-  if (plan_.requeues ? counted < failed : counted != failed) problem("the broker counted other dead letters");
+  if (plan_.requeues || plan_.sums_again() ? counted < failed : counted != failed)
+    problem("the broker counted other dead letters");
   outcome_.dead_letters += letters->size();
 }
 
-void World::check_end() {
-  Output output;
-  std::uint64_t records = 0;
+std::optional<std::map<std::pair<std::uint32_t, std::uint64_t>, World::Target::Record>> World::check_targets() {
+  std::map<std::pair<std::uint32_t, std::uint64_t>, Target::Record> records;
+  std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> again;
+  std::map<std::uint32_t, std::uint64_t> next;  // by shard
   for (const auto& [lane, target] : targets_) {
     for (const Target::Record& record : target.records) {
-      ++records;
-      const std::string wrong = record.last ? output.finish(record.key, record.count, record.sum)
-                                            : output.add(record.key, record.count, record.sum);
-      if (!wrong.empty()) return problem(wrong);
+      const std::string at = " (sums/" + std::to_string(record.shard) + "/" + std::to_string(record.offset) + ")";
+      std::uint64_t& expected = next[record.shard];
+      const bool back =
+          record.offset < expected && replays_.begins("sums", record.shard, record.offset, record.offset + 1);
+      if (record.offset != expected && !back) {
+        problem("the target has a record twice or lacks one (I1)" + at);
+        return std::nullopt;
+      }
+      expected = record.offset + 1;
+      const auto [known, first] = records.try_emplace({record.shard, record.offset}, record);
+      if (known->second != record) problem("a record came again and had changed" + at);
+      again[known->first] += first ? 0 : 1;
     }
   }
-  for (const auto& [key, history] : output.keys()) {
-    if (!history.finished) return problem("a key's total is missing (I1): " + std::to_string(key));
+  for (const auto& [place, times] : again) {
+    const auto& [shard, offset] = place;
+    const std::string at = " (sums/" + std::to_string(shard) + "/" + std::to_string(offset) + ")";
+    if (times < replays_.times_min("sums", shard, offset)) problem("a replay did not bring a record again" + at);
+    if (times > replays_.times_max("sums", shard, offset)) problem("a record came again that nobody replayed" + at);
   }
+  return records;
+}
+
+void World::check_end() {
+  const auto records = check_targets();
+  if (!records) return;
+  Output output(replays_);
+  std::uint64_t numbers = 0;  // of the source
+  for (const auto& [place, record] : *records) {
+    const std::string wrong = record.last ? output.finish(record.key, record.count, record.sum)
+                                          : output.add(record.key, record.count, record.sum, record.origin);
+    if (!wrong.empty()) return problem(wrong);
+  }
+  if (const std::string wrong = output.check(); !wrong.empty()) return problem(wrong);
+  for (const auto& [key, history] : output.keys()) {
+    for (const std::uint64_t number : history.numbers) numbers += number < plan_.numbers ? 1 : 0;
+  }
+  const bool counted = plan_.replayed == Replayed::kPass && replays_.all_done() && !plan_.poison && !plan_.killers;
+  if (counted && numbers != plan_.numbers + replays_.records())
+    return problem("a replay of a stage without keys brought other records again than it said");
+  std::uint64_t written = 0;
+  for (const auto& [lane, target] : targets_) written += target.records.size();
   const std::uint64_t in = broker_->core->records_in();
   if (plan_.requeues ? in < plan_.numbers_all() : in != plan_.numbers_all())
     return problem("the broker counted other records in");
-  if (broker_->core->records_out() != records) return problem("the broker counted other records out");
+  if (broker_->core->records_out() != written) return problem("the broker counted other records out");
   check_accounts(output);
   if (!outcome_.problem.empty()) return;
   // What is over stays over.

@@ -41,6 +41,12 @@ struct Outcome {
   std::uint64_t records_parked = 0;        ///< as a person saw them, or as they were left
   std::uint64_t healed = 0;                ///< numbers that had failed and came through
   std::uint64_t crashes_amid_letters = 0;  ///< between a person's wish about letters and its answer
+  std::uint64_t replays = 0;
+  std::uint64_t replays_with_reset = 0;
+  std::uint64_t replays_refused = 0;
+  std::uint64_t records_replayed = 0;
+  std::uint64_t replays_cut_short = 0;     ///< from the start, where retention had let go of it
+  std::uint64_t crashes_amid_replays = 0;  ///< between a person's wish and its answer
   std::uint64_t fused_transactions = 0;
   Monotonic took{0};  ///< virtual
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simulation/plan.h"
 
+#include <array>
 #include <utility>
 
 namespace weir::simulation {
@@ -39,6 +40,20 @@ Plan Plan::of(std::uint64_t seed, int era) {
   plan.heals = (plan.parks || plan.requeues) && era >= 4;
   plan.drops = plan.heals && random() % 2 == 0;
   if (plan.parks) plan.poison = plan.requeues = true;
+  if (era >= 5) {
+    // What failed comes again by a replay too, and by which way it got through is no question then.
+    constexpr std::array kAll = {Replayed::kNone, Replayed::kNone, Replayed::kNone,
+                                 Replayed::kPass, Replayed::kSum,  Replayed::kOut};
+    plan.replayed = kAll[random() % kAll.size()];
+    if (plan.replayed == Replayed::kPass && !plan.unkeyed_stage) plan.replayed = Replayed::kSum;
+    if (plan.sums_again()) plan.parks = plan.requeues = plan.heals = plan.drops = false;
+    const std::uint64_t kept = random() % 4;
+    if (kept == 1) plan.retention_bytes = Plan::kKeptForEver;
+    if (kept == 2) plan.retention_bytes = (1 << 10) + random() % (16 << 10);
+    if (kept == 3) plan.retention_time = Monotonic(static_cast<std::int64_t>(random() % 1'000'000) + 1);
+    if (plan.replayed == Replayed::kNone) plan.retention_bytes = 0;
+    if (plan.replayed == Replayed::kNone) plan.retention_time = Monotonic(0);
+  }
   return plan;
 }
 
@@ -47,6 +62,8 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   topology.name = "simulated";
   topology.broker.segment_bytes = random() % 2 == 0 ? 32 << 10 : 64 << 10;
   topology.broker.memory_bytes = 1 << 20;
+  // Its eighth bounds how many frames are kept.
+  if (plan.keeps_all()) topology.broker.memory_bytes = 32 << 20;
   topology.broker.transaction_bytes_max = 8 << 10;
   topology.broker.interval = 50ms;
   const Durability durability = plan.power_cuts     ? Durability::kFsync
@@ -59,6 +76,8 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
     added.partition = partition;
     added.shards = shards;
     added.durability = durability;
+    added.retention_bytes = plan.retention_bytes;
+    added.retention_time = plan.retention_time;
     added.backlog_bytes_max = random() % 2 == 0 ? 4 << 10 : 1 << 20;
     topology.streams.push_back(std::move(added));
   };

@@ -10,6 +10,9 @@
 
 namespace weir::simulation {
 
+/// The stage that a person has work off again what it has consumed.
+enum class Replayed : std::uint8_t { kNone, kPass, kSum, kOut };
+
 /// What a seed makes of a run.
 struct Plan {
   std::uint64_t seed = 0;
@@ -31,11 +34,14 @@ struct Plan {
   bool requeues = false;        ///< a person has dead letters worked on again, now and then
   bool drops = false;           ///< and drops some
   bool parks = false;           ///< what fails is parked with its key
-  bool heals = false;           ///< most of what fails or kills does so only some times
-  bool slow_disk = false;       ///< a sync takes long, and much is decided meanwhile
-  bool copies_early = false;    ///< what is needed in old segments is copied as soon as half of the journal is not
-  bool power_cuts = false;      ///< only where streams ask for fsync
-  bool bit_flips = false;       ///< in the newest checkpoint, now and then, while the broker is down
+  Replayed replayed = Replayed::kNone;
+  std::uint64_t retention_bytes = 0;  ///< of all streams
+  Monotonic retention_time{0};        ///< the same
+  bool heals = false;                 ///< most of what fails or kills does so only some times
+  bool slow_disk = false;             ///< a sync takes long, and much is decided meanwhile
+  bool copies_early = false;  ///< what is needed in old segments is copied as soon as half of the journal is not
+  bool power_cuts = false;    ///< only where streams ask for fsync
+  bool bit_flips = false;     ///< in the newest checkpoint, now and then, while the broker is down
   std::uint32_t drops_per_million = 0;
   std::uint32_t doubles_per_million = 0;
   std::uint32_t kills_per_million = 0;  ///< of records: a worker is killed while it is at one, which is innocent
@@ -43,7 +49,7 @@ struct Plan {
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
-  static constexpr int kEra = 4;
+  static constexpr int kEra = 5;
   static Plan of(std::uint64_t seed, int era = kEra);
 
   [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }
@@ -58,6 +64,11 @@ struct Plan {
   [[nodiscard]] std::uint64_t number_of(std::uint32_t producer, std::uint64_t message, std::uint64_t i) const {
     return numbers + producer * published * kNumbersPerMessage + (message - 1) * kNumbersPerMessage + i;
   }
+  /// The sum may get records again, so that it says where each came from.
+  [[nodiscard]] bool sums_again() const { return replayed == Replayed::kSum || replayed == Replayed::kPass; }
+  /// Retention never ends.
+  [[nodiscard]] bool keeps_all() const { return retention_bytes == kKeptForEver; }
+  static constexpr std::uint64_t kKeptForEver = 1 << 30;
   /// Where a number comes from: a split of the source, or behind those a producer.
   [[nodiscard]] std::uint64_t origin_of(std::uint64_t number) const {
     return number < numbers ? number % splits : splits + (number - numbers) / (published * kNumbersPerMessage);

@@ -102,6 +102,12 @@ void WorkerProcess::die_at_record() {
   world_.exited(*this);
 }
 
+void WorkerProcess::forget_facts() {
+  if (runner_ == nullptr) return;
+  facts_forgotten_ = true;
+  for (auto& [number, facts] : unsettled_) facts.clear();
+}
+
 std::optional<core::FatalRecord> WorkerProcess::last_record() const {
   if (chain_ == nullptr) return std::nullopt;
   const wire::WorkPage& page = chain_->at_work().page();
@@ -200,6 +206,7 @@ void WorkerProcess::commit(const Bytes& body, std::uint64_t published) {
     facts["split " + std::to_string(moved.split)] = ValueView(moved.position).as<std::uint64_t>();
   }
   if (said->counters.size() > 1) ++world_.outcome().fused_transactions;
+  if (facts_forgotten_) facts.clear();
   unsettled_.emplace_back(committed(), std::move(facts));
 }
 

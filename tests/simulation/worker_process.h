@@ -36,6 +36,8 @@ class WorkerProcess final : private host::BrokerSession {
   void die_at_record();
   /// What the page says that a launcher reads when it has died; nothing where it never came to work.
   [[nodiscard]] std::optional<core::FatalRecord> last_record() const;
+  /// Its stage goes back: what it has consumed is no longer what the next one goes on behind.
+  void forget_facts();
   void freeze(Monotonic until) { frozen_until_ = until; }
 
   [[nodiscard]] bool alive() const { return alive_; }
@@ -97,6 +99,7 @@ class WorkerProcess final : private host::BrokerSession {
   bool idle_ = false;                 ///< the runner asked for an event and there was none
 
   // As the checks see it.
+  bool facts_forgotten_ = false;
   bool draining_ = false;
   std::map<std::uint32_t, Held> lanes_;
   std::deque<std::pair<std::uint64_t, Facts>> unsettled_;  ///< what each commit makes known, by its number

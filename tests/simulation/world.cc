@@ -40,6 +40,8 @@ Outcome World::run() {
   }
   later(kTick, [this] { tick(); });
   if (plan_.requeues) later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { move_letters(); });
+  if (plan_.replayed != Replayed::kNone)
+    later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { replay(); });
   if (plan_.disk_fails || plan_.time_jumps || plan_.resets)
     later(Monotonic(static_cast<std::int64_t>(damage_() % 1'000'000)), [this] { plan_trouble(); });
   if (plan_.kills && plan_.calm_from > 0ms) later(micros(500'000), [this] { plan_faults(); });
@@ -124,6 +126,7 @@ void World::start_broker() {
   if (plan_.copies_early) core_options.segments_slack = 2;
   core_options.commits_endpoint = "commits";
   broker_->core = std::make_unique<core::Core>(topology_, core_options, *this);
+  broker_->core->set_started_us(kStartedUs + now_.count());
   const Status replayed = server::replay(*broker_->journal, found, broker_->core->ledger());
   if (!replayed.ok()) return failed(replayed.error(), "replay");
   broker_->reader = std::make_unique<server::JournalReader>(*broker_->journal, disk_);
@@ -152,6 +155,7 @@ void World::notify(core::Notice notice) {
     ++outcome_.fences;
     const bool expected = notice.reason == "a message from it was lost" ||
                           notice.reason == "it was silent for too long" ||
+                          (notice.reason == "its stage is replayed" && replays_.count() != 0) ||
                           notice.reason == "another process took its place";
     if (!expected) {
       problem("an honest worker of " + topology_.stages[notice.stage].name + " was fenced: " + notice.reason);

@@ -19,6 +19,7 @@
 #include "tests/simulation/outcome.h"
 #include "tests/simulation/output.h"
 #include "tests/simulation/plan.h"
+#include "tests/simulation/replays_asked.h"
 #include "tests/support/sim_disk.h"
 
 namespace weir::simulation {
@@ -64,6 +65,11 @@ class World final : public core::Outside {
       std::uint64_t count = 0;
       std::uint64_t sum = 0;
       bool last = false;
+      std::uint32_t shard = 0;  ///< of the sink's input
+      std::uint64_t offset = 0;
+      std::optional<Origin> origin;  ///< where the sum had the number from
+
+      friend bool operator==(const Record&, const Record&) = default;
     };
     std::uint64_t owner = 0;  ///< the newest tenure that opened it
     std::vector<Record> records;
@@ -179,11 +185,18 @@ class World final : public core::Outside {
   std::optional<std::set<std::uint64_t>> list_letters(
       const std::function<void(const server::JournalReader::Letter&, std::uint64_t number)>& visit);
   void answered(const core::Client& client, BytesView message);
+  void answered_about_letters(const core::Client& client, const wire::MapReader& answer);
+  /// A person has a stage work off again what it has consumed.
+  void replay();
+  void ask_for_replay(core::ReplayRequest request);
+  [[nodiscard]] core::ReplayRequest wanted_replay();
   void write_group();
   void sync_group();
   /// A failure that the disk's crash explains ends the broker; any other is a problem.
   void failed(const Error& error, std::string_view where);
   void check_end();
+  /// The sinks' records, each once, in the order of their stream; what comes again does so because of a replay.
+  std::optional<std::map<std::pair<std::uint32_t, std::uint64_t>, Target::Record>> check_targets();
   /// Each number is in the output, or a letter, or was dropped by a person.
   void check_accounts(const Output& output);
 
@@ -213,6 +226,8 @@ class World final : public core::Outside {
   std::map<std::uint64_t, std::uint64_t> failures_;  ///< so far, by number
   std::set<std::uint64_t> bad_keys_;
   LettersAsked letters_;
+  ReplaysAsked replays_;
+  std::uint64_t wishes_said_ = 0;
   std::set<std::string> damaged_;  ///< checkpoint files
   std::map<std::string, std::uint64_t> settled_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, Bytes> left_;

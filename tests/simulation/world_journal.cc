@@ -115,6 +115,12 @@ void World::restore(core::RestoreJob job) {
   if (has(Bug::kSnapshotWithoutTail)) {
     for (core::RestoreJob::Part& part : job.parts) part.tail.clear();
   }
+  if (has(Bug::kResetForgotten)) {
+    for (core::RestoreJob::Part& part : job.parts) {
+      part.file_reset = false;
+      part.reset_before = 0;
+    }
+  }
   in_broker(broker_->reader_lane, micros(5000), [this, job = std::move(job)]() mutable {
     const Status status = broker_->reader->restore(job, [&](const wire::StatePart& part) -> Status {
       post([this, incarnation = job.incarnation, part, held = Bytes(part.changes.begin(), part.changes.end())] {
