@@ -118,7 +118,7 @@ class Tally final : public Stage {
 class Out : public Sink {
  public:
   void open(const Target& target) override {
-    World::Target& written = world_.target(target.shard());
+    World::Target& written = world_.target(first_ + target.shard());
     const std::uint64_t tenure = process_.tenure(target.shard());
     const auto committed = target.position<std::uint64_t>();
     if (written.owner > tenure) return;  // a newer one has it
@@ -131,7 +131,7 @@ class Out : public Sink {
     const auto value = in.value<Numbers>();
     const std::uint32_t at = context().shard();
     ++lengths_[at];
-    World::Target& written = world_.target(at);
+    World::Target& written = world_.target(first_ + at);
     if (written.owner == tenures_[at] && process_.alive()) {
       World::Target::Record record{
           in.key<std::uint64_t>(), value[0], value[1], value[2] != 0, in.shard(), in.offset(), {}};
@@ -141,6 +141,9 @@ class Out : public Sink {
     }
   }
   void flush() override { set_position(lengths_[context().shard()]); }
+
+ protected:
+  std::uint32_t first_ = 0;  ///< of its targets among all
 
  private:
   WorkerProcess& process_ = WorkerProcess::at_work();
@@ -154,12 +157,20 @@ class OutByShard final : public Out {
   static constexpr Sharing kSharing = Sharing::kShard;
 };
 
+/// A second reader of the numbers, which comes and goes with the topology.
+class Extra final : public Out {
+ public:
+  static constexpr Sharing kSharing = Sharing::kShard;
+  Extra() { first_ = World::kExtraTargets; }
+};
+
 }  // namespace
 
 Result<const weir_descriptor*> find_model_stage(const std::string& name) {
   static const std::array kStages = {
       stage<NumberSource>("numbers"), stage<Pass>("pass"), stage<Sum>("sum"),
-      stage<Tally>("tally"),          stage<Out>("out"),   stage<OutByShard>("out_by_shard")};
+      stage<Tally>("tally"),          stage<Out>("out"),   stage<OutByShard>("out_by_shard"),
+      stage<Extra>("extra")};
   for (const weir_descriptor& descriptor : kStages) {
     if (name == descriptor.name) return &descriptor;
   }

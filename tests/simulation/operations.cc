@@ -23,7 +23,7 @@ void World::move_letters() {
     std::set<std::uint64_t> numbers;
     const auto read = list_letters([&](const server::JournalReader::Letter& letter, std::uint64_t number) {
       if (!all && wishes_() % 2 == 0) return;
-      request.found.push_back(server::letter_found(letter, topology_, request.again));
+      request.found.push_back(server::letter_found(letter, topology(), request.again));
       numbers.insert(number);
     });
     if (!read || numbers.empty()) return;

@@ -47,6 +47,10 @@ struct Outcome {
   std::uint64_t records_replayed = 0;
   std::uint64_t replays_cut_short = 0;     ///< from the start, where retention had let go of it
   std::uint64_t crashes_amid_replays = 0;  ///< between a person's wish and its answer
+  std::uint64_t changes = 0;               ///< of the topology
+  std::uint64_t changes_refused = 0;
+  std::uint64_t stages_added = 0;
+  std::uint64_t stages_left_out = 0;
   std::uint64_t fused_transactions = 0;
   Monotonic took{0};  ///< virtual
 };

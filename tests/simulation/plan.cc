@@ -54,6 +54,7 @@ Plan Plan::of(std::uint64_t seed, int era) {
     if (plan.replayed == Replayed::kNone) plan.retention_bytes = 0;
     if (plan.replayed == Replayed::kNone) plan.retention_time = Monotonic(0);
   }
+  plan.changes = random() % 4 == 0 && era >= 6;
   return plan;
 }
 

@@ -58,6 +58,10 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"records replayed", &Outcome::records_replayed},
     {"replays from where retention had let go", &Outcome::replays_cut_short},
     {"broker crashes amid a wish for a replay", &Outcome::crashes_amid_replays},
+    {"changes of the topology", &Outcome::changes},
+    {"changes of the topology refused", &Outcome::changes_refused},
+    {"stages added", &Outcome::stages_added},
+    {"stages left out", &Outcome::stages_left_out},
     {"transactions of fused stages", &Outcome::fused_transactions},
 };
 

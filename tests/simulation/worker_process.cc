@@ -284,7 +284,7 @@ void WorkerProcess::check_delivery(const wire::DeliveryView& delivery) {
     std::uint32_t records = 0;
     for (std::size_t before = 0; reader.next(); before = reader.position(), ++records) {
       if (chain_->sink() == nullptr) continue;
-      world_.delivered_to_sink(batch.shard, batch.offset + records,
+      world_.delivered_to_sink(batch.stream, batch.shard, batch.offset + records,
                                delivery.records[i].subspan(before, reader.position() - before));
     }
     if (!reader.ok() || records != batch.count) return world_.problem("a delivery's count is wrong");

@@ -24,6 +24,7 @@ constexpr Monotonic kDeadline = 300s;
 World::World(const Plan& plan)
     : plan_(plan), random_(plan.seed), damage_(plan.seed + 2), wishes_(plan.seed + 3), disk_(plan.seed + 1) {
   topology_ = topology_of(plan, random_);
+  topologies_.push_back(std::make_unique<Topology>(topology_));
   for (std::uint64_t number = 0; number < plan.numbers_all(); ++number) {
     if (!plan.is_good(number)) bad_keys_.insert(number % plan.keys);
   }
@@ -42,6 +43,7 @@ Outcome World::run() {
   if (plan_.requeues) later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { move_letters(); });
   if (plan_.replayed != Replayed::kNone)
     later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { replay(); });
+  if (plan_.changes) later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { stop(); });
   if (plan_.disk_fails || plan_.time_jumps || plan_.resets)
     later(Monotonic(static_cast<std::int64_t>(damage_() % 1'000'000)), [this] { plan_trouble(); });
   if (plan_.kills && plan_.calm_from > 0ms) later(micros(500'000), [this] { plan_faults(); });
@@ -129,6 +131,7 @@ void World::start_broker() {
   broker_->core->set_started_us(kStartedUs + now_.count());
   const Status replayed = server::replay(*broker_->journal, found, broker_->core->ledger());
   if (!replayed.ok()) return failed(replayed.error(), "replay");
+  revise_topology();
   broker_->reader = std::make_unique<server::JournalReader>(*broker_->journal, disk_);
   broker_->keeper = std::make_unique<server::Keeper>(*broker_->journal, disk_);
   const Reign reign = has(Bug::kReignReused) ? Reign(1) : found.reign;
@@ -158,7 +161,7 @@ void World::notify(core::Notice notice) {
                           (notice.reason == "its stage is replayed" && replays_.count() != 0) ||
                           notice.reason == "another process took its place";
     if (!expected) {
-      problem("an honest worker of " + topology_.stages[notice.stage].name + " was fenced: " + notice.reason);
+      problem("an honest worker of " + topology().stages[notice.stage].name + " was fenced: " + notice.reason);
     }
   }
   if (notice.kind == Kind::kStageFailed) problem("a stage failed: " + notice.reason);
@@ -170,12 +173,19 @@ void World::notify(core::Notice notice) {
 void World::drained() {
   // As Ctrl-C does: everyone is told to exit, and a person starts it again.
   ++outcome_.drains;
+  letters_.waiting.clear();  // who still waits for an answer gets none
+  replays_.forget_waiting();
   trace("drained", life_);
   broker_->core->stop();
   broker_.reset();
   disk_.kill();
   for (const auto& [pid, worker] : workers_) worker->die();
   ++launch_;
+  if (plan_.changes && wishes_() % 4 != 0) {
+    change_topology();
+    launch_due_ = true;
+    return later(micros(200'000), [this] { start_broker(); });
+  }
   later(micros(200'000), [this] { start_broker(); });
   start_workers();
 }

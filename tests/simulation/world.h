@@ -9,6 +9,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "broker/core/core.h"
@@ -40,7 +41,7 @@ class World final : public core::Outside {
   // For workers.
   [[nodiscard]] const Plan& plan() const { return plan_; }
   [[nodiscard]] bool has(Bug bug) const { return plan_.bug == bug; }
-  [[nodiscard]] const Topology& topology() const { return topology_; }
+  [[nodiscard]] const Topology& topology() const { return *topologies_.back(); }
   [[nodiscard]] Monotonic now() const { return now_; }
   std::uint64_t below(std::uint64_t bound) { return bound == 0 ? 0 : random_() % bound; }
   void say_hello(const WorkerProcess& worker, Bytes message);
@@ -74,6 +75,7 @@ class World final : public core::Outside {
     std::uint64_t owner = 0;  ///< the newest tenure that opened it
     std::vector<Record> records;
   };
+  static constexpr std::uint32_t kExtraTargets = 1000;  ///< those of the sink that comes and goes start here
   Target& target(std::uint32_t lane) { return targets_[lane]; }
   /// The number, which is not good, fails, or kills, this time too.
   bool fails(std::uint64_t number) { return failures_[number]++ < plan_.fails(number); }
@@ -86,7 +88,7 @@ class World final : public core::Outside {
   [[nodiscard]] bool all_published() const;
   void restored(Incarnation incarnation, const std::string& of, std::uint64_t value);
   /// Records in the order of their offsets are the same for ever once they have left the broker for a sink.
-  void delivered_to_sink(std::uint32_t shard, std::uint64_t offset, BytesView record);
+  void delivered_to_sink(std::uint32_t stream, std::uint32_t shard, std::uint64_t offset, BytesView record);
 
   // core::Outside
   void append(Sequence sequence, bool checkpoint, Durability durability, core::Buffer payload) override;
@@ -174,6 +176,16 @@ class World final : public core::Outside {
   void start_worker(std::uint32_t stage, std::uint32_t index);
   void start_workers();
   void drained();
+
+  // changes.cc
+  /// Ctrl-C.
+  void stop();
+  void change_topology();
+  /// The broker that starts goes on under the topology that is wanted.
+  void revise_topology();
+  static bool has_extra(const Topology& topology);
+  /// The sink that comes and goes has each record from where it began.
+  void check_extra();
   void produce(std::uint32_t producer);
   void answer_duplicate(const core::Client& client, BytesView message);
 
@@ -201,7 +213,11 @@ class World final : public core::Outside {
   void check_accounts(const Output& output);
 
   const Plan plan_;
-  Topology topology_;
+  Topology topology_;                                  ///< that the directory begins with
+  std::vector<std::unique_ptr<Topology>> topologies_;  ///< as workers saw them one after the other; the dead look too
+  std::optional<Topology> wanted_;                     ///< by a person, since the first change
+  bool launch_due_ = false;                            ///< workers are to be started once the broker has the new one
+  bool extra_seen_ = false;
   std::mt19937_64 random_;
   std::mt19937_64 damage_;  ///< apart, so that what else happens stays as it was
   std::mt19937_64 wishes_;  ///< of a person; as above
@@ -230,7 +246,7 @@ class World final : public core::Outside {
   std::uint64_t wishes_said_ = 0;
   std::set<std::string> damaged_;  ///< checkpoint files
   std::map<std::string, std::uint64_t> settled_;
-  std::map<std::pair<std::uint32_t, std::uint64_t>, Bytes> left_;
+  std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint64_t>, Bytes> left_;
   Outcome outcome_;
 };
 

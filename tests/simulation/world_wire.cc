@@ -10,9 +10,10 @@
 namespace weir::simulation {
 
 void World::start_workers() {
-  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
-    if (topology_.stages[stage].host != stage) continue;
-    for (std::uint32_t index = 0; index < topology_.stages[stage].workers; ++index) {
+  const std::vector<StageSpec>& stages = topology().stages;
+  for (std::uint32_t stage = 0; stage < stages.size(); ++stage) {
+    if (stages[stage].host != stage || stages[stage].resting) continue;
+    for (std::uint32_t index = 0; index < stages[stage].workers; ++index) {
       later(micros(300'000), [this, stage, index] { start_worker(stage, index); });
     }
   }
