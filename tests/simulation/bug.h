@@ -30,6 +30,9 @@ enum class Bug : std::uint8_t {
   kRequeuedKept,         ///< a letter that was worked off waits to be worked off
   kResetForgotten,       ///< state from before a reset is restored
   kReplayCutShort,       ///< a replay leaves one shard where it is
+  kDamageCut,            ///< damage is cut as a torn tail though a mark says that it was durable
+  kRefusalForgotten,     ///< a commit is refused, and the next one of the same worker accepted
+  kPastCursor,           ///< a range is committed past what was worked off
   kEnd,
 };
 
@@ -53,7 +56,10 @@ constexpr const char* kBugNames[] = {"none",
                                      "the next holder forgets parked keys",
                                      "a requeued letter is worked off and kept",
                                      "state from before a reset is restored",
-                                     "a replay leaves a shard where it is"};
+                                     "a replay leaves a shard where it is",
+                                     "damage below the mark is cut",
+                                     "a refused commit does not end the worker",
+                                     "a range is committed past its end"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

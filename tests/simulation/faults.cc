@@ -4,6 +4,7 @@
 
 #include "broker/journal/recovery.h"
 #include "tests/simulation/model_producer.h"
+#include "tests/simulation/second_history.h"
 #include "tests/simulation/worker_process.h"
 #include "tests/simulation/world.h"
 
@@ -37,6 +38,18 @@ void World::crash_broker() {
       exited(*found->second);
     });
   }
+}
+
+void World::start_from_damage() {
+  using Verdict = SecondHistory::Verdict;
+  SecondHistory history(disk_, topology_, topology_.broker.segment_bytes, flips_());
+  const Verdict verdict = history.run(durable_before_, has(Bug::kDamageCut));
+  trace(history.place(), static_cast<std::uint64_t>(verdict));
+  if (verdict == Verdict::kWrong) problem(history.problem());
+  outcome_.damage_refused += verdict == Verdict::kRefused ? 1 : 0;
+  outcome_.damage_stopped += verdict == Verdict::kStopped ? 1 : 0;
+  outcome_.damage_cut += verdict == Verdict::kCut ? 1 : 0;
+  outcome_.damage_unharmed += verdict == Verdict::kUnharmed ? 1 : 0;
 }
 
 void World::damage_checkpoint() {

@@ -51,6 +51,10 @@ struct Outcome {
   std::uint64_t changes_refused = 0;
   std::uint64_t stages_added = 0;
   std::uint64_t stages_left_out = 0;
+  std::uint64_t damage_refused = 0;   ///< a start from a damaged copy
+  std::uint64_t damage_stopped = 0;   ///< a read behind such a start
+  std::uint64_t damage_cut = 0;       ///< as a torn tail
+  std::uint64_t damage_unharmed = 0;  ///< where nothing needed it
   std::uint64_t fused_transactions = 0;
   Monotonic took{0};  ///< virtual
 };

@@ -55,6 +55,7 @@ Plan Plan::of(std::uint64_t seed, int era) {
     if (plan.replayed == Replayed::kNone) plan.retention_time = Monotonic(0);
   }
   plan.changes = random() % 4 == 0 && era >= 6;
+  plan.segment_flips = random() % 4 == 0 && era >= 7;
   return plan;
 }
 

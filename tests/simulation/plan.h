@@ -34,6 +34,7 @@ struct Plan {
   bool requeues = false;        ///< a person has dead letters worked on again, now and then
   bool drops = false;           ///< and drops some
   bool parks = false;           ///< what fails is parked with its key
+  bool segment_flips = false;   ///< in a copy of the disk, which is started from beside it
   bool changes = false;         ///< the topology is another one after a drain
   Replayed replayed = Replayed::kNone;
   std::uint64_t retention_bytes = 0;  ///< of all streams
@@ -50,7 +51,7 @@ struct Plan {
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
-  static constexpr int kEra = 6;
+  static constexpr int kEra = 7;
   static Plan of(std::uint64_t seed, int era = kEra);
 
   [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }

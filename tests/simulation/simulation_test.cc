@@ -62,6 +62,10 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"changes of the topology refused", &Outcome::changes_refused},
     {"stages added", &Outcome::stages_added},
     {"stages left out", &Outcome::stages_left_out},
+    {"starts that damage had refused", &Outcome::damage_refused},
+    {"reads that damage stopped", &Outcome::damage_stopped},
+    {"torn tails cut by damage", &Outcome::damage_cut},
+    {"damage where nothing was needed", &Outcome::damage_unharmed},
     {"transactions of fused stages", &Outcome::fused_transactions},
 };
 
@@ -132,6 +136,7 @@ TEST(Simulation, FindsEveryBugThatIsPutIn) {
       if (plan.bug == Bug::kRequeuedKept && (!plan.requeues || plan.parks)) continue;
       if (plan.bug == Bug::kResetForgotten && plan.replayed != Replayed::kSum) continue;
       if (plan.bug == Bug::kReplayCutShort && plan.replayed == Replayed::kNone) continue;
+      if (plan.bug == Bug::kDamageCut) plan.segment_flips = true;
       if (plan.bug == Bug::kSigkillBlamed) plan.kills_per_million = 5000;  // several must hit the same record
       seed_now = seed;
       found = World(plan).run().problem;

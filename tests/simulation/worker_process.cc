@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simulation/worker_process.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <utility>
@@ -210,11 +211,27 @@ void WorkerProcess::commit(const Bytes& body, std::uint64_t published) {
   unsettled_.emplace_back(committed(), std::move(facts));
 }
 
-Bytes WorkerProcess::mutilated(const Bytes& body, wire::Commit commit) const {
+Bytes WorkerProcess::mutilated(const Bytes& body, wire::Commit commit) {
   const bool forgets = world_.has(Bug::kSinkForgets) && chain_->sink() != nullptr;
   const bool guesses = world_.has(Bug::kWatermarkGuessed) && !commit.splits.empty();
   const bool keeps = world_.has(Bug::kRequeuedKept);
-  if (!forgets && !guesses && !keeps) return body;
+  if (world_.has(Bug::kRefusalForgotten) && world_.chance(2000)) {
+    wire::Commit nothing;
+    nothing.transaction = commit.transaction;
+    Bytes bytes;
+    wire::encode(nothing, {}, bytes);
+    return bytes;
+  }
+  const bool passes = world_.has(Bug::kPastCursor);
+  if (!forgets && !guesses && !keeps && !passes) return body;
+  for (wire::Consumed& range : commit.consumed) {
+    if (!passes) break;
+    std::uint64_t& past = past_[{range.stream, range.shard}];
+    range.from = std::max(range.from, past);
+    if (world_.chance(20'000)) ++range.to;
+    past = range.to = std::max(range.to, range.from);
+  }
+  std::erase_if(commit.consumed, [](const wire::Consumed& range) { return range.from == range.to; });
   std::vector<Bytes> changes;
   changes.reserve(commit.changes.size());
   for (wire::ChangesOf& of : commit.changes) {

@@ -79,7 +79,7 @@ class WorkerProcess final : private host::BrokerSession {
   void check_delivery(const wire::DeliveryView& delivery);
   void tell_settled();
   /// The commit as a bug would have it.
-  [[nodiscard]] Bytes mutilated(const Bytes& body, wire::Commit commit) const;
+  [[nodiscard]] Bytes mutilated(const Bytes& body, wire::Commit commit);
   [[nodiscard]] std::string fact(std::uint32_t stream, std::uint32_t shard) const;
 
   World& world_;
@@ -96,7 +96,8 @@ class WorkerProcess final : private host::BrokerSession {
   std::uint64_t heard_ = 0;           ///< Bug::kHeartbeatUnheeded: the last number
   std::optional<host::Event> drain_;  ///< Bug::kDrainFinishes: comes behind the finish
   Bytes state_;                       ///< Bug::kParkedForgotten: what is left of the newest part
-  bool idle_ = false;                 ///< the runner asked for an event and there was none
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> past_;  ///< Bug::kPastCursor: what is committed
+  bool idle_ = false;  ///< the runner asked for an event and there was none
 
   // As the checks see it.
   bool facts_forgotten_ = false;

@@ -22,7 +22,12 @@ constexpr Monotonic kDeadline = 300s;
 }  // namespace
 
 World::World(const Plan& plan)
-    : plan_(plan), random_(plan.seed), damage_(plan.seed + 2), wishes_(plan.seed + 3), disk_(plan.seed + 1) {
+    : plan_(plan),
+      random_(plan.seed),
+      damage_(plan.seed + 2),
+      flips_(plan.seed + 4),
+      wishes_(plan.seed + 3),
+      disk_(plan.seed + 1) {
   topology_ = topology_of(plan, random_);
   topologies_.push_back(std::make_unique<Topology>(topology_));
   for (std::uint64_t number = 0; number < plan.numbers_all(); ++number) {
@@ -107,6 +112,7 @@ void World::start_broker() {
   ++life_;
   broker_ = std::make_unique<Broker>();
   trace("broker", life_);
+  if (plan_.segment_flips && life_ > 1 && flips_() % 2 == 0) start_from_damage();
   if (plan_.bit_flips && life_ > 1 && damage_() % 3 == 0) damage_checkpoint();
   if (life_ > 1 && !finished_ && plan_.kills && chance(200'000)) disk_.crash_after(1 + below(10));
   journal::JournalOptions options;
@@ -121,6 +127,7 @@ void World::start_broker() {
   }
   if (!journal.ok()) return failed(journal.error(), "open");
   broker_->journal = std::move(*journal);
+  durable_before_ = durable_ = found.end;
   core::CoreOptions core_options;
   core_options.beat = 200ms;
   core_options.silence = 2s;

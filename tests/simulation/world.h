@@ -164,6 +164,8 @@ class World final : public core::Outside {
 
   void start_broker();
   void crash_broker();
+  /// Starts from a copy of the disk in which a bit is another (SecondHistory).
+  void start_from_damage();
   /// A bit of the newest checkpoint flips, where the one before it must do.
   void damage_checkpoint();
   void plan_faults();
@@ -220,6 +222,7 @@ class World final : public core::Outside {
   bool extra_seen_ = false;
   std::mt19937_64 random_;
   std::mt19937_64 damage_;  ///< apart, so that what else happens stays as it was
+  std::mt19937_64 flips_;   ///< the same
   std::mt19937_64 wishes_;  ///< of a person; as above
   test::SimDisk disk_;
   Monotonic now_{0};
@@ -227,6 +230,8 @@ class World final : public core::Outside {
   std::priority_queue<Event> events_;
   std::unique_ptr<Broker> broker_;
   std::uint64_t life_ = 0;
+  Sequence durable_before_;  ///< what the last sync but one has covered, and every start must find
+  Sequence durable_;         ///< what the last one has
   bool crash_due_ = false;
   bool finished_ = false;
   std::int64_t pids_ = 0;

@@ -84,6 +84,7 @@ void World::sync_group() {
   if (const Status status = broker.journal->sync(); !status.ok()) return failed(status.error(), "sync");
   broker.synced = now_;
   broker.needs_sync = broker.unsynced = false;
+  durable_before_ = std::exchange(durable_, broker.journal->durable());
   post([this, end = broker.journal->durable()] {
     with_core([&] {
       broker_->core->on_durable(end);
