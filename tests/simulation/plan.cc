@@ -46,6 +46,8 @@ Plan Plan::of(std::uint64_t seed, int era) {
                                  Replayed::kPass, Replayed::kSum,  Replayed::kOut};
     plan.replayed = kAll[random() % kAll.size()];
     if (plan.replayed == Replayed::kPass && !plan.unkeyed_stage) plan.replayed = Replayed::kSum;
+    // Then all that comes again is counted.
+    if (plan.replayed == Replayed::kPass && era >= 7) plan.poison = plan.killers = false;
     if (plan.sums_again()) plan.parks = plan.requeues = plan.heals = plan.drops = false;
     const std::uint64_t kept = random() % 4;
     if (kept == 1) plan.retention_bytes = Plan::kKeptForEver;
