@@ -34,6 +34,11 @@ void World::change_topology() {
   const auto workers = [&] { return static_cast<std::uint32_t>(1 + wishes_() % 3); };
   for (StageSpec& stage : wanted.stages) stage.workers = workers();
   for (StageSpec& stage : wanted.stages) stage.workers = wanted.stages[stage.host].workers;  // one chain, one number
+  for (StageSpec& stage : wanted.stages) {
+    if (stage.name != "sum" || !plan_.parks || wishes_() % 2 == 0) continue;
+    stage.then = OnErrorThen::kDeadLetter;  // what is parked stays so until it is worked off
+    ++outcome_.parking_ended;
+  }
   if (wishes_() % 2 == 0) {
     wanted.stages.push_back(extra_sink());
     wanted.stages.back().workers = workers();
@@ -60,6 +65,8 @@ void World::revise_topology() {
     wanted_ = topology_;  // the person leaves it out
     for (std::size_t stage = 0; stage < topology_.stages.size(); ++stage)
       wanted_->stages[stage].workers = topologies_.back()->stages[stage].workers;
+    for (std::size_t stage = 0; stage < topology_.stages.size(); ++stage)
+      wanted_->stages[stage].then = topologies_.back()->stages[stage].then;
     return revise_topology();
   }
   topologies_.push_back(std::make_unique<Topology>(without_resting(broker_->core->topology())));

@@ -13,6 +13,7 @@ struct LettersAsked {
   struct Drop {
     std::set<std::uint64_t> sure;  ///< numbers that are gone for good once the answer says that all are
   };
+  std::set<std::uint64_t> kept;           ///< numbers that were seen as a letter whose key was not parked
   std::set<std::uint64_t> drops;          ///< numbers that may be dropped: they were named once
   std::set<std::uint64_t> dropped;        ///< numbers that a person was told are dropped
   std::set<std::uint64_t> keys_requeued;  ///< whose records were named to be worked on again

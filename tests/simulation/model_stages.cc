@@ -60,7 +60,8 @@ class Sum final : public Stage {
     const bool bad = !plan_.is_good(value[0]) && world_.fails(value[0]);
     if (bad && plan_.is_killer(value[0])) process_.die_of_record();
     if (world_.chance(plan_.kills_per_million)) process_.die_at_record();
-    const bool again = !plan_.is_good(value[0]) && plan_.requeues && !plan_.parks;  // it may come at any time
+    const bool again = !plan_.is_good(value[0]) && plan_.requeues &&
+                       (!plan_.parks || world_.was_kept(value[0]));  // it may come at any time
     const bool waited = plan_.parks && world_.may_park(value[0] % plan_.keys);
     if (!again && !waited && !plan_.sums_again() && out.watermark() && in.timestamp() <= *out.watermark()) {
       world_.problem("a record came behind its watermark (I8)");

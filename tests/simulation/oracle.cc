@@ -60,6 +60,7 @@ std::optional<std::set<std::uint64_t>> World::list_letters(
             follows ? may_park(number % plan_.keys) : !plan_.is_good(number) && reason.substr(0, why.size()) == why;
         if (!right) problem("a record is a letter for a wrong reason: " + std::string(reason) + at);
         outcome_.records_parked += letter.parked.empty() ? 0 : 1;
+        if (letter.parked.empty()) letters_.kept.insert(number);
         visit(letter, number);
       });
   if (read.ok()) return numbers;
@@ -83,13 +84,13 @@ void World::check_accounts(const Output& output) {
       if (!added.insert(number).second && (plan_.replayed != Replayed::kPass || replays_.count() == 0))
         return problem("a number was added twice (I1)" + at);
       if (!plan_.is_good(number)) ++outcome_.healed;
-      if (!plan_.parks || !plan_.keeps_order(number)) continue;
+      if (!plan_.parks || !plan_.keeps_order(number) || letters_.kept.contains(number)) continue;
       std::uint64_t& before = last[plan_.origin_of(number)];
       if (before > number) return problem("a key's records came out of order (I3)" + at);
       before = number;
     }
     for (auto letter = letters->begin(); plan_.parks && letter != letters->end(); ++letter) {
-      if (*letter % plan_.keys != key || !plan_.keeps_order(*letter)) continue;
+      if (*letter % plan_.keys != key || !plan_.keeps_order(*letter) || letters_.kept.contains(*letter)) continue;
       if (last[plan_.origin_of(*letter)] > *letter)
         return problem("a later record overtook one that is parked (number " + std::to_string(*letter) + ")");
     }

@@ -49,6 +49,7 @@ struct Outcome {
   std::uint64_t crashes_amid_replays = 0;  ///< between a person's wish and its answer
   std::uint64_t changes = 0;               ///< of the topology
   std::uint64_t changes_refused = 0;
+  std::uint64_t parking_ended = 0;  ///< stages that parked keys and do so no more
   std::uint64_t stages_added = 0;
   std::uint64_t stages_left_out = 0;
   std::uint64_t damage_refused = 0;   ///< a start from a damaged copy

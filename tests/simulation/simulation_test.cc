@@ -60,6 +60,7 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"broker crashes amid a wish for a replay", &Outcome::crashes_amid_replays},
     {"changes of the topology", &Outcome::changes},
     {"changes of the topology refused", &Outcome::changes_refused},
+    {"changes that end parking", &Outcome::parking_ended},
     {"stages added", &Outcome::stages_added},
     {"stages left out", &Outcome::stages_left_out},
     {"starts that damage had refused", &Outcome::damage_refused},

@@ -79,6 +79,8 @@ class World final : public core::Outside {
   Target& target(std::uint32_t lane) { return targets_[lane]; }
   /// The number, which is not good, fails, or kills, this time too.
   bool fails(std::uint64_t number) { return failures_[number]++ < plan_.fails(number); }
+  /// It was a letter that left its key behind, and may come at any time.
+  [[nodiscard]] bool was_kept(std::uint64_t number) const { return letters_.kept.contains(number); }
   /// Some number of `key` is not good.
   [[nodiscard]] bool may_park(std::uint64_t key) const { return bad_keys_.contains(key); }
   /// A fact that was said to be settled never goes back: `of` names it.

@@ -14,7 +14,9 @@ void World::start_workers() {
   for (std::uint32_t stage = 0; stage < stages.size(); ++stage) {
     if (stages[stage].host != stage || stages[stage].resting) continue;
     for (std::uint32_t index = 0; index < stages[stage].workers; ++index) {
-      later(micros(300'000), [this, stage, index] { start_worker(stage, index); });
+      later(micros(300'000), [this, stage, index, launch = launch_] {
+        if (launch == launch_) start_worker(stage, index);
+      });
     }
   }
 }
