@@ -44,7 +44,8 @@ with open("input.txt", "ab") as text:
 with open("metrics.json", "w") as topology:
     json.dump({
         "name": "metrics", "http": {"listen": "127.0.0.1:0"},
-        "streams": {"lines": {}, "words": {"partition": {"by": "hash"}, "shards": 8}, "counts": {}, "copies": {}},
+        "streams": {"lines": {"retention": {"time": "1h"}}, "words": {"partition": {"by": "hash"}, "shards": 8}, "counts": {},
+                    "copies": {}},
         "stages": {
             "read": {"plugin": "file.lines", "output": "lines", "config": {"path": "input.txt"}},
             "split": {"plugin": "text.words", "input": "lines", "output": "words", "workers": 2},

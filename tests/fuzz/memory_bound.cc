@@ -45,7 +45,12 @@ MemoryBound::~MemoryBound() {
 // How the counting gets between: the sanitizer's own hooks, or, without one, these in front of glibc's.
 #ifdef WEIR_FUZZ_SANITIZED
 
-#include <sanitizer/allocator_interface.h>
+// Of sanitizer/allocator_interface.h, which comes with clang but not with g++ 12; both have the functions.
+extern "C" {
+std::size_t __sanitizer_get_allocated_size(const volatile void* at);                                 // NOLINT
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void*, std::size_t),  // NOLINT
+                                              void (*on_free)(const volatile void*));
+}
 
 namespace {
 

@@ -219,7 +219,7 @@ TEST(ReplaySearch, FindsEachShardByStartOffsetAndTime) {
 }
 
 Topology without_keys() {
-  Topology topology = retaining(10 * kSecond, 0);
+  Topology topology = retaining(10 * kSecond, 0, 0);
   topology.streams[0].partition = PartitionBy::kNone;
   topology.stages[kWork].keyed = false;
   return topology;
