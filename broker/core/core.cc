@@ -202,8 +202,13 @@ void Core::on_message(const Buffer& message, Monotonic now) {
       return;
     }
     case wire::MessageType::kDrained:
-      worker->state = Worker::State::kDrained;
+      if (worker->state == Worker::State::kDraining) worker->state = Worker::State::kDrained;
       return;
+    case wire::MessageType::kLeaving:
+      worker->leaving = true;
+      if (worker->state != Worker::State::kReady) return;  // everyone is drained or stopped, or it has said so before
+      worker->state = Worker::State::kDraining;
+      return send(*worker, wire::MessageType::kDrain, {});
     case wire::MessageType::kFailed: {
       const auto sentence = wire::decode_sentence(body);
       const std::uint32_t stage = ledger_.units()[worker->unit].stage();
@@ -281,6 +286,7 @@ void Core::pump(Monotonic now) {
     worker.told = {worker.transactions, worker.settled};
     send(worker, wire::MessageType::kCommitted, wire::encode_totals(worker.told));
   }
+  let_leave();
   drop_passed_bytes();
   consider_checkpoint();
   finish_checkpoint();

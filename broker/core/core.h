@@ -240,6 +240,8 @@ class Core {
   void hello(const Client& client, const wire::WorkerHello& hello, Monotonic now);
   void fence(Incarnation incarnation, const std::string& reason);
   void forget(Incarnation incarnation);
+  /// Whoever asked to go and is drained goes, once its source, if it is one, knows that all it committed is settled.
+  void let_leave();
   void lease(std::uint32_t unit, Monotonic now);
   void lease_splits(std::uint32_t unit);
   void lease_lanes(std::uint32_t unit, Monotonic now);

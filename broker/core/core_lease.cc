@@ -99,6 +99,20 @@ void Core::fence(Incarnation incarnation, const std::string& reason) {
   forget(incarnation);
 }
 
+void Core::let_leave() {
+  std::vector<Incarnation> leaving;
+  for (const auto& [incarnation, worker] : workers_) {
+    if (worker.leaving && worker.state == Worker::State::kDrained && worker.unsettled.empty())
+      leaving.push_back(incarnation);
+  }
+  for (const Incarnation incarnation : leaving) {
+    Worker& worker = *find_worker(incarnation);
+    send(worker, MessageType::kStop, {});
+    outside_.notify({Notice::Kind::kLeft, ledger_.units()[worker.unit].stage(), worker.index, worker.pid, ""});
+    forget(incarnation);
+  }
+}
+
 void Core::forget(Incarnation incarnation) {
   const auto found = workers_.find(incarnation);
   if (found == workers_.end()) return;

@@ -70,7 +70,7 @@ struct CheckpointJob {
 
 /// Something that the launcher, and a person, should know.
 struct Notice {
-  enum class Kind : std::uint8_t { kFenced, kCommitted, kStageFailed, kStageFinished, kFinished, kDrained };
+  enum class Kind : std::uint8_t { kFenced, kLeft, kCommitted, kStageFailed, kStageFinished, kFinished, kDrained };
   Kind kind{};
   std::uint32_t stage = 0;
   std::uint32_t worker = 0;

@@ -29,6 +29,7 @@ struct Worker {
   std::int64_t pid = 0;
   std::string host;
   State state = State::kConnecting;
+  bool leaving = false;  ///< it asked to be drained, the topology goes on
 
   std::uint64_t sent = 0;      ///< number of the last message to it
   std::uint64_t received = 0;  ///< number of the last message from it

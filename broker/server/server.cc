@@ -430,6 +430,8 @@ void Server::notify(core::Notice notice) {
                             {"worker", notice.worker},
                             {"pid", notice.pid},
                             {"reason", notice.reason}});
+    case Kind::kLeft:
+      return log::info("worker {}/{} was asked to go and has left: what it held goes to others", stage, notice.worker);
     case Kind::kCommitted:
       return launcher_.say({{"event", "committed"}, {"stage", stage}, {"worker", notice.worker}});
     case Kind::kStageFailed:

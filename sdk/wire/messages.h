@@ -14,8 +14,8 @@
 
 namespace weir::wire {
 
-/// Goes up with every change of a message's layout; peers of another version are refused at hello.
-inline constexpr std::uint16_t kWireVersion = 2;
+/// Goes up with every new message and every change of a layout; peers of another version are refused at hello.
+inline constexpr std::uint16_t kWireVersion = 3;
 
 /// Messages between the broker and a worker, one ZeroMQ frame each (WIRE.md). Numbers are never reused.
 enum class MessageType : std::uint16_t {
@@ -28,6 +28,7 @@ enum class MessageType : std::uint16_t {
   kPulse = 6,     ///< unnumbered sign of life while a record takes long
   kDrained = 7,   ///< after kDrain: everything begun is committed
   kFailed = 8,    ///< the worker gives up, with a sentence
+  kLeaving = 9,   ///< the worker was asked to go: it wants to be drained, and what it holds given to others
   // broker to worker
   kGrant = 33,      ///< leases given
   kState = 34,      ///< state of a granted shard

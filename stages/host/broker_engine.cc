@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "sdk/base/log.h"
+#include "stages/host/leave_signal.h"
 #include "stages/host/local_address.h"
 
 namespace weir::host {
@@ -25,6 +26,18 @@ struct Address {
   std::string port;
 };
 
+/// What a signal has interrupted is done again; only its handler was to run (leave_signal.h).
+template <typename Call>
+auto uninterrupted(Call call) {
+  while (true) {
+    try {
+      return call();
+    } catch (const zmq::error_t& error) {
+      if (error.num() != EINTR) throw;
+    }
+  }
+}
+
 Address address_of(const std::string& endpoint) {
   const std::string rest = endpoint.substr(std::string("tcp://").size());
   const std::size_t colon = rest.rfind(':');
@@ -35,6 +48,7 @@ Address address_of(const std::string& endpoint) {
 
 Result<std::unique_ptr<BrokerEngine>> BrokerEngine::open(const Options& options) {
   std::unique_ptr<BrokerEngine> engine(new BrokerEngine());
+  engine->asked_to_leave_ = options.asked_to_leave;
   try {
     if (Status status = engine->bind_inbox(options); !status.ok()) return status.error();
     if (Status status = engine->say_hello(options); !status.ok()) return status.error();
@@ -111,6 +125,7 @@ Status BrokerEngine::say_hello(const Options& options) {
   commits_.connect(welcome().commits);
   pulse_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "pulse");
+    LeaveSignal::leave_to_others();
     run_pulse();
   });
   return {};
@@ -145,12 +160,12 @@ void BrokerEngine::run_pulse() {
 }
 
 void BrokerEngine::transmit(const Bytes& message) {
-  (void)commits_.send(zmq::buffer(message.data(), message.size()), zmq::send_flags::dontwait);
+  uninterrupted([&] { return commits_.send(zmq::buffer(message.data(), message.size()), zmq::send_flags::dontwait); });
 }
 
 std::optional<BrokerSession::Received> BrokerEngine::receive() {
   zmq::message_t message;
-  if (!inbox_.recv(message, zmq::recv_flags::dontwait)) return std::nullopt;
+  if (!uninterrupted([&] { return inbox_.recv(message, zmq::recv_flags::dontwait); })) return std::nullopt;
   auto held = std::make_shared<zmq::message_t>(std::move(message));
   const BytesView view(static_cast<const std::byte*>(held->data()), held->size());
   return Received{std::move(held), view};
@@ -166,9 +181,8 @@ Event BrokerEngine::next(std::chrono::milliseconds wait) {
     if (waited || now >= deadline) return {};
     zmq::pollitem_t item{inbox_.handle(), 0, ZMQ_POLLIN, 0};
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - now) + 1ms;
-    zmq::poll(&item, 1,
-              std::min<std::chrono::milliseconds>(
-                  left, std::chrono::duration_cast<std::chrono::milliseconds>(welcome().beat)));
+    const auto beat = std::chrono::duration_cast<std::chrono::milliseconds>(welcome().beat);
+    uninterrupted([&] { return zmq::poll(&item, 1, std::min<std::chrono::milliseconds>(left, beat)); });
     pump();
   }
 }

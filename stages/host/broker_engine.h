@@ -23,6 +23,7 @@ class BrokerEngine final : public BrokerSession {
     std::int64_t worker = -1;
     std::string listen;     ///< host to bind the inbox on; "" chosen by where the broker is
     std::string advertise;  ///< host to name to the broker; "" as bound
+    bool (*asked_to_leave)() = [] { return false; };
   };
   /// Errors: kUnavailable after 10 s, kRefused with the broker's sentence, kInvalid.
   static Result<std::unique_ptr<BrokerEngine>> open(const Options& options);
@@ -41,12 +42,14 @@ class BrokerEngine final : public BrokerSession {
   void transmit(const Bytes& message) override;
   std::optional<Received> receive() override;
   [[nodiscard]] Monotonic clock() const override { return monotonic_now(); }
+  [[nodiscard]] bool asked_to_leave() const override { return asked_to_leave_(); }
 
   zmq::context_t context_{1};
   zmq::socket_t inbox_;
   zmq::socket_t commits_;
   std::string inbox_file_;
   std::string inbox_endpoint_;
+  bool (*asked_to_leave_)() = nullptr;
   std::atomic<bool> stopping_{false};
   std::thread pulse_;
 };

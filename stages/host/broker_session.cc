@@ -75,6 +75,10 @@ Event BrokerSession::lost(std::string sentence) {
 }
 
 void BrokerSession::pump() {
+  if (!leaving_ && asked_to_leave()) {
+    leaving_ = true;
+    send(MessageType::kLeaving, {});
+  }
   while (!urgent_) {
     const auto received = receive();
     if (!received) break;

@@ -51,6 +51,8 @@ class BrokerSession : public Engine {
   };
   virtual std::optional<Received> receive() = 0;
   [[nodiscard]] virtual Monotonic clock() const = 0;
+  /// Somebody wants this worker gone while the topology goes on: it says so once, and is drained.
+  [[nodiscard]] virtual bool asked_to_leave() const = 0;
 
   void set_welcome(wire::WorkerWelcome welcome);
   [[nodiscard]] const wire::WorkerWelcome& welcome() const { return welcome_; }
@@ -72,6 +74,7 @@ class BrokerSession : public Engine {
   std::optional<Event> urgent_;  ///< what makes them meaningless
   Monotonic heard_{0};
   Monotonic beat_sent_{0};
+  bool leaving_ = false;  ///< and has been said
   std::uint64_t committed_ = 0;
   std::uint64_t accepted_ = 0;
   std::uint64_t settled_ = 0;

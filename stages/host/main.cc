@@ -14,6 +14,7 @@
 #include "stages/host/chain.h"
 #include "stages/host/describe.h"
 #include "stages/host/exit_codes.h"
+#include "stages/host/leave_signal.h"
 #include "stages/host/library.h"
 #include "stages/host/map_page.h"
 #include "stages/host/memory_limit.h"
@@ -64,7 +65,9 @@ int describe(const std::string& path) {
   return 0;
 }
 
-int work(const Options& options) {
+int work(Options options) {
+  using weir::host::LeaveSignal;
+  options.engine.asked_to_leave = LeaveSignal::came;
   auto engine = weir::host::BrokerEngine::open(options.engine);
   if (!engine.ok() && engine.error().code == weir::Code::kNotFound) {
     weir::log::info("{}", engine.error().message);  // everything was done before this process came
@@ -95,6 +98,7 @@ int work(const Options& options) {
     (*engine)->failed(created.error().message);
     return refuse(created.error().message);
   }
+  LeaveSignal::heed();
   (*engine)->start(*topology, stage);
   std::vector<std::uint32_t> stages;
   for (const auto& instance : chain.instances()) stages.push_back(instance->stage());

@@ -9,6 +9,7 @@
 
 #include "sdk/base/log.h"
 #include "stages/host/exit_codes.h"
+#include "stages/host/leave_signal.h"
 
 namespace weir::host {
 
@@ -44,6 +45,7 @@ Watchdog::Watchdog(const Topology& topology, const std::vector<std::uint32_t>& s
   }
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "watchdog");
+    LeaveSignal::leave_to_others();
     run();
   });
 }

@@ -82,6 +82,12 @@ void World::plan_trouble() {
     now_ += Monotonic(static_cast<std::int64_t>(damage_() % 6'000'000));
     trace("jump", 0);
   }
+  if (plan_.leaves && !workers_.empty()) {
+    auto chosen = workers_.begin();
+    std::advance(chosen, damage_() % workers_.size());
+    chosen->second->leave();
+    trace("leave", static_cast<std::uint64_t>(chosen->first));
+  }
   for (const auto& [pid, worker] : workers_) {
     if (!plan_.resets || damage_() % 2 == 0) continue;
     ++resets_[pid];

@@ -16,6 +16,7 @@ struct Outcome {
   std::uint64_t broker_crashes = 0;
   std::uint64_t worker_deaths = 0;
   std::uint64_t fences = 0;
+  std::uint64_t leaves = 0;  ///< workers that were asked to go and were let go while the topology went on
   std::uint64_t checkpoints = 0;
   std::uint64_t compactions = 0;
   std::uint64_t copies = 0;

@@ -58,6 +58,7 @@ Plan Plan::of(std::uint64_t seed, int era) {
   }
   plan.changes = random() % 4 == 0 && era >= 6;
   plan.segment_flips = random() % 4 == 0 && era >= 7;
+  plan.leaves = random() % 3 == 0 && era >= 8;
   return plan;
 }
 

@@ -30,6 +30,7 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"worker deaths", &Outcome::worker_deaths},
     {"freezes", &Outcome::freezes},
     {"fences", &Outcome::fences},
+    {"workers that left on purpose", &Outcome::leaves},
     {"messages dropped", &Outcome::messages_dropped},
     {"messages doubled", &Outcome::messages_doubled},
     {"producer deaths", &Outcome::producer_deaths},

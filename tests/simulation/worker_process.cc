@@ -87,7 +87,7 @@ void WorkerProcess::work() {
 void WorkerProcess::exit(bool told) {
   if (!alive_) return;
   alive_ = false;
-  stopped_ = told;
+  stopped_ = told && !leaves_;
   world_.exited(*this);
 }
 

@@ -39,9 +39,11 @@ class WorkerProcess final : private host::BrokerSession {
   /// Its stage goes back: what it has consumed is no longer what the next one goes on behind.
   void forget_facts();
   void freeze(Monotonic until) { frozen_until_ = until; }
+  /// SIGTERM: it goes once the broker lets it.
+  void leave() { leaves_ = true; }
 
   [[nodiscard]] bool alive() const { return alive_; }
-  [[nodiscard]] bool stopped() const { return stopped_; }  ///< it was told to exit
+  [[nodiscard]] bool stopped() const { return stopped_; }  ///< it was told to exit, and nobody had asked it to go
   [[nodiscard]] std::uint32_t stage() const { return stage_; }
   [[nodiscard]] std::uint32_t index() const { return index_; }
   [[nodiscard]] std::int64_t pid() const { return pid_; }
@@ -71,6 +73,7 @@ class WorkerProcess final : private host::BrokerSession {
   void transmit(const Bytes& message) override;
   std::optional<Received> receive() override;
   [[nodiscard]] Monotonic clock() const override { return world_.now(); }
+  [[nodiscard]] bool asked_to_leave() const override { return leaves_; }
 
   void exit(bool told);
   void check(const host::Event& event);
@@ -88,6 +91,7 @@ class WorkerProcess final : private host::BrokerSession {
   const std::int64_t pid_;
   bool alive_ = true;
   bool stopped_ = false;
+  bool leaves_ = false;
   Monotonic begun_{0};
   Monotonic frozen_until_{0};
   std::deque<std::shared_ptr<Bytes>> inbox_;

@@ -171,6 +171,7 @@ void World::notify(core::Notice notice) {
       problem("an honest worker of " + topology().stages[notice.stage].name + " was fenced: " + notice.reason);
     }
   }
+  if (notice.kind == Kind::kLeft) ++outcome_.leaves;
   if (notice.kind == Kind::kStageFailed) problem("a stage failed: " + notice.reason);
   if (notice.kind == Kind::kFinished) finished_ = true;
   // Not within the call of the core that says so.

@@ -99,6 +99,53 @@ TEST_F(LeaseTest, GivesEachShardToOneWorkerAndItsRecordsToNobodyElse) {
   }
 }
 
+TEST_F(LeaseTest, GivesWhatALeavingWorkerHeldToOthersOnceItIsDrainedAndSettled) {
+  Peer source = ready("read", 0);
+  Peer first = ready("work", 0);
+  Peer second = ready("work", 1);
+  const std::set<std::uint32_t> given = granted(first);
+  const std::set<std::uint32_t> left = granted(second);
+  ASSERT_EQ(left.size(), 2U);
+  commit(source, {}, {frame()});
+  settle();
+  say(second, MessageType::kLeaving, {});
+  EXPECT_EQ(out_.count_to(second.incarnation, MessageType::kDrain), 1U);
+  // What it has begun it may still commit; it gets nothing more.
+  const std::size_t got = delivered(second).size();
+  commit(source, {}, {frame()});
+  settle();
+  EXPECT_EQ(delivered(second).size(), got);
+  wire::Commit begun;
+  begun.consumed = {{0, *left.begin(), 0, 1}};
+  commit(second, begun);
+  say(second, MessageType::kDrained, {});
+  EXPECT_EQ(out_.count_to(second.incarnation, MessageType::kStop), 0U) << "its last commit is not settled";
+  EXPECT_EQ(granted(first), given);
+  settle();
+  EXPECT_EQ(out_.count_to(second.incarnation, MessageType::kStop), 1U);
+  EXPECT_EQ(out_.fenced_why(), "");
+  now_ += Monotonic(1'000'000);  // the time in which everyone is expected is over
+  core_.tick(now_);
+  EXPECT_EQ(granted(first).size(), kShards);
+  for (const std::uint64_t frame_read : out_.asked_for) core_.on_frame(0, frame_read, frame());
+  core_.pump(now_);
+  // The record that was committed comes to nobody again, the other one to the one who is left.
+  const auto at = delivered(first);
+  EXPECT_EQ(at.count(*left.begin()), 1U);
+  EXPECT_EQ(at.count(*left.rbegin()), 2U);
+}
+
+TEST_F(LeaseTest, DrainsALeavingWorkerOnceThoughTheTopologyStopsToo) {
+  Peer second = ready("work", 1);
+  say(second, MessageType::kLeaving, {});
+  say(second, MessageType::kLeaving, {});
+  EXPECT_EQ(out_.count_to(second.incarnation, MessageType::kDrain), 1U);
+  core_.stop();
+  say(second, MessageType::kDrained, {});
+  EXPECT_EQ(out_.count_to(second.incarnation, MessageType::kStop), 1U);
+  EXPECT_EQ(out_.disconnected.size(), 0U);
+}
+
 TEST_F(LeaseTest, FencesAWorkerThatConsumesAShardOfAnother) {
   Peer source = ready("read", 0);
   Peer first = ready("work", 0);

@@ -40,6 +40,11 @@ class Recorder final : public Outside {
     return static_cast<std::size_t>(
         std::count_if(sent.begin(), sent.end(), [&](const Sent& message) { return message.header.type == type; }));
   }
+  [[nodiscard]] std::size_t count_to(Incarnation to, MessageType type) const {
+    return static_cast<std::size_t>(std::count_if(sent.begin(), sent.end(), [&](const Sent& message) {
+      return message.to == to && message.header.type == type;
+    }));
+  }
   [[nodiscard]] std::string fenced_why() const {
     for (const Notice& notice : notices) {
       if (notice.kind == Notice::Kind::kFenced) return notice.reason;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 
 namespace weir::host {
@@ -43,6 +44,12 @@ class Session final : public BrokerSession {
     return credit;
   }
 
+  [[nodiscard]] std::size_t count_said(MessageType type) const {
+    return static_cast<std::size_t>(std::count_if(
+        said.begin(), said.end(), [&](const Bytes& message) { return wire::decode_header(message)->type == type; }));
+  }
+
+  bool leaves = false;
   Monotonic now{0};
   std::uint64_t told = 0;
   std::deque<Bytes> inbox;
@@ -58,6 +65,7 @@ class Session final : public BrokerSession {
     return Received{std::move(owner), view};
   }
   [[nodiscard]] Monotonic clock() const override { return now; }
+  [[nodiscard]] bool asked_to_leave() const override { return leaves; }
 };
 
 TEST(BrokerSession, TellsOfEveryByteWorkedOffOnceNothingElseIsToDo) {
@@ -110,6 +118,18 @@ TEST(BrokerSession, HandsOutADrainBeforeAllElseAndForgetsWhatCameBefore) {
   session.tell(MessageType::kDrain);
   EXPECT_EQ(session.next({}).kind, Event::Kind::kDrain);
   EXPECT_EQ(session.next({}).kind, Event::Kind::kNone);
+}
+
+TEST(BrokerSession, SaysOnceThatItWasAskedToGoAndGoesOn) {
+  Session session;
+  session.tell(MessageType::kFinish, wire::encode_shards({1}));
+  session.leaves = true;
+  EXPECT_EQ(session.next({}).kind, Event::Kind::kFinish);
+  EXPECT_EQ(session.next({}).kind, Event::Kind::kNone);
+  EXPECT_EQ(session.count_said(MessageType::kLeaving), 1U);
+  session.tell(MessageType::kDrain);
+  EXPECT_EQ(session.next({}).kind, Event::Kind::kDrain);
+  EXPECT_EQ(session.count_said(MessageType::kLeaving), 1U);
 }
 
 TEST(BrokerSession, HoldsDeliveriesBackWhileTheWindowIsFull) {

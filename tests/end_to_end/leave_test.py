@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers of a machine beside the launcher's, which join by the broker's endpoint and are asked to go by SIGTERM while
+records flow: each goes by itself, exit 0, long before the broker would miss it, what it held goes to those who stay, and
+every running total of every key is exact. A second SIGTERM ends a worker at once."""
+import collections
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from weir_run import BIN, Launcher, check, metrics, status, wait_for
+
+RATE, NUMBERS, KEYS, SHARDS = 10_000, 60_000, 500, 8
+DATA = ".weir/leave"
+PATIENCE = 10  # seconds after which a broker takes a silent worker for dead
+
+folder = tempfile.mkdtemp(prefix="weir-leave-")
+os.chdir(folder)
+with open("leave.json", "w") as topology:
+    json.dump({
+        "name": "leave", "http": {"listen": "127.0.0.1:0"}, "broker": {"listen": "tcp://127.0.0.1:0"},
+        "streams": {"numbers": {}, "keyed": {"partition": {"by": "hash"}, "shards": SHARDS}, "totals": {"partition": {"by": "hash"}}},
+        "stages": {
+            "number": {"plugin": "generate.sequence", "output": "numbers",
+                       "config": {"from": 0, "to": NUMBERS - 1, "rate": RATE, "key_modulo": KEYS}},
+            "pass": {"plugin": "filter", "input": "numbers", "output": "keyed", "workers": 2,
+                     "config": {"where": {"field": "", "op": ">=", "value": 0}}},
+            "total": {"plugin": "keyed.sum", "input": "keyed", "output": "totals", "workers": 2},
+            "write": {"plugin": "file.write", "input": "totals", "config": {"path": "out.jsonl"}}}}, topology)
+launcher = Launcher("leave.json", "--stages", "number,write", log="log.txt")
+
+
+def endpoint():
+    check(launcher.process.poll() is None, open("log.txt").read()[-3000:])
+    try:
+        with open(os.path.join(DATA, "endpoint.json")) as file:
+            return json.load(file)["broker"]
+    except (OSError, ValueError):
+        return None
+
+
+broker = wait_for("the broker", endpoint)
+
+
+def join(stage):
+    return subprocess.Popen([os.path.join(BIN, "weir-stage"), "--broker", broker, "--stage", stage], stdin=subprocess.DEVNULL,
+                            stdout=open("workers.txt", "a"), stderr=subprocess.STDOUT)
+
+
+def holders():
+    """{pid: shards} of the stage with state."""
+    found = status(DATA) or {"workers": []}
+    return {worker["pid"]: worker["shards"] for worker in found["workers"] if worker["stage"] == "total"}
+
+
+def written():
+    return sum(number for (name, labels), number in metrics(DATA).items()
+               if name == "weir_stage_records_in_total" and ("stage", "write") in labels)
+
+
+def leave(worker):
+    worker.send_signal(signal.SIGTERM)
+    try:
+        code = worker.wait(PATIENCE / 2)
+    except subprocess.TimeoutExpired:
+        code = "not within %d s" % (PATIENCE / 2)
+    check(code == 0, "a worker that was asked to go ended %s: %s" % (code, open("workers.txt").read()[-2000:]))
+
+
+def all_with(pid):
+    return wait_for("all shards with %d" % pid, lambda: holders() == {pid: list(range(SHARDS))}, PATIENCE / 2)
+
+
+passing = [join("pass"), join("pass")]
+totals = [join("total"), join("total")]
+left = 0
+for _ in range(4):
+    goal = written() + 500
+    wait_for("records at the sink", lambda: written() >= goal)
+    leave(totals.pop(0))
+    all_with(totals[0].pid)
+    leave(passing.pop(0))
+    left += 2
+    totals.append(join("total"))
+    passing.append(join("pass"))
+    wait_for("shards with the newcomer", lambda: len(holders().get(totals[1].pid, [])) == SHARDS // 2)
+# Nobody of a stage is left for a while; then somebody is.
+for worker in totals:
+    leave(worker)
+left += 2
+wait_for("no holder", lambda: not holders())
+totals = [join("total")]
+all_with(totals[0].pid)
+# Asked twice it goes at once, whatever that means for what it has begun.
+worker = join("total")
+wait_for("it to hold shards", lambda: holders().get(worker.pid))
+worker.send_signal(signal.SIGSTOP)  # so that the first cannot be answered before the second
+for _ in range(2):
+    worker.send_signal(signal.SIGTERM)
+worker.send_signal(signal.SIGCONT)
+check(worker.wait(PATIENCE / 2) in (0, -signal.SIGTERM), "asked twice it ended with %s" % worker.returncode)
+
+check(launcher.wait(120) == 0, open("log.txt").read()[-3000:])
+for worker in totals + passing:
+    check(worker.wait(PATIENCE) == 0, "a worker ended with %s: %s" % (worker.returncode, open("workers.txt").read()[-2000:]))
+unused = {key: collections.Counter(range(key, NUMBERS, KEYS)) for key in range(KEYS)}
+sums = collections.Counter()
+lines = 0
+with open("out.jsonl") as out:
+    for line in out:
+        record = json.loads(line)
+        step = record["value"] - sums[record["key"]]
+        sums[record["key"]] = record["value"]
+        check(unused[record["key"]][step] > 0, "key %s: a step of %s, which is not in its input (any more)" % (record["key"], step))
+        unused[record["key"]][step] -= 1
+        lines += 1
+check(lines == NUMBERS, "%d running totals of %d records" % (lines, NUMBERS))
+log = open("log.txt").read()
+check("lost its rights" not in log, "a worker that goes is fenced: " + log[-2000:])
+check(log.count("has left") >= left, "%d workers left, the broker tells of %d" % (left, log.count("has left")))
+shutil.rmtree(folder)
+print("ok: %d workers left, %d running totals are exact" % (left, lines))
