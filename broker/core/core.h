@@ -122,9 +122,9 @@ class Core {
   void on_restored(RestoreJob job);
   void on_compacted(const CompactJob& job);
   void on_copied(const CopyJob& job);
-  /// The file is on disk; `payload` is what the journal wants to find in the checkpoint's entry. Empty: it failed, and
-  /// the next one is tried in its turn.
-  void on_checkpoint(BytesView payload);
+  /// The file is on disk; `payload` is what the journal wants to find in the checkpoint's entry. Empty: it failed, for
+  /// want of room or otherwise, and the next one is tried in its turn.
+  void on_checkpoint(BytesView payload, bool lacks_room = false);
   /// Where all dead letters lie, for a reader.
   [[nodiscard]] std::vector<RestoreJob::Part> dead_letter_parts() const;
   /// Drops letters or requeues them, and answers `client` once that is on disk. REQUIRES: !moves_letters(), so that
@@ -138,13 +138,15 @@ class Core {
   /// The group goes back, never forward, and `client` is answered once that is on disk. False, and nothing was done or
   /// answered, where what was found is kept no more since.
   [[nodiscard]] bool replay(const Client& client, const ReplayRequest& request, Monotonic now);
-  /// How the disk is. `low`: sources and producers wait, and a stage adds records only while its consumers have nothing
-  /// to do, since what it consumes gives room back. `out`: nothing but sinks goes on, which add none.
+  /// How the disk is. `low`: as low_on_space(). `out`: nothing but sinks goes on, which add no records.
   void set_space(bool low, bool out) {
-    low_on_space_ = low;
+    space_low_ = low;
     out_of_space_ = out;
   }
-  [[nodiscard]] bool low_on_space() const { return low_on_space_; }
+  /// Sources and producers wait, and a stage adds records only while its consumers have nothing to do, since what it
+  /// consumes gives room back: the journal is low, or the last checkpoint or snapshot found no room. Without those no
+  /// segment comes free, and the spares that are left are what the rest is worked off with.
+  [[nodiscard]] bool low_on_space() const { return space_low_ || upkeep_.lacks_room(); }
 
   // Workers.
   void on_client(const Client& client, BytesView message, Monotonic now);
@@ -378,7 +380,7 @@ class Core {
   std::uint64_t hot_bytes_ = 0;
   std::uint32_t loads_ = 0;
   std::vector<std::uint64_t> hot_from_;
-  bool low_on_space_ = false;
+  bool space_low_ = false;
   bool out_of_space_ = false;
   bool draining_ = false;
   bool drained_told_ = false;

@@ -28,13 +28,11 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
 
   for (const wire::Consumed& range : commit->consumed) enter_consumed(worker, range);
   Durability durability = Durability::kNone;
-  std::uint64_t published = 0;
   for (const wire::FrameAt& frame : commit->frames) {
     const auto bytes = message.bytes.subspan(frame.position, frame.size);
     const std::uint32_t stream = wire::FrameView::parse(bytes)->header().stream;
     patch_frame(bytes);
     durability = std::max(durability, topology_.streams[stream].durability);
-    published += frame.size;
     hot_bytes_ += frame.size;
   }
   if (commit->frames.empty()) {
@@ -54,7 +52,7 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   if (!leases_[worker.unit].requeued.empty()) forget_requeued(worker.unit);
   if (!leases_[worker.unit].suspects.empty()) clear_suspects(worker.unit, *commit);
   worker.transactions = commit->transaction;
-  worker.unsettled.push_back({commit->transaction, sequence, published});
+  worker.unsettled.push_back({commit->transaction, sequence, wire::publish_cost(wire::body_of(message.bytes).size())});
   count(worker, *commit);
   if (ledger_.units()[worker.unit].intake() == Intake::kSplits) {
     leases_[worker.unit].lanes.resize(ledger_.units()[worker.unit].lanes.size());

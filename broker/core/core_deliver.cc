@@ -41,7 +41,7 @@ bool Core::blocked(const UnitState& unit) const {
 }
 
 bool Core::waits_for_space(const UnitState& unit) const {
-  if (!low_on_space_ || unit.outputs().empty()) return false;
+  if (!low_on_space() || unit.outputs().empty()) return false;
   if (out_of_space_) return true;
   // What it makes takes room before what it consumes gives any back: as long as its consumers have nothing to do.
   return std::any_of(unit.outputs().begin(), unit.outputs().end(),
@@ -368,10 +368,11 @@ void Core::send_watermarks(std::uint32_t index) {
 
 void Core::send_publish_credit(std::uint32_t index) {
   const UnitState& unit = ledger_.units()[index];
-  if (unit.intake() != Intake::kSplits || low_on_space_ || upkeep_lags() || blocked(unit)) return;
+  if (unit.intake() != Intake::kSplits || low_on_space() || upkeep_lags() || blocked(unit)) return;
   const std::uint64_t window =
       std::max(topology_.broker.transaction_bytes_max,
-               std::min(topology_.broker.memory_bytes / 16, topology_.broker.segment_bytes / 8));
+               std::min(topology_.broker.memory_bytes / 16, topology_.broker.segment_bytes / 8)) +
+      4 * wire::kPublishOverhead;
   for (Worker* worker : workers_of(index)) {
     const std::uint64_t granted = worker->publish_settled + window;
     if (granted < worker->publish_granted + window / 4) continue;

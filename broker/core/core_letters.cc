@@ -62,10 +62,10 @@ void Core::move_letters(const Client& client, LetterRequest request, Monotonic n
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     for (const auto& [number, letter] : ledger_.requeued(stage)) waiting += letter.letter.size();
   }
-  if (request.again && !request.found.empty() && (low_on_space_ || waiting >= requeued_bytes_max())) {
+  if (request.again && !request.found.empty() && (low_on_space() || waiting >= requeued_bytes_max())) {
     return refuse(client, Refusal::kAgain,
-                  low_on_space_ ? "the disk is full: nothing is requeued until there is room"
-                                : "what was requeued before waits to be worked off: try again in a while");
+                  low_on_space() ? "the disk is full: nothing is requeued until there is room"
+                                 : "what was requeued before waits to be worked off: try again in a while");
   }
   LettersMove move;
   move.refused = request.sentences.size();

@@ -124,7 +124,7 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
   StreamState& stream = ledger_.stream(session.stream);
   if (stream.external_ended)
     return refuse(client, Refusal::kEnded, fmt::format("stream \"{}\" has ended", spec.name), number);
-  if (full(session.stream) || low_on_space_ || upkeep_lags() || draining_ || stopping_) {
+  if (full(session.stream) || low_on_space() || upkeep_lags() || draining_ || stopping_) {
     return refuse(client, Refusal::kAgain,
                   fmt::format("stream \"{}\" takes nothing at the moment (it or the disk is full, or the topology is "
                               "stopping): try again",

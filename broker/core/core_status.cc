@@ -73,7 +73,7 @@ std::string Core::status_text() const {
   status["topology"] = topology_.name;
   status["state"] = state_name();
   status["since"] = started_us_;
-  if (low_on_space_) status["problem"] = kDiskFull;
+  if (low_on_space()) status["problem"] = kDiskFull;
   for (std::uint32_t unit = 0; unit < leases_.size() && !status.contains("problem"); ++unit) {
     if (const std::string far = unreachable_split(unit); !far.empty()) status["problem"] = far;
   }

@@ -56,7 +56,7 @@ void Core::consider_checkpoint() {
   // A copy under way lies in two places.
   if (upkeep_.checkpoint_under_way() || upkeep_.copying || now_ < upkeep_.checkpoint_from) return;
   // On a full disk whatever has been drained is given back at once, and nothing else may come that would make it due.
-  if (low_on_space_ && ledger_.segment_needed_min(upkeep_.segment_now) > upkeep_.segment_from()) {
+  if (low_on_space() && ledger_.segment_needed_min(upkeep_.segment_now) > upkeep_.segment_from()) {
     upkeep_.checkpoint_from = now_ + kOnFullDiskEvery;
     return take_checkpoint();
   }
@@ -109,8 +109,9 @@ void Core::finish_checkpoint() {
   upkeep_.pending.reset();
 }
 
-void Core::on_checkpoint(BytesView payload) {
+void Core::on_checkpoint(BytesView payload, bool lacks_room) {
   upkeep_.writing = false;
+  upkeep_.checkpoint_lacks_room = lacks_room;
   if (payload.empty()) {  // it failed and says so elsewhere; it is as due as it was
     upkeep_.bytes_since_checkpoint += topology_.broker.segment_bytes;
     upkeep_.checkpoint_from = now_ + kTryAgainAfter;
@@ -171,10 +172,12 @@ void Core::consider_compaction() {
     upkeep_.compacting = stage;
     return outside_.compact(std::move(job));
   }
+  upkeep_.snapshot_lacks_room = false;  // none is wanted any more
 }
 
 void Core::on_compacted(const CompactJob& job) {
   upkeep_.compacting.reset();
+  upkeep_.snapshot_lacks_room = job.lacks_room;
   if (job.result.file == 0) {  // it failed and says so elsewhere; the tail is kept
     upkeep_.compaction_from = now_ + kTryAgainAfter;
     return;

@@ -57,7 +57,8 @@ struct CompactJob {
   bool file_reset = false;         ///< as in RestoreJob::Part
   std::uint64_t reset_before = 0;  ///< the same
   std::vector<ChangesPlace> tail;
-  SnapshotTaken result;  ///< `bytes` is filled in by whoever does the job
+  SnapshotTaken result;     ///< `bytes` is filled in by whoever does the job; `file` is 0 where it failed, ...
+  bool lacks_room = false;  ///< ... for want of room on the disk
 };
 
 struct CheckpointJob {

@@ -44,6 +44,7 @@ struct Upkeep {
   void on_restore(const RestoreJob& job);
   void on_restored(const RestoreJob& job);
   [[nodiscard]] bool checkpoint_under_way() const { return pending || writing || entered; }
+  [[nodiscard]] bool lacks_room() const { return checkpoint_lacks_room || snapshot_lacks_room; }
 
   std::optional<Pending> pending;
   bool writing = false;  ///< the file of one is being written
@@ -58,6 +59,8 @@ struct Upkeep {
   std::optional<std::uint32_t> compacting;      ///< the stage
   Monotonic compaction_from{0};                 ///< none before, since one has failed
   Monotonic checkpoint_from{0};                 ///< likewise
+  bool checkpoint_lacks_room = false;           ///< the last one found none on the disk
+  bool snapshot_lacks_room = false;             ///< likewise, and one is still wanted
   std::optional<Sequence> copied;               ///< the entry of a copy that is not written yet
   bool copying = false;                         ///< one is being read or written
   std::multiset<std::uint64_t> files_restored;  ///< the snapshots that restores under way read

@@ -39,7 +39,7 @@ struct Worker {
   std::uint64_t transactions = 0;  ///< number of the last one accepted
   std::uint64_t settled = 0;
   wire::Totals told;  ///< what kCommitted last said
-  /// Accepted and not yet settled: number, entry, bytes published.
+  /// Accepted and not yet settled: number, entry, what it takes of what a source may publish.
   struct Unsettled {
     std::uint64_t transaction = 0;
     Sequence sequence;

@@ -232,8 +232,8 @@ void Server::tick(Monotonic now) {
 }
 
 void Server::watch_space(Monotonic now) {
-  const bool low = journal_full_ || journal_->low_on_space();
-  core_->set_space(low, journal_full_ || journal_->out_of_spares());
+  core_->set_space(journal_full_ || journal_->low_on_space(), journal_full_ || journal_->out_of_spares());
+  const bool low = core_->low_on_space();
   if (low && !space_warned_) {
     // Where it comes and goes from one moment to the next it is said once in a while.
     if (space_warned_at_.count() != 0 && now - space_warned_at_ < kSpaceWarnedEvery) return;
@@ -389,6 +389,7 @@ void Server::compact(core::CompactJob job) {
   keeper_thread_->post([this, job = std::move(job)]() mutable {
     const Status status = keeper_->compact(job);
     if (!status.ok()) job.result.file = 0;
+    job.lacks_room = !status.ok() && status.error().code == Code::kDiskFull;
     mailbox_.post([this, job = std::move(job), status] {
       const bool unreadable =
           !status.ok() && (status.error().code == Code::kCorrupt || status.error().code == Code::kRefused);
@@ -414,7 +415,8 @@ void Server::write_checkpoint(core::CheckpointJob job) {
     const auto payload = keeper_->checkpoint(job);
     mailbox_.post([this, payload] {
       if (!payload.ok()) log::warning("a checkpoint could not be written: {}", payload.error().message);
-      core_->on_checkpoint(payload.ok() ? BytesView(*payload) : BytesView());
+      const bool lacks_room = !payload.ok() && payload.error().code == Code::kDiskFull;
+      core_->on_checkpoint(payload.ok() ? BytesView(*payload) : BytesView(), lacks_room);
     });
   });
 }

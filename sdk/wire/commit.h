@@ -62,6 +62,11 @@ struct FrameAt {
   std::size_t size = 0;
 };
 
+/// A source's commit takes so much of what it may publish: what it takes of the journal at most, with the block in
+/// which its group ends and the one that a mark fills behind it. So those that carry next to nothing are bounded too.
+inline constexpr std::uint64_t kPublishOverhead = 8 << 10;
+inline constexpr std::uint64_t publish_cost(std::size_t body_bytes) { return body_bytes + kPublishOverhead; }
+
 /// Everything that one worker commits at once. Encoded it is a message's body and, with offsets and watermarks filled
 /// in, the payload of a journal entry. Decoded it borrows the encoded bytes.
 struct Commit {

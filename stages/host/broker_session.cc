@@ -47,9 +47,9 @@ void BrokerSession::worked_off(std::uint64_t bytes, std::uint64_t records) {
   if (much || worked_.second - credited_.second >= kCapacityRecords / 4) send_credit();
 }
 
-void BrokerSession::commit(const Bytes& body, std::uint64_t published) {
+void BrokerSession::commit(const Bytes& body) {
   ++committed_;
-  published_ += published;
+  published_ += wire::publish_cost(body.size());
   unaccepted_.emplace_back(committed_, body.size());
   unaccepted_bytes_ += body.size();
   if (worked_ != credited_) send_credit();

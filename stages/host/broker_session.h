@@ -25,7 +25,7 @@ class BrokerSession : public Engine {
   void start(const Topology& topology, std::uint32_t stage);
 
   bool urgent() override;
-  void commit(const Bytes& body, std::uint64_t published) override;
+  void commit(const Bytes& body) override;
   [[nodiscard]] std::uint64_t committed() const override { return committed_; }
   [[nodiscard]] std::uint64_t settled() const override { return settled_; }
   [[nodiscard]] bool has_window() const override { return unaccepted_bytes_ < window_bytes_; }

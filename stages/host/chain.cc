@@ -441,7 +441,7 @@ bool Chain::full() const {
   return bytes >= std::min(topology_.broker.transaction_bytes_max / 4, kTransactionBytes);
 }
 
-Result<Bytes> Chain::close(std::uint64_t number, std::uint64_t& published) {
+Result<Bytes> Chain::close(std::uint64_t number) {
   const auto turn = at_work_.begin(wire::Doing::kFlush);
   for (const auto& instance : instances_) {
     weir_context* context = instance->context();
@@ -470,11 +470,9 @@ Result<Bytes> Chain::close(std::uint64_t number, std::uint64_t& published) {
     instance->close_transaction();
   }
   std::vector<Bytes> frames;
-  published = 0;
   for (const auto& builder : builders_) {
     if (!builder || builder->empty()) continue;
     frames.push_back(builder->encode(transaction_.origin_us()));
-    published += frames.back().size();
     builder->clear();
   }
   Bytes body;

@@ -70,7 +70,7 @@ class Chain {
     return sink.spec().sharing == Sharing::kShard ? lane : 0;
   }
   /// Closes it: flushes state and sinks, and gives the commit's body; empty where there is nothing to commit.
-  Result<Bytes> close(std::uint64_t number, std::uint64_t& published);
+  Result<Bytes> close(std::uint64_t number);
   [[nodiscard]] std::uint64_t state_bytes() const;
 
  private:

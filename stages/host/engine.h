@@ -53,8 +53,8 @@ class Engine {
   virtual Event next(std::chrono::milliseconds wait) = 0;
   /// Something has come that cannot wait for the records at hand: the drain, the end.
   virtual bool urgent() = 0;
-  /// Commits a transaction's body; `published` are its bytes of frames. Its number is the count of commits so far.
-  virtual void commit(const Bytes& body, std::uint64_t published) = 0;
+  /// Commits a transaction's body. Its number is the count of commits so far.
+  virtual void commit(const Bytes& body) = 0;
   /// Commits so far, and how many of them are accepted and settled.
   [[nodiscard]] virtual std::uint64_t committed() const = 0;
   [[nodiscard]] virtual std::uint64_t settled() const = 0;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -56,6 +57,7 @@ weir_bytes host_split_position(const weir_split* split) {
 void host_split_set_position(weir_split* split, weir_bytes position) {
   auto* at = reinterpret_cast<Split*>(split);
   const BytesView bytes = view(position);
+  if (std::ranges::equal(bytes, at->position)) return;  // a source with nothing to say makes no transactions
   at->position.assign(bytes.begin(), bytes.end());
   at->moved = true;
 }

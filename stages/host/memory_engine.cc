@@ -149,11 +149,11 @@ Event MemoryEngine::next(std::chrono::milliseconds) {
   return event;
 }
 
-void MemoryEngine::commit(const Bytes& body, std::uint64_t published) {
+void MemoryEngine::commit(const Bytes& body) {
   if (crashing_) crashed_ = true;
   if (crashed_) return;
   ++committed_;
-  published_ += published;
+  published_ += wire::publish_cost(body.size());
   if (const Status status = journal_.commit(body); !status.ok() && failure_.empty()) {
     failure_ = "the commit is refused: " + status.error().message;
   }

@@ -42,7 +42,7 @@ class MemoryEngine final : public Engine {
 
   [[nodiscard]] const std::string& host() const override { return host_; }
   Event next(std::chrono::milliseconds wait) override;
-  void commit(const Bytes& body, std::uint64_t published) override;
+  void commit(const Bytes& body) override;
   bool urgent() override { return crashed_; }
   [[nodiscard]] std::uint64_t committed() const override { return committed_; }
   [[nodiscard]] std::uint64_t settled() const override { return committed_; }

@@ -512,10 +512,9 @@ Status Runner::read(std::uint32_t lane, ReadSplit& split, bool& read_some) {
 Status Runner::close() {
   if (!open_) return {};
   open_ = false;
-  std::uint64_t published = 0;
-  const auto body = chain_.close(engine_.committed() + 1, published);
+  const auto body = chain_.close(engine_.committed() + 1);
   if (!body.ok()) return body.error();
-  if (!body->empty()) engine_.commit(*body, published);
+  if (!body->empty()) engine_.commit(*body);
   bound_memory();
   return {};
 }

@@ -188,7 +188,7 @@ void WorkerProcess::transmit(const Bytes& message) {
   world_.to_broker(pid_, message);
 }
 
-void WorkerProcess::commit(const Bytes& body, std::uint64_t published) {
+void WorkerProcess::commit(const Bytes& body) {
   if (!alive_) return;
   if (world_.plan().kills &&
       world_.chance(World::kDeathsPerMillionCommits)) {  // what it has written to a target stays there
@@ -198,7 +198,7 @@ void WorkerProcess::commit(const Bytes& body, std::uint64_t published) {
   }
   auto said = wire::decode_commit(body, 0);
   if (!said.ok()) return world_.problem("a commit cannot be read: " + said.error().message);
-  BrokerSession::commit(mutilated(body, *said), published);
+  BrokerSession::commit(mutilated(body, *said));
   Facts facts;
   for (const wire::Consumed& range : said->consumed) {
     if (lanes_.contains(range.shard)) facts[fact(range.stream, range.shard)] = range.to;

@@ -69,7 +69,7 @@ class WorkerProcess final : private host::BrokerSession {
 
   // host::BrokerSession
   host::Event next(std::chrono::milliseconds wait) override;
-  void commit(const Bytes& body, std::uint64_t published) override;
+  void commit(const Bytes& body) override;
   void transmit(const Bytes& message) override;
   std::optional<Received> receive() override;
   [[nodiscard]] Monotonic clock() const override { return world_.now(); }

@@ -143,6 +143,7 @@ void World::compact(core::CompactJob job) {
     const Status status = without_syncs(Bug::kSnapshotUnsynced, [&] { return broker_->keeper->compact(job); });
     if (!status.ok() && status.error().code != Code::kDiskFull) return failed(status.error(), "compact");
     if (!status.ok()) job.result.file = 0;
+    job.lacks_room = !status.ok();
     post([this, job] { with_core([&] { broker_->core->on_compacted(job); }); });
   });
 }
@@ -163,7 +164,7 @@ void World::write_checkpoint(core::CheckpointJob job) {
     const auto payload = without_syncs(Bug::kCheckpointUnsynced, [&] { return broker_->keeper->checkpoint(job); });
     if (!payload.ok() && payload.error().code != Code::kDiskFull) return failed(payload.error(), "checkpoint");
     post([this, payload = payload.ok() ? *payload : Bytes()] {
-      with_core([&] { broker_->core->on_checkpoint(payload); });
+      with_core([&] { broker_->core->on_checkpoint(payload, payload.empty()); });
     });
   });
 }

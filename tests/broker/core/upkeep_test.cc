@@ -69,6 +69,43 @@ TEST_F(UpkeepTest, LetsNobodyWaitForASnapshotThatTakesLong) {
   EXPECT_TRUE(delivers(6));
 }
 
+TEST_F(UpkeepTest, SourcesWaitWhileACheckpointFindsNoRoomAndItIsTriedAgain) {
+  for (int i = 0; i < 3; ++i) work_off(200'000, 1);
+  sync();
+  ASSERT_EQ(out_.checkpoints.size(), 1U);
+  core_.on_checkpoint({}, true);
+  EXPECT_TRUE(core_.low_on_space());
+  const std::size_t granted = out_.count(MessageType::kPublish);
+  for (int i = 0; i < 20; ++i) work_off(10, 1);
+  EXPECT_EQ(out_.count(MessageType::kPublish), granted);
+  now_ += std::chrono::seconds(2);
+  core_.tick(now_);
+  sync();
+  ASSERT_EQ(out_.checkpoints.size(), 2U);
+  core_.on_checkpoint(as_bytes("where it lies"));
+  EXPECT_FALSE(core_.low_on_space());
+  work_off(10, 1);
+  EXPECT_GT(out_.count(MessageType::kPublish), granted);
+}
+
+TEST_F(UpkeepTest, SourcesWaitWhileASnapshotFindsNoRoomForAsLongAsOneIsWanted) {
+  for (std::uint64_t segment = 1; segment <= 2; ++segment) work_off(10, segment);
+  ASSERT_EQ(out_.compactions.size(), 1U);
+  CompactJob job = out_.compactions.back();
+  job.result.file = 0;
+  job.lacks_room = true;
+  core_.on_compacted(job);
+  EXPECT_TRUE(core_.low_on_space());
+  now_ += std::chrono::seconds(2);
+  core_.tick(now_);
+  ASSERT_EQ(out_.compactions.size(), 2U);
+  EXPECT_TRUE(core_.low_on_space()) << "whether there is room now is not known yet";
+  job = out_.compactions.back();
+  job.result.bytes = 100;
+  core_.on_compacted(job);
+  EXPECT_FALSE(core_.low_on_space());
+}
+
 TEST_F(UpkeepTest, SlowsDownWhereChangesOutrunTheSnapshot) {
   for (int i = 0; i < 45; ++i) work_off(200'000, i < 44 ? 1 : 2);
   int moments = 0;

@@ -132,9 +132,18 @@ TEST(BrokerSession, SaysOnceThatItWasAskedToGoAndGoesOn) {
   EXPECT_EQ(session.count_said(MessageType::kLeaving), 1U);
 }
 
+TEST(BrokerSession, PublishesNoMoreThanTheJournalIsToTakeHoweverLittleEachCommitCarries) {
+  Session session;
+  session.tell(MessageType::kPublish, wire::encode_totals({64 << 10, 0}));
+  session.next({});
+  int commits = 0;
+  for (; session.may_publish(); ++commits) session.commit(Bytes(10));
+  EXPECT_EQ(commits, 8) << "a group and a mark take a block of 4 KiB each";
+}
+
 TEST(BrokerSession, HoldsDeliveriesBackWhileTheWindowIsFull) {
   Session session;
-  session.commit(Bytes(1 << 20), 0);
+  session.commit(Bytes(1 << 20));
   EXPECT_FALSE(session.has_window());
   session.tell(MessageType::kDeliver, Bytes(4));
   session.tell(MessageType::kFinish, wire::encode_shards({1}));

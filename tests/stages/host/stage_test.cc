@@ -236,6 +236,15 @@ TEST(Source, NamesEachSplitOnceHoweverOftenItIsAsked) {
   EXPECT_THAT(numbers.outputs(), SizeIs(6));
 }
 
+TEST(Source, MakesNoTransactionWhereItHasNothingToSay) {
+  Harness waits(WEIR_TEST_TYPED, "typed.waits");
+  waits.run();
+  EXPECT_THAT(values(waits), ElementsAre(0, 1, 2));
+  const std::uint64_t transactions = waits.transactions();
+  for (int i = 0; i < 5; ++i) waits.run();
+  EXPECT_EQ(waits.transactions(), transactions) << "each takes a block of the journal";
+}
+
 TEST(Sink, FlushesBeforeItsRecordsCountAndGoesBackToTheCommittedPosition) {
   Harness ledger(WEIR_TEST_PROBE, "probe.ledger", "{}", {.shards = 3});
   for (const char* key : {"a", "b", "c", "d"}) ledger.feed(key, 1);

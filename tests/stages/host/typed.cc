@@ -23,6 +23,19 @@ class Total final : public weir::Stage {
   }
 };
 
+/// Emits three numbers, and then says its position again whenever it is asked, for ever.
+class Waits final : public weir::Source {
+ public:
+  void splits(weir::SplitList& list) override { list.add("only"); }
+  weir::Progress read(weir::Split& split, weir::Context& out) override {
+    auto at = split.position<std::int64_t>();
+    const bool emits = at < 3;
+    if (emits) out.emit(nullptr, at++);
+    split.set_position(at);
+    return emits ? weir::Progress::kMore : weir::Progress::kEmpty;
+  }
+};
+
 class Throws final : public weir::Stage {
  public:
   static constexpr bool kKeyed = false;
@@ -32,4 +45,4 @@ class Throws final : public weir::Stage {
 
 }  // namespace
 
-WEIR_LIBRARY(weir::stage<Total>("typed.total"), weir::stage<Throws>("typed.throws"));
+WEIR_LIBRARY(weir::stage<Total>("typed.total"), weir::stage<Throws>("typed.throws"), weir::stage<Waits>("typed.waits"));
