@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The real processes under random faults for so many minutes: chaos.sh MINUTES [SEED]. As root a full disk is one of them,
-# for a third of the time workers live behind a link that is cut, and for a third the power is.
+# for a third of the time workers live behind a link that is cut, slow and lossy, and for a third the power is cut.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workers on the far side of a link that is cut, slow and lossy at random: they live in a network namespace of their own,
-the broker and the other stages outside. At the end every running total of every key is exact.
+"""Workers on the far side of a link that is cut, slow, lossy and out of order at random: they live in a network namespace
+of their own, the broker and the other stages outside. Now and then one of them is killed, or asked to go. At the end every
+running total of every key is exact.
 
-Needs the rights to make a network namespace, and says that it is skipped where it has none (exit 77). Where the kernel
-has netem, the link also delays and loses packets.
+Needs the rights to make a network namespace, and says that it is skipped where it has none (exit 77).
 
 network_test.py SECONDS [SEED]"""
 import atexit
@@ -12,12 +12,14 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "end_to_end"))
+from slow_link import NoLink, SlowLink  # noqa: E402
 from weir_run import BIN, Launcher, check, run, wait_for  # noqa: E402
 
 SECONDS = float(sys.argv[1])
@@ -30,58 +32,6 @@ SKIPPED = 77
 
 chooser = random.Random(SEED)
 faults = collections.Counter()
-
-
-def ip(*args):
-    return subprocess.run(["ip", *args], capture_output=True, text=True, check=False)
-
-
-class Link:
-    """A pair of virtual interfaces: one here, one in a namespace of its own."""
-
-    def __init__(self):
-        number = os.getpid()
-        self.space, self.here, self.there = ("weir%s%d" % (end, number) for end in ("n", "h", "t"))
-        # Two addresses of a network of four, by the process: runs beside each other do not meet.
-        base = (number % (1 << 14)) * 4
-        self.address, self.far = ("10.231.%d.%d" % (base >> 8, (base & 255) + i) for i in (1, 2))
-        atexit.register(ip, "link", "del", self.here)
-        atexit.register(ip, "netns", "del", self.space)
-        steps = (["netns", "add", self.space],
-                 ["link", "add", self.here, "type", "veth", "peer", "name", self.there, "netns", self.space],
-                 ["addr", "add", self.address + "/30", "dev", self.here], ["link", "set", self.here, "up"],
-                 ["-n", self.space, "addr", "add", self.far + "/30", "dev", self.there],
-                 ["-n", self.space, "link", "set", self.there, "up"])
-        for step in steps:
-            try:
-                done = ip(*step)
-            except FileNotFoundError:
-                sys.exit(self.skip("there is no program `ip`"))
-            if done.returncode != 0:
-                sys.exit(self.skip("`ip %s`: %s" % (" ".join(step), done.stderr.strip())))
-        self.netem = self.shape("delay", "1ms")
-        self.shape()
-
-    @staticmethod
-    def skip(why):
-        print("skipped: no network namespace can be made here:", why, flush=True)
-        return SKIPPED
-
-    def shape(self, *how):
-        command = ["tc", "qdisc", "replace", "dev", self.there, "root"] + (["netem", *how] if how else ["pfifo_fast"])
-        try:
-            return self.inside(command, capture_output=True).returncode == 0
-        except FileNotFoundError:
-            return False
-
-    def inside(self, command, **more):
-        return subprocess.run(["ip", "netns", "exec", self.space, *command], check=False, **more)
-
-    def cut(self):
-        ip("link", "set", self.here, "down")
-
-    def mend(self):
-        ip("link", "set", self.here, "up")
 
 
 class FarWorker:
@@ -104,10 +54,14 @@ class FarWorker:
             self.process.wait()
 
 
-link = Link()
+try:
+    link = SlowLink(SEED)
+except NoLink as why:
+    print("skipped: no network namespace can be made here:", why, flush=True)
+    sys.exit(SKIPPED)
 folder = tempfile.mkdtemp(prefix="weir-network-")
 os.chdir(folder)
-print("seed %d in %s%s" % (SEED, folder, "" if link.netem else "; this kernel has no netem: links are cut, not slow"), flush=True)
+print("seed %d in %s" % (SEED, folder), flush=True)
 with open("network.json", "w") as topology:
     json.dump({
         "name": "network", "http": {"listen": "127.0.0.1:0"}, "broker": {"listen": "tcp://%s:0" % link.address, "segment_size": "2MiB", "transaction_bytes_max": "128KiB"},
@@ -156,11 +110,10 @@ def cut():
 
 
 def slow():
-    if link.netem:
-        link.shape("delay", "%dms" % chooser.randint(1, 80), "20ms", "loss", "%d%%" % chooser.randint(0, 15), "reorder", "20%")
-        pause(chooser.uniform(0.5, 3))
-        link.shape()
-        faults["slow and lossy link"] += 1
+    link.carrier.be(delay=chooser.uniform(0.001, 0.08), jitter=0.02, loss=chooser.uniform(0, 0.15), reorder=0.2)
+    pause(chooser.uniform(0.5, 3))
+    link.carrier.be()
+    faults["slow, lossy link out of order"] += 1
 
 
 def kill_far():
@@ -168,10 +121,17 @@ def kill_far():
     faults["SIGKILL of a far worker"] += 1
 
 
+def ask_to_leave():
+    worker = chooser.choice(far)
+    if worker.process is not None and worker.process.poll() is None:
+        worker.process.send_signal(signal.SIGTERM)
+        faults["SIGTERM of a far worker"] += 1
+
+
 ends = time.monotonic() + SECONDS
 while time.monotonic() < ends and launcher.process.poll() is None:
     pause(chooser.uniform(0.05, 1.0))
-    chooser.choices([cut, slow, kill_far], [5, 3, 1])[0]()
+    chooser.choices([cut, slow, kill_far, ask_to_leave], [5, 5, 1, 1])[0]()
 
 
 def over():
@@ -202,6 +162,8 @@ for shard in range(4):
 check(lines == NUMBERS, "%d running totals of %d records" % (lines, NUMBERS))
 letters = run("dead-letters", "list", "--json", "--data", ".weir/network")
 check(letters.returncode == 0 and json.loads(letters.stdout) == [], "dead letters: " + letters.stdout + letters.stderr)
+faults["frames lost"], faults["frames out of order"] = link.carrier.lost, link.carrier.late
+check(link.carrier.carried > 100, "only %d frames were carried" % link.carrier.carried)
 faults["far worker started again"] = sum(worker.starts for worker in far) - len(far)
 for fault, times in sorted(faults.items()):
     print("%6d %s" % (times, fault))
