@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/host/parked_keys.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -29,11 +32,15 @@ void put_erase(Bytes& changes, std::uint64_t turn, const ParkedKeys::Record& rec
 
 }  // namespace
 
+std::size_t ParkedKeys::Hash::operator()(std::string_view key) const { return XXH3_64bits(key.data(), key.size()); }
+
 const ParkedKeys::Records* ParkedKeys::find(std::uint32_t lane, BytesView key) const {
   const auto at = lanes_.find(lane);
   if (at == lanes_.end()) return nullptr;
   Bytes room;
-  const auto records = at->second.keys.find(compared(key, room));
+  const std::string_view wanted = compared(key, room);
+  if (!at->second.seen->test(Hash()(wanted) % kSeen)) return nullptr;
+  const auto records = at->second.keys.find(wanted);
   return records == at->second.keys.end() ? nullptr : &records->second;
 }
 
@@ -41,7 +48,9 @@ void ParkedKeys::add(std::uint32_t index, BytesView key, std::uint64_t turn, Rec
   Lane& lane = lanes_[index];
   Bytes room;
   bytes_ += record.bytes;
-  lane.keys[std::string(compared(key, room))].insert_or_assign(turn, std::move(record));
+  const std::string_view known = compared(key, room);
+  lane.seen->set(Hash()(known) % kSeen);
+  lane.keys[std::string(known)].insert_or_assign(turn, std::move(record));
   lane.next = std::max(lane.next, turn + 1);
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -45,10 +47,14 @@ class ParkedKeys {
  private:
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>()(key); }
+    std::size_t operator()(std::string_view key) const;
   };
+  /// Every record of a stage that parks keys asks, and next to none is parked: so many bits, one of which every key
+  /// that is or was parked has set, answer nearly all of them.
+  static constexpr std::size_t kSeen = 1 << 16;
   struct Lane {
     std::unordered_map<std::string, Records, Hash, std::equal_to<>> keys;
+    std::unique_ptr<std::bitset<kSeen>> seen = std::make_unique<std::bitset<kSeen>>();
     std::uint64_t next = 1;  ///< turn
   };
   void add(std::uint32_t lane, BytesView key, std::uint64_t turn, Record record);

@@ -5,6 +5,7 @@ of, and with keys parked that go on coming. In turns, each checked for its resul
 WEIR_BIN=build/release/bin python3 tests/bench/parked.py [MILLIONS] [TURNS]     default 4 3: of records, of 100,000 keys"""
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -21,8 +22,13 @@ WAYS = {"none parked": range(0), "1,000 parked, of which nothing comes": range(K
         "1,000 parked, which go on coming": range(PARKED)}
 
 
+def cpu_of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def measure(name, bad):
-    """Records a second of keys that are not parked."""
+    """Records a second of keys that are not parked, and CPU seconds of all processes for a million of them."""
     with open(name + ".json", "w") as file:
         json.dump({
             "name": name, "http": {"listen": "127.0.0.1:0"},
@@ -40,14 +46,15 @@ def measure(name, bad):
                    capture_output=True)
     launcher.interrupt()
     launcher.wait()
-    start = time.monotonic()
+    start, cpu_before = time.monotonic(), cpu_of_children()
     result = run("run", name + ".json", timeout=1800)
-    seconds = time.monotonic() - start
+    seconds, cpu = time.monotonic() - start, cpu_of_children() - cpu_before
     check(result.returncode == 0, result.stderr)
     sums = {record["key"]: record["value"] for record in read_records(name + ".jsonl")}
     check(sums == {key: sum(range(key or KEYS, RECORDS + 1, KEYS)) for key in range(KEYS) if key not in bad},
           "the sums are wrong")
-    return len(sums) * RECORDS / KEYS / seconds
+    others = len(sums) * RECORDS / KEYS
+    return others / seconds, cpu / others * 1e6
 
 
 os.chdir(tempfile.mkdtemp(prefix="weir-bench-parked-"))
@@ -55,8 +62,9 @@ rates = {way: [] for way in WAYS}
 for turn in range(TURNS):
     for number, (way, bad) in enumerate(WAYS.items()):
         rates[way].append(measure("way%d" % number, bad))
-baseline = statistics.median(rates["none parked"])
+base_rate, base_cpu = (statistics.median(column) for column in zip(*rates["none parked"]))
 for way, measured in rates.items():
-    median = statistics.median(measured)
-    print("fsync  %-38s %.2f million records/s of other keys (%s), %.2f of none parked"
-          % (way, median / 1e6, " ".join("%.2f" % (rate / 1e6) for rate in measured), median / baseline), flush=True)
+    rate, cpu = (statistics.median(column) for column in zip(*measured))
+    print("fsync  %-38s %.2f million records/s of other keys (%s), %.2f of none parked; %.2f CPU s a million, %.2f of none parked"
+          % (way, rate / 1e6, " ".join("%.2f" % (each / 1e6) for each, _ in measured), rate / base_rate, cpu, cpu / base_cpu),
+          flush=True)
