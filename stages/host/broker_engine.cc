@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +21,8 @@ namespace {
 
 constexpr auto kHelloDeadline = 10s;
 constexpr std::size_t kIpcPathMax = 107;
+constexpr Monotonic kPolled = 4ms;         ///< shorter waits are slept
+constexpr unsigned long kSlackNs = 5'000;  ///< by which such a sleep may last longer
 
 struct Address {
   std::string host;
@@ -48,6 +51,7 @@ Address address_of(const std::string& endpoint) {
 
 Result<std::unique_ptr<BrokerEngine>> BrokerEngine::open(const Options& options) {
   std::unique_ptr<BrokerEngine> engine(new BrokerEngine());
+  (void)prctl(PR_SET_TIMERSLACK, kSlackNs);
   engine->asked_to_leave_ = options.asked_to_leave;
   try {
     if (Status status = engine->bind_inbox(options); !status.ok()) return status.error();
@@ -171,7 +175,7 @@ std::optional<BrokerSession::Received> BrokerEngine::receive() {
   return Received{std::move(held), view};
 }
 
-Event BrokerEngine::next(std::chrono::milliseconds wait) {
+Event BrokerEngine::next(Monotonic wait) {
   const Monotonic deadline = monotonic_now() + wait;
   pump();
   for (bool waited = false;; waited = true) {
@@ -179,12 +183,20 @@ Event BrokerEngine::next(std::chrono::milliseconds wait) {
     // Credit or a commit's answer may have come: what waited for it goes on.
     const Monotonic now = monotonic_now();
     if (waited || now >= deadline) return {};
-    zmq::pollitem_t item{inbox_.handle(), 0, ZMQ_POLLIN, 0};
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - now) + 1ms;
-    const auto beat = std::chrono::duration_cast<std::chrono::milliseconds>(welcome().beat);
-    uninterrupted([&] { return zmq::poll(&item, 1, std::min<std::chrono::milliseconds>(left, beat)); });
+    wait_for_message(deadline - now);
     pump();
   }
+}
+
+void BrokerEngine::wait_for_message(Monotonic most) {
+  // A poll counts in milliseconds; a source that is due sooner looks by itself what has come.
+  if (most < kPolled) {
+    std::this_thread::sleep_for(most);
+    return;
+  }
+  zmq::pollitem_t item{inbox_.handle(), 0, ZMQ_POLLIN, 0};
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::min<Monotonic>(most, welcome().beat));
+  uninterrupted([&] { return zmq::poll(&item, 1, left); });
 }
 
 }  // namespace weir::host

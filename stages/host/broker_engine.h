@@ -31,13 +31,14 @@ class BrokerEngine final : public BrokerSession {
 
   [[nodiscard]] const std::string& topology_text() const { return welcome().topology; }
 
-  Event next(std::chrono::milliseconds wait) override;
+  Event next(Monotonic wait) override;
 
  private:
   BrokerEngine() = default;
   Status bind_inbox(const Options& options);
   Status say_hello(const Options& options);
   void run_pulse();
+  void wait_for_message(Monotonic most);
 
   void transmit(const Bytes& message) override;
   std::optional<Received> receive() override;

@@ -48,9 +48,9 @@ class Engine {
   /// The host that this worker is on, as ids of splits name it (sdk/wire/split_id.h).
   [[nodiscard]] virtual const std::string& host() const = 0;
 
-  /// The next event, in order, but what cannot wait comes first, and records wait while there is no window. Waits at
-  /// most `wait`.
-  virtual Event next(std::chrono::milliseconds wait) = 0;
+  /// The next event, in order, but what cannot wait comes first, and records wait while there is no window. Waits about
+  /// `wait` at most.
+  virtual Event next(Monotonic wait) = 0;
   /// Something has come that cannot wait for the records at hand: the drain, the end.
   virtual bool urgent() = 0;
   /// Commits a transaction's body. Its number is the count of commits so far.

@@ -132,7 +132,7 @@ void MemoryEngine::send_finishes() {
   if (!event.shards.empty()) post(std::move(event));
 }
 
-Event MemoryEngine::next(std::chrono::milliseconds) {
+Event MemoryEngine::next(Monotonic) {
   if (crashed_ || !failure_.empty()) {
     Event lost;
     lost.kind = Event::Kind::kLost;

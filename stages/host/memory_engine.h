@@ -41,7 +41,7 @@ class MemoryEngine final : public Engine {
   void set_host(std::string host) { host_ = std::move(host); }
 
   [[nodiscard]] const std::string& host() const override { return host_; }
-  Event next(std::chrono::milliseconds wait) override;
+  Event next(Monotonic wait) override;
   void commit(const Bytes& body) override;
   bool urgent() override { return crashed_; }
   [[nodiscard]] std::uint64_t committed() const override { return committed_; }

@@ -57,12 +57,9 @@ std::optional<Exit> Runner::turn() {
                                                                 [](const auto& entry) { return !entry.second.ended; }));
   const bool may_read = reads && engine_.may_publish() && engine_.has_window();
   // How long nothing but an event can happen.
-  std::chrono::milliseconds wait = kIdleWait;
+  Monotonic wait = kIdleWait;
   if (reads && !may_read) wait = kBlockedWait;
-  if (may_read)
-    wait = idle_turns_ == 0 ? 0ms
-                            : std::min<std::chrono::milliseconds>(
-                                  std::chrono::milliseconds(1 << std::min(idle_turns_ / 8, 4U)), 20ms);
+  if (may_read) wait = read_pace_.wait();
   if (open_) wait = 0ms;
   const Monotonic before = clock_.monotonic();
   Event event = engine_.next(wait);
@@ -78,8 +75,13 @@ std::optional<Exit> Runner::turn() {
   if (may_read) {
     const Monotonic start = clock_.monotonic();
     if (const Status status = read_splits(read); !status.ok()) return give_up(status);
-    idle_turns_ = read ? 0 : idle_turns_ + 1;
-    if (read) busy_ += clock_.monotonic() - start;
+    const Monotonic now = clock_.monotonic();
+    if (read) {
+      busy_ += now - start;
+      read_pace_.on_found(now);
+    } else {
+      read_pace_.on_nothing();
+    }
   }
   // Nothing more is there at the moment: what is begun is committed at once.
   if (open_ && (!read || engine_.closes(opened_, clock_.monotonic()))) {
@@ -303,12 +305,12 @@ Status Runner::grant(const std::vector<wire::Lease>& leases) {
         split.split.position.assign(lease.position.begin(), lease.position.end());
         split.watermark = lease.watermark;
         splits_known_.insert(lease.split);
-        idle_turns_ = 0;
+        read_pace_.hurry();
         break;
       }
       case wire::LeaseKind::kEnumerate:
         enumerating_ = true;
-        idle_turns_ = 0;
+        read_pace_.hurry();
         break;
       case wire::LeaseKind::kRanges:
         break;

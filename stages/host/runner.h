@@ -17,6 +17,7 @@
 #include "stages/host/engine.h"
 #include "stages/host/exit_codes.h"
 #include "stages/host/memory_limit.h"
+#include "stages/host/read_pace.h"
 #include "stages/host/restored_lane.h"
 
 namespace weir::host {
@@ -95,7 +96,7 @@ class Runner {
   bool sharded_ = false;
   bool open_ = false;  ///< a transaction has something in it
   Monotonic opened_{0};
-  std::uint32_t idle_turns_ = 0;  ///< reads in a row that found nothing
+  ReadPace read_pace_;
   std::uint32_t split_next_ = 0;
 
   std::uint64_t state_bytes_ = 0;  ///< when it was counted last

@@ -137,7 +137,7 @@ std::string WorkerProcess::fact(std::uint32_t stream, std::uint32_t shard) const
 
 // The wire.
 
-host::Event WorkerProcess::next(std::chrono::milliseconds) {
+host::Event WorkerProcess::next(Monotonic) {
   pump();
   if (drain_) {
     host::Event drain = std::move(*drain_);

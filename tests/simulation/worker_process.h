@@ -68,7 +68,7 @@ class WorkerProcess final : private host::BrokerSession {
   using Facts = std::map<std::string, std::uint64_t>;
 
   // host::BrokerSession
-  host::Event next(std::chrono::milliseconds wait) override;
+  host::Event next(Monotonic wait) override;
   void commit(const Bytes& body) override;
   void transmit(const Bytes& message) override;
   std::optional<Received> receive() override;

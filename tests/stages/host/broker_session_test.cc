@@ -27,7 +27,7 @@ class Session final : public BrokerSession {
     topology.stages.push_back(stage);
     start(topology, 0);
   }
-  Event next(std::chrono::milliseconds) override {
+  Event next(Monotonic) override {
     pump();
     return take().value_or(Event{});
   }
