@@ -110,6 +110,8 @@ Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool
       const auto taken = decode_snapshot(body);
       if (!taken.ok()) return taken.error();
       if (header->unit >= changelogs_.size()) return corrupt(sequence, "is a snapshot of an unknown stage");
+      if (taken->file == 0 || taken->file > kNumberMax || taken->through > sequence.value())
+        return corrupt(sequence, "is a snapshot without a number, or of what comes behind it");
       changelogs_[header->unit].snapshot(*taken);
       next_file_ = std::max(next_file_, taken->file + 1);
       return {};
@@ -165,19 +167,26 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
 
   for (const wire::Consumed& range : commit->consumed) {
     const auto at = unit.find(range.stream, range.shard);
-    if (!at || range.to > streams_[range.stream].next_offset(range.shard) || !unit.consume(*at, range.from, range.to)) {
+    if (!at) {
+      return corrupt(sequence, fmt::format("consumes stream {}, shard {}, which its group does not read", range.stream,
+                                           range.shard));
+    }
+    if (range.from >= range.to || range.to > streams_[range.stream].next_offset(range.shard) ||
+        !unit.consume(*at, range.from, range.to)) {
+      const Cursor& cursor = unit.cursor(*at);
       return corrupt(
           sequence,
-          fmt::format("consumes [{}, {}) of \"{}\" shard {}, which its group cannot (cursor {}, {} ranges ahead{})",
-                      range.from, range.to, topology_.streams[range.stream].name, range.shard,
-                      at ? unit.cursor(*at).offset : 0, at ? unit.cursor(*at).ahead.size() : 0,
-                      at && !unit.cursor(*at).ahead.empty()
-                          ? fmt::format(", the first [{}, {})", unit.cursor(*at).ahead.begin()->first,
-                                        unit.cursor(*at).ahead.begin()->second)
-                          : std::string()));
+          fmt::format(
+              "consumes [{}, {}) of \"{}\" shard {}, which its group cannot (cursor {}, {} ranges ahead{})", range.from,
+              range.to, topology_.streams[range.stream].name, range.shard, cursor.offset, cursor.ahead.size(),
+              cursor.ahead.empty()
+                  ? std::string()
+                  : fmt::format(", the first [{}, {})", cursor.ahead.begin()->first, cursor.ahead.begin()->second)));
     }
     unit.records_backlog -= range.to - range.from;
   }
+  if (!commit->splits_found.empty() && unit.intake() != Intake::kSplits)
+    return corrupt(sequence, "finds splits of a stage that is no source");
   unit.add_splits(commit->splits_found);
   unit.enumeration_ended |= commit->enumeration_ended;
   for (const wire::SplitMoved& split : commit->splits) {
@@ -214,6 +223,7 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
     wire::ChangesReader reader(changes.bytes);
     while (const auto change = reader.next()) {
       if (change->space == wire::Space::kPosition && change->value) {
+        if (changes.shard >= unit.lanes.size()) return corrupt(sequence, "moves a position of an unknown shard");
         unit.lanes[changes.shard].position.assign(change->value->begin(), change->value->end());
         continue;
       }
@@ -333,6 +343,7 @@ Status Ledger::apply_letters(Sequence sequence, const EntryHeader& header, const
       if (change->space == wire::Space::kParked && !count_parked(*change, parked_bytes_[header.unit]))
         return corrupt(sequence, "drops a parked record with a malformed name");
     }
+    if (!reader.ok()) return corrupt(sequence, "has malformed erases of dead letters");
     Place at = place;
     at.at = static_cast<std::uint32_t>(erased.changes.data() - payload.bytes.data());
     at.size = static_cast<std::uint32_t>(erased.changes.size());
@@ -379,6 +390,8 @@ Status Ledger::apply_replay(Sequence sequence, const EntryHeader& header, const 
     if (!at || replay->from[shard].offset > unit.cursor(*at).offset)
       return corrupt(sequence, "replays what its group has not consumed");
     Cursor& cursor = unit.cursor(*at);
+    if (replay->from[shard].frame > streams_[replay->stream].end_frame())
+      return corrupt(sequence, "replays from a frame that does not exist");
     if (replay->from[shard].offset == cursor.offset) continue;
     cursor.offset = replay->from[shard].offset;
     cursor.frame = replay->from[shard].frame;

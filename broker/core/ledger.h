@@ -141,6 +141,14 @@ class Ledger {
   void refresh_ends();
   void refresh_watermarks(const UnitState& unit);
   void count_backlog();
+  /// What in a ledger that was read cannot be, as a part of a sentence; "" for nothing. Whoever uses it may rely on all
+  /// that is checked here: no index, range or number leads out of what it is of.
+  [[nodiscard]] std::string contradiction() const;
+  [[nodiscard]] std::string contradiction_of(const StreamState& stream) const;
+  [[nodiscard]] std::string contradiction_of(const UnitState& unit) const;
+  [[nodiscard]] std::string contradiction_of(std::uint32_t stage) const;
+  /// No number of anything comes near this: more than a million a second for thirty thousand years.
+  static constexpr std::uint64_t kNumberMax = 1ULL << 60;
 
   Topology topology_;
   bool says_topology_ = false;

@@ -241,6 +241,7 @@ Status Ledger::decode_checkpoint(BytesView bytes) {
   if (version >= 4) {
     auto topology = decode_resolved(reader.text());
     if (!topology.ok()) return broken(topology.error().message);
+    if (topology->name != topology_.name) return broken("its topology has another name");
     *this = Ledger(std::move(*topology));
     says_topology_ = true;
   }
@@ -297,6 +298,8 @@ Status Ledger::decode_checkpoint(BytesView bytes) {
     for (StreamState& stream : streams_) LedgerCodec::get_origins(reader, stream);
   }
   if (!reader.ok() || !reader.at_end()) return broken("its length");
+  if (const std::string what = contradiction(); !what.empty())
+    return {Code::kCorrupt, "the checkpoint contradicts itself: " + what};
   count_backlog();
   refresh_ends();
   return {};

@@ -11,8 +11,6 @@ namespace {
 
 using Kind = JsonNode::Kind;
 
-constexpr std::uint64_t kShardsMax = 65536;
-
 /// "7d", "10GiB": no misspelling of "consumed".
 bool looks_like_a_bound(const std::string& text) { return !text.empty() && text.front() >= '0' && text.front() <= '9'; }
 

@@ -263,7 +263,8 @@ void check_indices(const Topology& topology) {
     if (stage.workers == 0) throw std::runtime_error("a stage has no workers");
   }
   for (const Stream& stream : topology.streams) {
-    if (stream.shards == 0) throw std::runtime_error("a stream has no shards");
+    if (stream.shards == 0 || stream.shards > kShardsMax)
+      throw std::runtime_error(fmt::format("a stream has {} shards", stream.shards));
   }
 }
 

@@ -38,6 +38,9 @@ struct Plugin {
   std::string library;  ///< absolute path of the library that holds it
 };
 
+/// A stream has so many at most.
+inline constexpr std::uint32_t kShardsMax = 65536;
+
 /// One named flow of records.
 struct Stream {
   std::string name;

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checkpoints: what is taken contradicts itself nowhere, and encodes to what is taken again.
+#include "sdk/topology/resolved_file.h"
+#include "tests/broker/core/old_checkpoint.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/ledger_seeds.h"
+
+namespace weir::fuzz {
+namespace {
+
+constexpr std::uint64_t kShardsHere = 4096;  ///< of a topology: more is slow, and finds nothing else
+
+bool is_small(BytesView bytes) {
+  ByteReader reader(bytes);
+  (void)reader.get<std::uint32_t>();
+  (void)reader.text();
+  const auto topology = decode_resolved(reader.text());
+  if (!topology.ok()) return true;
+  std::uint64_t shards = 0;
+  for (const Stream& stream : topology->streams) shards += stream.shards;
+  return shards * (1 + topology->stages.size()) <= kShardsHere;
+}
+
+}  // namespace
+
+std::vector<Bytes> seeds() {
+  const std::vector<Bytes> entries = ledger_entries();
+  std::vector<Bytes> list;
+  for (std::size_t count = 1; count <= entries.size(); ++count) {
+    core::Ledger ledger(ledger_topology());
+    const Status status = replay(ledger, {entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(count)});
+    WEIR_CHECK(status.ok(), status.error().message);
+    std::vector<core::Ledger::Fixup> fixups;
+    list.push_back(ledger.encode_checkpoint(fixups));
+    for (const std::uint32_t version : {1U, 2U, 3U}) list.push_back(core::old_checkpoint(ledger, version));
+  }
+  return list;
+}
+
+}  // namespace weir::fuzz
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  using namespace weir;  // NOLINT
+  const BytesView input = fuzz::input_of(bytes, size);
+  if (!fuzz::is_small(input)) return 0;
+  core::Ledger ledger(fuzz::ledger_topology());
+  if (!ledger.decode_checkpoint(input).ok()) return 0;
+  fuzz::check_encoding(ledger, fuzz::ledger_topology());
+  fuzz::look_around(ledger);
+  return 0;
+}
