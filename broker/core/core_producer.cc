@@ -293,7 +293,7 @@ void Core::tail(const Client& client, const wire::MapReader& map, Monotonic now)
   msgpack::packer<msgpack::sbuffer> packer(packed_records);
   std::uint64_t records = 0;
   std::uint64_t missed = 0;
-  constexpr std::size_t kAnswerBytesMax = 1 << 20;
+  constexpr std::size_t kAnswerBytesMax = 256 << 10;
   bool full_answer = false;
   while (!full_answer && tap.frame < stream.end_frame()) {
     // What a person sees is on disk.

@@ -11,7 +11,8 @@
 namespace weir::server {
 namespace {
 
-constexpr std::size_t kThreads = 2;
+/// Each carries one connection at a time, so that as many peers that say nothing, or read nothing, keep nobody waiting.
+constexpr std::size_t kThreads = 32;
 
 std::string error_body(const std::string& sentence) { return nlohmann::json{{"error", sentence}}.dump() + "\n"; }
 
@@ -25,7 +26,7 @@ class HttplibPort final : public Http {
       setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
     });
     server_.set_payload_max_length(0);
-    server_.set_read_timeout(5, 0);
+    server_.set_read_timeout(2, 0);
     server_.set_write_timeout(5, 0);
     server_.set_keep_alive_max_count(100);
     server_.set_keep_alive_timeout(1);

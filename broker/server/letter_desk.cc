@@ -18,20 +18,27 @@ namespace {
 
 constexpr std::size_t kAskedMax = 64;
 constexpr std::size_t kIdsMax = 100'000;
+constexpr std::size_t kListsMax = 8;
+constexpr int kTriesMax = 5;
+
+/// What was to be read lay in a segment, or a snapshot, that has been replaced since its place was looked up: it lies
+/// elsewhere now.
+bool was_moved(const Error& error) { return error.code == Code::kNotFound; }
 
 }  // namespace
 
 bool LetterDesk::take(const core::Client& client, const wire::MapReader& request, core::Outside& outside) {
   const std::string op = request.op();
-  if (op == "dead_letters") {
-    list(client, outside);
-    return true;
-  }
-  if (op != "drop_letters" && op != "requeue_letters") return false;
   const auto refuse = [&](Refusal code, std::string_view sentence) {
     outside.reply(client, wire::encode_refusal(code, sentence));
     return true;
   };
+  if (op == "dead_letters") {
+    if (lists_ >= kListsMax) return refuse(Refusal::kAgain, "dead letters are being listed for others: try again");
+    list(client, outside);
+    return true;
+  }
+  if (op != "drop_letters" && op != "requeue_letters") return false;
   if (asked_.size() >= kAskedMax)
     return refuse(Refusal::kAgain, "too many requests about dead letters wait: try again");
   Asked asked;
@@ -67,6 +74,8 @@ void LetterDesk::do_work(core::Outside& outside) {
     auto found = std::make_shared<Result<core::LetterRequest>>(find(*asked, parts, max));  // as above
     mailbox_.post([this, &outside, asked, found] {
       reading_ = false;
+      if (!found->ok() && was_moved(found->error()) && ++asked->tries < kTriesMax)
+        return asked_.push_front(std::move(*asked));
       if (!found->ok())
         return outside.reply(asked->client, wire::encode_refusal(Refusal::kInvalid, found->error().message));
       core_.move_letters(asked->client, std::move(**found), monotonic_now());
@@ -99,10 +108,13 @@ Result<core::LetterRequest> LetterDesk::find(const Asked& asked, const std::vect
   return request;
 }
 
-void LetterDesk::list(const core::Client& client, core::Outside& outside) {
-  reader_thread_.post([this, &outside, client, parts = core_.dead_letter_parts()] {
+void LetterDesk::list(const core::Client& client, core::Outside& outside, int tries) {
+  ++lists_;
+  reader_thread_.post([this, &outside, client, tries, parts = core_.dead_letter_parts()] {
     auto letters = letters_json(reader_, parts, topology_);
-    mailbox_.post([&outside, client, letters] {
+    mailbox_.post([this, &outside, client, tries, letters] {
+      --lists_;
+      if (!letters.ok() && was_moved(letters.error()) && tries + 1 < kTriesMax) return list(client, outside, tries + 1);
       if (!letters.ok()) return outside.reply(client, wire::encode_refusal(Refusal::kInvalid, letters.error().message));
       wire::MapWriter answer("dead_letters");
       answer.put("json", *letters);

@@ -37,8 +37,9 @@ class LetterDesk {
     bool again = false;
     std::set<std::string> ids;
     std::string stage;  ///< all of this one; "" with no ids: of every stage
+    int tries = 0;      ///< letters were moved while they were read so often
   };
-  void list(const core::Client& client, core::Outside& outside);
+  void list(const core::Client& client, core::Outside& outside, int tries = 0);
   Result<core::LetterRequest> find(const Asked& asked, const std::vector<core::RestoreJob::Part>& parts,
                                    std::uint64_t bytes_max);
 
@@ -48,6 +49,7 @@ class LetterDesk {
   TaskThread& reader_thread_;
   Mailbox& mailbox_;
   std::deque<Asked> asked_;
+  std::size_t lists_ = 0;  ///< under way
   bool reading_ = false;
 };
 

@@ -83,7 +83,8 @@ Result<std::unique_ptr<Server>> Server::open(const Topology& topology, const Ser
   auto directory = DataDir::open({options.data_dir, options.fresh}, topology);
   if (!directory.ok()) return directory.error();
   std::unique_ptr<Server> server(new Server(topology, std::move(*directory), launcher));
-  auto sockets = Sockets::open(options.listen, server->directory_.path());
+  // What does not fit into a segment can be committed by nobody.
+  auto sockets = Sockets::open(options.listen, server->directory_.path(), topology.broker.segment_bytes);
   if (!sockets.ok()) return sockets.error();
   server->sockets_ = std::move(*sockets);
   if (Status status = server->recover(); !status.ok()) return status.error();

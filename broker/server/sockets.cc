@@ -18,7 +18,9 @@ namespace {
 
 constexpr int kClientBytesMax = 64 << 20;
 constexpr int kClientQueueMax = 64;
-constexpr int kNewsQueueMax = 4;  ///< messages that wait for a subscriber; more are old news
+constexpr int kAnswersMax = 256;     ///< that wait for a client who does not read; more are dropped, and it asks again
+constexpr int kCommitQueueMax = 64;  ///< of a worker: what is behind them stays with it
+constexpr int kNewsQueueMax = 4;     ///< messages that wait for a subscriber; more are old news
 constexpr int kSubscriptionBytesMax = 256;
 constexpr std::size_t kSubscriptionsMax = 1000;
 constexpr std::size_t kIpcPathMax = 107;  ///< of sockaddr_un
@@ -77,7 +79,8 @@ Status bind_to(zmq::socket_t& socket, const std::string& endpoint) {
 
 }  // namespace
 
-Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const std::string& directory) {
+Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const std::string& directory,
+                                               std::uint64_t commit_bytes_max) {
   std::unique_ptr<Sockets> sockets(new Sockets());
   sockets->router_ = zmq::socket_t(sockets->context_, zmq::socket_type::router);
   sockets->commits_ = zmq::socket_t(sockets->context_, zmq::socket_type::pull);
@@ -88,9 +91,11 @@ Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const 
   sockets->router_.set(zmq::sockopt::linger, 0);
   sockets->router_.set(zmq::sockopt::maxmsgsize, std::int64_t{kClientBytesMax});
   sockets->router_.set(zmq::sockopt::rcvhwm, kClientQueueMax);
+  sockets->router_.set(zmq::sockopt::sndhwm, kAnswersMax);
   sockets->router_.set(zmq::sockopt::router_handover, true);
   sockets->commits_.set(zmq::sockopt::linger, 0);
-  sockets->commits_.set(zmq::sockopt::rcvhwm, 0);
+  sockets->commits_.set(zmq::sockopt::rcvhwm, kCommitQueueMax);
+  sockets->commits_.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(commit_bytes_max));
   std::string router = listen;
   std::string commits;
   std::string news;

@@ -21,11 +21,11 @@ TEST(Sockets, TakeTheTwoPortsBehindTheOneThatIsGiven) {
   const testing_host::TemporaryFolder folder;
   // Which ports are free is known only once they are taken: those beside a free one may not be.
   for (int attempt = 0; attempt < 100; ++attempt) {
-    auto free = Sockets::open("tcp://127.0.0.1:0", folder / "");
+    auto free = Sockets::open("tcp://127.0.0.1:0", folder / "", 1 << 20);
     ASSERT_TRUE(free.ok()) << free.error().message;
     const int port = port_of((*free)->endpoint());
     free->reset();
-    const auto opened = Sockets::open(fmt::format("tcp://127.0.0.1:{}", port), folder / "");
+    const auto opened = Sockets::open(fmt::format("tcp://127.0.0.1:{}", port), folder / "", 1 << 20);
     if (!opened.ok()) {
       ASSERT_EQ(opened.error().code, Code::kInUse) << opened.error().message;
       continue;
@@ -33,7 +33,7 @@ TEST(Sockets, TakeTheTwoPortsBehindTheOneThatIsGiven) {
     EXPECT_EQ((*opened)->endpoint(), fmt::format("tcp://127.0.0.1:{}", port));
     EXPECT_EQ((*opened)->commits_endpoint(), fmt::format("tcp://127.0.0.1:{}", port + 1));
     EXPECT_EQ((*opened)->news_endpoint(), fmt::format("tcp://127.0.0.1:{}", port + 2));
-    const auto second = Sockets::open(fmt::format("tcp://127.0.0.1:{}", port - 2), folder / "");
+    const auto second = Sockets::open(fmt::format("tcp://127.0.0.1:{}", port - 2), folder / "", 1 << 20);
     ASSERT_FALSE(second.ok()) << "the port of its PUB socket is taken";
     EXPECT_EQ(second.error().code, Code::kInUse);
     return;
@@ -44,7 +44,7 @@ TEST(Sockets, TakeTheTwoPortsBehindTheOneThatIsGiven) {
 class News : public testing::Test {
  protected:
   void SetUp() override {
-    auto opened = Sockets::open("", folder_ / "");
+    auto opened = Sockets::open("", folder_ / "", 1 << 20);
     ASSERT_TRUE(opened.ok()) << opened.error().message;
     sockets_ = std::move(*opened);
   }
