@@ -9,7 +9,7 @@ build_packages=(
   libcli11-dev libspdlog-dev libfmt-dev libxxhash-dev libre2-dev zlib1g-dev libcpp-httplib-dev libvalijson-dev
 )
 test_packages=(
-  libgtest-dev libgmock-dev libbenchmark-dev clang-16 clang-tidy-16 clang-format-16
+  libgtest-dev libgmock-dev libbenchmark-dev clang-16 libclang-rt-16-dev clang-tidy-16 clang-format-16
   python3 python3-zmq python3-msgpack gawk iproute2
 )
 
