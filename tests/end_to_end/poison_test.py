@@ -163,7 +163,9 @@ def kills_from_outside_lay_nothing_to_records():
     producer.stdin.close()
     check(producer.wait(120) == 0, "produce failed")
     check(launcher.wait() == 0, open("outside.log").read()[-3000:])
-    check(open("outside.log").read().count("worker eat/0 ended by signal") >= 20, "not all of the 20 kills killed")
+    # Who is asked to go may do so in order.
+    ends = re.findall(r"worker eat/0 ended by (?:signal|exit 0)", open("outside.log").read())
+    check(len(ends) >= 20, "only %d of the 20 kills killed" % len(ends))
     check(letters("outside") == [], "dead letters: %s" % letters("outside")[:3])
     exact("outside", records * 20)
     print("20 kills from outside, no letter", flush=True)

@@ -49,6 +49,9 @@ std::string ask(std::string_view request) {
   at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   const int connection = socket(AF_INET, SOCK_STREAM, 0);
   WEIR_CHECK(connection >= 0 && connect(connection, reinterpret_cast<sockaddr*>(&at), sizeof(at)) == 0, "it is there");
+  // Hung up on at once: so many connections a second would use up all ports while each lingers.
+  const linger none{1, 0};
+  (void)setsockopt(connection, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
   (void)send(connection, request.data(), request.size(), MSG_NOSIGNAL);
   if (!is_whole(request)) (void)shutdown(connection, SHUT_WR);
   pollfd readable{connection, POLLIN, 0};

@@ -132,7 +132,7 @@ Result<std::size_t> SimDisk::read(const Inode& inode, std::uint64_t life, std::u
                                   std::span<std::byte> into) {
   const std::scoped_lock lock(mutex_);
   if (crashed_ || life != life_) return dead().error();
-  if (offset >= inode.cache.size()) return std::size_t{0};
+  if (offset >= inode.cache.size() || into.empty()) return std::size_t{0};
   const std::size_t size = std::min<std::size_t>(into.size(), inode.cache.size() - offset);
   std::memcpy(into.data(), inode.cache.data() + offset, size);
   counters_.bytes_read += size;
