@@ -9,10 +9,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 
-from weir_run import BIN, Launcher, check, metrics, status, wait_for
+from weir_run import BIN, WEIR, Launcher, check, metrics, status, wait_for
 
-RATE, NUMBERS, KEYS, SHARDS = 10_000, 60_000, 500, 8
+KEYS, SHARDS = 500, 8
+PORTION = 200  # records, a hundred times a second until everyone has come and gone
 DATA = ".weir/leave"
 PATIENCE = 10  # seconds after which a broker takes a silent worker for dead
 
@@ -21,15 +23,13 @@ os.chdir(folder)
 with open("leave.json", "w") as topology:
     json.dump({
         "name": "leave", "http": {"listen": "127.0.0.1:0"}, "broker": {"listen": "tcp://127.0.0.1:0"},
-        "streams": {"numbers": {}, "keyed": {"partition": {"by": "hash"}, "shards": SHARDS}, "totals": {"partition": {"by": "hash"}}},
+        "streams": {"numbers": {"external": "in"}, "keyed": {"partition": {"by": "hash"}, "shards": SHARDS}, "totals": {"partition": {"by": "hash"}}},
         "stages": {
-            "number": {"plugin": "generate.sequence", "output": "numbers",
-                       "config": {"from": 0, "to": NUMBERS - 1, "rate": RATE, "key_modulo": KEYS}},
             "pass": {"plugin": "filter", "input": "numbers", "output": "keyed", "workers": 2,
                      "config": {"where": {"field": "", "op": ">=", "value": 0}}},
             "total": {"plugin": "keyed.sum", "input": "keyed", "output": "totals", "workers": 2},
             "write": {"plugin": "file.write", "input": "totals", "config": {"path": "out.jsonl"}}}}, topology)
-launcher = Launcher("leave.json", "--stages", "number,write", log="log.txt")
+launcher = Launcher("leave.json", "--stages", "write", log="log.txt")
 
 
 def endpoint():
@@ -42,6 +42,30 @@ def endpoint():
 
 
 broker = wait_for("the broker", endpoint)
+
+
+class Feeder(threading.Thread):
+    """Publishes 0, 1, 2 ... by `weir produce`, until it is told to end."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.numbers, self.ends = 0, threading.Event()
+        self.producer = subprocess.Popen([WEIR, "produce", "numbers", "--data", DATA, "--name", "feeder", "--end"],
+                                         stdin=subprocess.PIPE, stderr=open("produce.txt", "w"), text=True)
+        self.start()
+
+    def run(self):
+        while not self.ends.wait(0.01):
+            self.producer.stdin.write("".join('{"key": %d, "value": %d}\n' % (number % KEYS, number)
+                                              for number in range(self.numbers, self.numbers + PORTION)))
+            self.producer.stdin.flush()
+            self.numbers += PORTION
+        self.producer.stdin.close()
+
+    def end(self):
+        self.ends.set()
+        self.join()
+        check(self.producer.wait(120) == 0, open("produce.txt").read())
 
 
 def join(stage):
@@ -73,6 +97,7 @@ def all_with(pid):
     return wait_for("all shards with %d" % pid, lambda: holders() == {pid: list(range(SHARDS))}, PATIENCE / 2)
 
 
+feeder = Feeder()
 passing = [join("pass"), join("pass")]
 totals = [join("total"), join("total")]
 left = 0
@@ -102,9 +127,11 @@ for _ in range(2):
 worker.send_signal(signal.SIGCONT)
 check(worker.wait(PATIENCE / 2) in (0, -signal.SIGTERM), "asked twice it ended with %s" % worker.returncode)
 
+feeder.end()
 check(launcher.wait(120) == 0, open("log.txt").read()[-3000:])
 for worker in totals + passing:
     check(worker.wait(PATIENCE) == 0, "a worker ended with %s: %s" % (worker.returncode, open("workers.txt").read()[-2000:]))
+NUMBERS = feeder.numbers
 unused = {key: collections.Counter(range(key, NUMBERS, KEYS)) for key in range(KEYS)}
 sums = collections.Counter()
 lines = 0
