@@ -43,7 +43,7 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
   stream_probes_.resize(topology_.streams.size());
   restarts_.resize(topology_.stages.size());
   stage_failed_.resize(topology_.stages.size());
-  for (const Stream& stream : topology_.streams) key_fields_.emplace_back(stream);
+  for (const Stream& stream : topology_.streams) sharding_.emplace_back(stream);
   for (const UnitState& unit : ledger_.units()) {
     UnitLeases leases;
     leases.lanes.resize(unit.lanes.size());

@@ -15,9 +15,9 @@
 #include "broker/core/upkeep.h"
 #include "broker/core/worker.h"
 #include "sdk/wire/changes.h"
-#include "sdk/wire/key.h"
 #include "sdk/wire/map.h"
 #include "sdk/wire/messages.h"
+#include "sdk/wire/sharding.h"
 
 namespace weir::core {
 
@@ -373,7 +373,7 @@ class Core {
   std::map<Client, Tap> taps_;
   std::deque<LetterAnswer> letter_answers_;
   std::uint64_t sessions_opened_ = 0;
-  std::vector<wire::KeyFields> key_fields_;
+  std::vector<wire::Sharding> sharding_;
 
   std::vector<std::pair<Incarnation, std::vector<std::uint32_t>>> restores_waiting_;  ///< for what is not written yet
   std::deque<RestoreJob> restores_paused_;  ///< until their worker has taken in what it was sent

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "broker/core/core.h"
 #include "sdk/wire/batch.h"
+#include "weir/encode.h"
 
 namespace weir::core {
 
@@ -14,12 +16,39 @@ using wire::Refusal;
 
 namespace {
 
-/// Bytes of a MessagePack object, packed again.
-Bytes packed(const msgpack::object& value) {
-  msgpack::sbuffer buffer;
-  msgpack::packer<msgpack::sbuffer>(buffer).pack(value);
-  const BytesView view = as_bytes({buffer.data(), buffer.size()});
-  return {view.begin(), view.end()};
+/// Packs an object again. A float stays a float: msgpack-c would make an integer of a whole one, which is another key.
+/// REQUIRES: not nested deeper than MapReader lets through.
+void pack(std::string& out, const msgpack::object& value) {
+  struct Appender {
+    std::string& out;
+    void write(const char* bytes, std::size_t size) { out.append(bytes, size); }
+  };
+  switch (value.type) {
+    case msgpack::type::FLOAT32:
+      return encode_tagged(out, 0xca, std::bit_cast<std::uint32_t>(static_cast<float>(value.via.f64)), 4);
+    case msgpack::type::FLOAT64:
+      return encode_real(out, value.via.f64);
+    case msgpack::type::ARRAY:
+      encode_array_head(out, value.via.array.size);
+      for (std::uint32_t i = 0; i < value.via.array.size; ++i) pack(out, value.via.array.ptr[i]);
+      return;
+    case msgpack::type::MAP:
+      encode_map_head(out, value.via.map.size);
+      for (std::uint32_t i = 0; i < value.via.map.size; ++i) {
+        pack(out, value.via.map.ptr[i].key);
+        pack(out, value.via.map.ptr[i].val);
+      }
+      return;
+    default:
+      Appender appender{out};
+      msgpack::pack(appender, value);
+  }
+}
+
+std::string packed(const msgpack::object& value) {
+  std::string bytes;
+  pack(bytes, value);
+  return bytes;
 }
 
 }  // namespace
@@ -151,8 +180,8 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
     const auto field = [&](std::uint32_t at) {
       return at < record.via.array.size ? &record.via.array.ptr[at] : nullptr;
     };
-    Bytes key = packed(*field(0));
-    const Bytes value = packed(*field(1));
+    const std::string key = packed(*field(0));
+    const std::string value = packed(*field(1));
     Timestamp timestamp = wall_us;
     if (const auto* given = field(2); given != nullptr && given->type != msgpack::type::NIL) {
       if (given->type != msgpack::type::POSITIVE_INTEGER && given->type != msgpack::type::NEGATIVE_INTEGER) {
@@ -161,38 +190,18 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
       }
       timestamp = given->via.i64;
     }
-    Bytes headers;
+    std::string headers;
     if (const auto* given = field(3); given != nullptr && given->type != msgpack::type::NIL) {
       if (given->type != msgpack::type::MAP)
         return refuse(client, Refusal::kInvalid, named(i) + "headers must be a map, or nil", number);
       headers = packed(*given);
     }
-    if (!key_fields_[session.stream].empty()) {
-      key.clear();
-      if (const Status status = key_fields_[session.stream].extract(value, key); !status.ok()) {
-        return refuse(client, Refusal::kInvalid, named(i) + status.error().message, number);
-      }
-    }
-    std::uint32_t shard = 0;
-    if (spec.partition != PartitionBy::kNone) {
-      Bytes canonical;
-      if (const Status status = wire::canonical_key(key, canonical); !status.ok()) {
-        return refuse(client, Refusal::kInvalid, named(i) + status.error().message, number);
-      }
-      key = std::move(canonical);
-      if (spec.partition == PartitionBy::kHash) {
-        shard = wire::shard_by_hash(key, spec.shards).value();
-      } else {
-        const auto modulo = wire::shard_by_modulo(key, spec.shards);
-        if (!modulo.ok()) return refuse(client, Refusal::kInvalid, named(i) + modulo.error().message, number);
-        shard = modulo->value();
-      }
-    } else {
-      shard = static_cast<std::uint32_t>(number % spec.shards);
-    }
-    auto& [count, batch] = batches[shard];
+    wire::RecordRef routed{timestamp, as_bytes(key), as_bytes(value), as_bytes(headers)};
+    const auto shard = sharding_[session.stream].shard_of(routed, number);
+    if (!shard) return refuse(client, Refusal::kInvalid, named(i) + shard.error().message, number);
+    auto& [count, batch] = batches[shard->value()];
     ++count;
-    wire::append_record(batch, {timestamp, key, value, headers});
+    wire::append_record(batch, routed);
   }
   Bytes frame;
   ByteWriter writer(frame);

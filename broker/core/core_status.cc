@@ -30,6 +30,8 @@ std::string_view name_of(PartitionBy partition) {
       return "hash";
     case PartitionBy::kModulo:
       return "modulo";
+    case PartitionBy::kRange:
+      return "range";
     case PartitionBy::kNone:
       break;
   }

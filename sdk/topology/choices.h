@@ -22,7 +22,7 @@ inline constexpr std::array kTransports = {
 
 inline constexpr std::array kPartitions = {
     Choice<PartitionBy>{"none", PartitionBy::kNone}, Choice<PartitionBy>{"hash", PartitionBy::kHash},
-    Choice<PartitionBy>{"modulo", PartitionBy::kModulo}, Choice<PartitionBy>{"range", PartitionBy::kNone, false}};
+    Choice<PartitionBy>{"modulo", PartitionBy::kModulo}, Choice<PartitionBy>{"range", PartitionBy::kRange}};
 
 inline constexpr std::array kDispatches = {Choice<Dispatch>{"least_loaded", Dispatch::kLeastLoaded},
                                            Choice<Dispatch>{"round_robin", Dispatch::kRoundRobin},

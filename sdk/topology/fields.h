@@ -90,7 +90,7 @@ inline constexpr std::array kFields = {
 
     Field{FieldOwner::kPartition, "by", "\"none\""},
     Field{FieldOwner::kPartition, "hot_keys", "", false},
-    Field{FieldOwner::kPartition, "boundaries", "", false},
+    Field{FieldOwner::kPartition, "boundaries", ""},
 
     Field{FieldOwner::kRetention, "time", ""},
     Field{FieldOwner::kRetention, "size", ""},

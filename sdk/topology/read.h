@@ -26,6 +26,8 @@ std::string absolute_path(const std::string& text, const std::filesystem::path& 
 
 // Parts of read_topology.
 Topology read_head(const JsonNode& root, const ReadContext& context);
+/// How records of `stream` come to its shards: partition, shards, key.
+void read_partition(FieldReader& fields, Stream& stream, StreamDraft& draft);
 void read_streams(const JsonNode& root, const ReadContext& context, Draft& draft);
 void read_stages(const JsonNode& root, const ReadContext& context, Draft& draft);
 

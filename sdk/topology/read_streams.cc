@@ -14,29 +14,6 @@ using Kind = JsonNode::Kind;
 /// "7d", "10GiB": no misspelling of "consumed".
 bool looks_like_a_bound(const std::string& text) { return !text.empty() && text.front() >= '0' && text.front() <= '9'; }
 
-void read_key(FieldReader& fields, Stream& stream) {
-  const JsonNode* key = fields.field("key");
-  if (key == nullptr) return;
-  const auto add = [&](const JsonNode& node, const std::string& pointer) {
-    const auto text = fields.text_at(node, pointer);
-    if (!text) return;
-    if (!pointer_steps(*text)) {
-      fields.report().error(
-          pointer, fmt::format("{} is no JSON Pointer into the value; write one like \"/user/id\"", in_quotes(*text)));
-    }
-    stream.key.push_back(*text);
-  };
-  const std::string pointer = fields.pointer("key");
-  if (!key->is(Kind::kArray)) {
-    add(*key, pointer);
-    return;
-  }
-  stream.key_is_list = true;
-  if (key->children.empty()) fields.report().error(pointer, "must name at least one field");
-  for (std::size_t i = 0; i < key->children.size() && !fields.report().full(); ++i)
-    add(key->children[i], fmt::format("{}/{}", pointer, i));
-}
-
 void read_retention(FieldReader& fields, Stream& stream) {
   const JsonNode* retention = fields.field("retention");
   const std::string pointer = fields.pointer("retention");
@@ -67,21 +44,11 @@ void check_fused(FieldReader& fields) {
   }
 }
 
-Stream read_stream(FieldReader fields, const std::string& name, Durability inherited, const ReadContext& context,
-                   StreamDraft& draft) {
-  Report& report = fields.report();
+Stream read_stream(FieldReader fields, const std::string& name, Durability inherited, StreamDraft& draft) {
   Stream stream;
   stream.name = name;
-  const std::size_t errors_before = report.errors();
   stream.transport = fields.choice("transport", kTransports).value_or(Transport::kQueue);
-  FieldReader partition(fields.field("partition"), fields.pointer("partition"), FieldOwner::kPartition, report,
-                        context.environment);
-  stream.partition = partition.choice("by", kPartitions).value_or(PartitionBy::kNone);
-  const bool keyed = stream.partition != PartitionBy::kNone;
-  stream.shards = keyed ? kKeyedShardsDefault : kUnkeyedShardsDefault;
-  if (const auto shards = fields.number("shards", 1, kShardsMax)) stream.shards = static_cast<std::uint32_t>(*shards);
-  draft.partition_known = report.errors() == errors_before;
-  read_key(fields, stream);
+  read_partition(fields, stream, draft);
   stream.dispatch = fields.choice("dispatch", kDispatches).value_or(Dispatch::kLeastLoaded);
   read_retention(fields, stream);
   stream.backlog_bytes_max = fields.size("max_backlog", 1).value_or(0);
@@ -115,7 +82,7 @@ void read_streams(const JsonNode& root, const ReadContext& context, Draft& draft
     }
     draft.topology.streams.push_back(
         read_stream(FieldReader(&node, added.pointer, FieldOwner::kStream, context.report, context.environment),
-                    node.name, draft.topology.broker.durability, context, added));
+                    node.name, draft.topology.broker.durability, added));
   }
 }
 

@@ -21,7 +21,7 @@ class Report {
 
   void error(std::string_view pointer, std::string message) { add(Severity::kError, pointer, std::move(message)); }
   void warning(std::string_view pointer, std::string message) { add(Severity::kWarning, pointer, std::move(message)); }
-  /// `"range" is not built in this version of Weir`.
+  /// `"auto" is not built in this version of Weir`.
   void not_built(std::string_view pointer, std::string_view what);
   [[nodiscard]] bool full() const { return found_.size() >= kFindingsMax; }
   [[nodiscard]] std::size_t errors() const { return errors_; }

@@ -34,6 +34,10 @@ class Writer {
   void flag(const char* name, bool value) {
     if (value) field(name, value);
   }
+  /// Only where there are any.
+  void boundaries(const char* name, const std::vector<Boundary>& values) {
+    for (const Boundary& value : values) std::visit([&](const auto& each) { object_[name].push_back(each); }, value);
+  }
   void field(const char* name, const std::optional<std::string>& value) {
     object_[name] = value ? Json(*value) : Json(nullptr);
   }
@@ -106,6 +110,23 @@ class Reader {
       value.push_back(text.get<std::string>());
     }
   }
+  void boundaries(const char* name, std::vector<Boundary>& values) {
+    if (!object_.contains(name)) return;
+    if (!take(name).is_array()) bad(name);
+    for (const Json& each : take_again(name)) {
+      if (each.is_number_unsigned()) {
+        values.emplace_back(each.get<std::uint64_t>());
+      } else if (each.is_number_integer()) {
+        values.emplace_back(each.get<std::int64_t>());
+      } else if (each.is_number_float()) {
+        values.emplace_back(each.get<double>());
+      } else if (each.is_string()) {
+        values.emplace_back(each.get<std::string>());
+      } else {
+        bad(name);
+      }
+    }
+  }
   void field(const char* name, std::optional<std::string>& value) {
     const Json& found = take(name);
     if (!found.is_null() && !found.is_string()) bad(name);
@@ -174,6 +195,7 @@ void visit(Visitor& visitor, T& stream) {
   visitor.word("transport", stream.transport, kTransports);
   visitor.word("partition", stream.partition, kPartitions);
   visitor.field("shards", stream.shards);
+  visitor.boundaries("boundaries", stream.boundaries);
   visitor.field("key", stream.key);
   visitor.field("key_is_list", stream.key_is_list);
   visitor.word("dispatch", stream.dispatch, kDispatches);
@@ -265,6 +287,12 @@ void check_indices(const Topology& topology) {
   for (const Stream& stream : topology.streams) {
     if (stream.shards == 0 || stream.shards > kShardsMax)
       throw std::runtime_error(fmt::format("a stream has {} shards", stream.shards));
+    if (stream.partition == PartitionBy::kRange && stream.shards != stream.boundaries.size() + 1)
+      throw std::runtime_error("a stream has other boundaries than shards");
+    for (std::size_t i = 1; i < stream.boundaries.size(); ++i) {
+      if (compare(ordinal_of(stream.boundaries[i - 1]), ordinal_of(stream.boundaries[i])) != std::weak_ordering::less)
+        throw std::runtime_error("the boundaries of a stream do not rise");
+    }
   }
 }
 

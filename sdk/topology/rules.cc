@@ -242,10 +242,33 @@ class Rules {
     }
   }
 
+  /// Shard i of both takes the same keys.
+  [[nodiscard]] bool agree(const Stream& a, const Stream& b) const {
+    if (a.partition != b.partition) return false;
+    if (a.partition == PartitionBy::kNone) return true;
+    return a.shards == b.shards && std::ranges::equal(a.boundaries, b.boundaries, [](const auto& x, const auto& y) {
+             return compare(ordinal_of(x), ordinal_of(y)) == std::weak_ordering::equivalent;
+           });
+  }
+
+  [[nodiscard]] static std::string boundaries(const Stream& stream) {
+    constexpr std::size_t kShown = 8;
+    std::vector<std::string> shown;
+    for (const Boundary& boundary : stream.boundaries) {
+      if (shown.size() == kShown) {
+        shown.emplace_back("...");
+        break;
+      }
+      shown.push_back(to_json_text(boundary));
+    }
+    return shown.empty() ? "" : fmt::format(" at [{}]", fmt::join(shown, ", "));
+  }
+
   [[nodiscard]] std::string partitioning(std::uint32_t stream) const {
     return fmt::format("{} is partitioned by {} into {} shard{}", in_quotes(streams_[stream].name),
                        word_of(kPartitions, streams_[stream].partition), streams_[stream].shards,
-                       streams_[stream].shards == 1 ? "" : "s");
+                       streams_[stream].shards == 1 ? "" : "s") +
+           boundaries(streams_[stream]);
   }
 
   /// Shard i of all inputs is one lease, so they must mean the same keys by it.
@@ -257,8 +280,7 @@ class Rules {
       if (is_fused(a) || is_fused(b) || !draft_.streams[a].partition_known || !draft_.streams[b].partition_known)
         continue;
       if (stages_[index].keyed && (!is_keyed(a) || !is_keyed(b))) continue;  // said already
-      if (streams_[a].partition == streams_[b].partition && (!is_keyed(a) || streams_[a].shards == streams_[b].shards))
-        continue;
+      if (agree(streams_[a], streams_[b])) continue;
       report_.error(inputs[k].pointer,
                     fmt::format("the inputs of a stage must agree: {}, {}", partitioning(a), partitioning(b)));
     }

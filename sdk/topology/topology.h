@@ -8,13 +8,15 @@
 #include <string_view>
 #include <vector>
 
+#include "sdk/topology/boundary.h"
+
 namespace weir {
 
 /// How soon "acknowledged" is on disk; ordered by strength, so that the stronger of two is std::max.
 enum class Durability : std::uint8_t { kNone, kInterval, kFsync };
 
 enum class Transport : std::uint8_t { kQueue, kFused };
-enum class PartitionBy : std::uint8_t { kNone, kHash, kModulo };
+enum class PartitionBy : std::uint8_t { kNone, kHash, kModulo, kRange };
 enum class Dispatch : std::uint8_t { kLeastLoaded, kRoundRobin };
 enum class OnErrorThen : std::uint8_t { kDeadLetter, kSkip, kFail, kParkKey };
 enum class PluginKind : std::uint8_t { kSource, kStage, kSink };
@@ -47,6 +49,8 @@ struct Stream {
   Transport transport = Transport::kQueue;
   PartitionBy partition = PartitionBy::kNone;
   std::uint32_t shards = 1;
+  /// kRange: where the second and each later shard begins, in rising order, all numbers or all texts.
+  std::vector<Boundary> boundaries;
   /// JSON Pointers into the value that replace the key; empty: the key that the stage emitted.
   std::vector<std::string> key;
   bool key_is_list = false;  ///< "key" was a list: the key is an array, of one element too

@@ -5,138 +5,18 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
 #include <limits>
 
+#include "sdk/wire/head.h"
+
 namespace weir::wire {
 namespace {
 
 constexpr int kDepthMax = 32;
-
-/// The head of one MessagePack value: what it is, and where its payload or first child lies.
-struct Head {
-  enum class Kind : std::uint8_t {
-    kNil,
-    kBoolean,
-    kUnsigned,
-    kNegative,
-    kFloat,
-    kText,
-    kBinary,
-    kArray,
-    kMap,
-    kExtension
-  };
-  Kind kind = Kind::kNil;
-  std::size_t size = 1;         ///< bytes of the head itself
-  std::uint64_t unsigned_ = 0;  ///< number, length in bytes, or count of children (of pairs for a map)
-  std::int64_t negative = 0;
-  double real = 0;
-};
-
-template <typename T>
-T big_endian(BytesView bytes, std::size_t at) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < sizeof(T); ++i) value = value << 8 | static_cast<std::uint8_t>(bytes[at + i]);
-  return static_cast<T>(value);
-}
-
-std::optional<Head> read_head(BytesView bytes) {
-  using Kind = Head::Kind;
-  if (bytes.empty()) return std::nullopt;
-  const auto tag = static_cast<std::uint8_t>(bytes[0]);
-  const auto needs = [&](std::size_t more) { return bytes.size() > more; };
-  const auto length = [&](Kind kind, std::size_t width) -> std::optional<Head> {
-    if (!needs(width)) return std::nullopt;
-    const std::uint64_t count = width == 1   ? big_endian<std::uint8_t>(bytes, 1)
-                                : width == 2 ? big_endian<std::uint16_t>(bytes, 1)
-                                : width == 4 ? big_endian<std::uint32_t>(bytes, 1)
-                                             : big_endian<std::uint64_t>(bytes, 1);
-    return Head{kind, 1 + width, count};
-  };
-  const auto integer = [&](std::size_t width) -> std::optional<Head> {
-    if (!needs(width)) return std::nullopt;
-    const std::int64_t value = width == 1   ? big_endian<std::int8_t>(bytes, 1)
-                               : width == 2 ? big_endian<std::int16_t>(bytes, 1)
-                               : width == 4 ? big_endian<std::int32_t>(bytes, 1)
-                                            : big_endian<std::int64_t>(bytes, 1);
-    if (value >= 0) return Head{Kind::kUnsigned, 1 + width, static_cast<std::uint64_t>(value)};
-    return Head{Kind::kNegative, 1 + width, 0, value};
-  };
-  if (tag < 0x80) return Head{Kind::kUnsigned, 1, tag};
-  if (tag < 0x90) return Head{Kind::kMap, 1, tag & 0x0fU};
-  if (tag < 0xa0) return Head{Kind::kArray, 1, tag & 0x0fU};
-  if (tag < 0xc0) return Head{Kind::kText, 1, tag & 0x1fU};
-  if (tag >= 0xe0) return Head{Kind::kNegative, 1, 0, static_cast<std::int8_t>(tag)};
-  switch (tag) {
-    case 0xc0:
-      return Head{};
-    case 0xc2:
-    case 0xc3:
-      return Head{Kind::kBoolean, 1, static_cast<std::uint64_t>(tag & 1)};
-    case 0xc4:
-      return length(Kind::kBinary, 1);
-    case 0xc5:
-      return length(Kind::kBinary, 2);
-    case 0xc6:
-      return length(Kind::kBinary, 4);
-    case 0xc7:
-    case 0xc8:
-    case 0xc9: {
-      auto head = length(Kind::kExtension, std::size_t{1} << (tag - 0xc7));
-      // The type's byte belongs to the head, and may be missing.
-      if (!head || !needs(head->size)) return std::nullopt;
-      head->size += 1;
-      return head;
-    }
-    case 0xca:
-      if (!needs(4)) return std::nullopt;
-      return Head{Kind::kFloat, 5, 0, 0, std::bit_cast<float>(big_endian<std::uint32_t>(bytes, 1))};
-    case 0xcb:
-      if (!needs(8)) return std::nullopt;
-      return Head{Kind::kFloat, 9, 0, 0, std::bit_cast<double>(big_endian<std::uint64_t>(bytes, 1))};
-    case 0xcc:
-      return length(Kind::kUnsigned, 1);
-    case 0xcd:
-      return length(Kind::kUnsigned, 2);
-    case 0xce:
-      return length(Kind::kUnsigned, 4);
-    case 0xcf:
-      return length(Kind::kUnsigned, 8);
-    case 0xd0:
-      return integer(1);
-    case 0xd1:
-      return integer(2);
-    case 0xd2:
-      return integer(4);
-    case 0xd3:
-      return integer(8);
-    case 0xd4:
-    case 0xd5:
-    case 0xd6:
-    case 0xd7:
-    case 0xd8:
-      return Head{Kind::kExtension, 2, std::uint64_t{1} << (tag - 0xd4)};
-    case 0xd9:
-      return length(Kind::kText, 1);
-    case 0xda:
-      return length(Kind::kText, 2);
-    case 0xdb:
-      return length(Kind::kText, 4);
-    case 0xdc:
-      return length(Kind::kArray, 2);
-    case 0xdd:
-      return length(Kind::kArray, 4);
-    case 0xde:
-      return length(Kind::kMap, 2);
-    case 0xdf:
-      return length(Kind::kMap, 4);
-    default:
-      return std::nullopt;
-  }
-}
 
 std::optional<std::size_t> size_of(BytesView bytes, int depth) {
   using Kind = Head::Kind;
@@ -257,6 +137,18 @@ Status canonical(BytesView bytes, Bytes& out, std::size_t& used, int depth) {
   return {Code::kInvalid, "a key of an unknown kind"};
 }
 
+/// A key that can be put in order, or nothing.
+std::optional<Ordinal> ordinal_of_key(BytesView key) {
+  using Kind = Head::Kind;
+  const auto head = read_head(key);
+  if (!head) return std::nullopt;
+  if (head->kind == Kind::kUnsigned) return head->unsigned_;
+  if (head->kind == Kind::kNegative) return head->negative;
+  if (head->kind == Kind::kFloat && !std::isnan(head->real)) return head->real;
+  if (head->kind == Kind::kText && head->size + head->unsigned_ == key.size()) return as_text(key.subspan(head->size));
+  return std::nullopt;
+}
+
 /// The child of `value` that `name` leads to (a map's string key, an array's index), or nothing.
 std::optional<BytesView> child(BytesView value, const std::string& name) {
   using Kind = Head::Kind;
@@ -333,6 +225,19 @@ Result<Shard> shard_by_modulo(BytesView canonical, std::uint32_t shards) {
     return Shard(static_cast<std::uint32_t>(rest < 0 ? rest + shards : rest));
   }
   return {Code::kInvalid, "the stream is partitioned by modulo, but the key is no integer"};
+}
+
+Result<Shard> shard_by_range(BytesView canonical, std::span<const Boundary> boundaries) {
+  const auto key = ordinal_of_key(canonical);
+  const bool texts = !boundaries.empty() && is_text(ordinal_of(boundaries.front()));
+  if (!key || is_text(*key) != texts) {
+    return {Code::kInvalid, fmt::format("the stream is partitioned by range of {}, but the key is no {}",
+                                        texts ? "strings" : "numbers", texts ? "string" : "number")};
+  }
+  const auto behind = std::upper_bound(
+      boundaries.begin(), boundaries.end(), *key,
+      [](const Ordinal& a, const Boundary& b) { return compare(a, ordinal_of(b)) == std::weak_ordering::less; });
+  return Shard(static_cast<std::uint32_t>(behind - boundaries.begin()));
 }
 
 KeyFields::KeyFields(const Stream& stream) : pointers_(stream.key), list_(stream.key_is_list) {

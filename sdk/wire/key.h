@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 
 #include "sdk/base/bytes.h"
 #include "sdk/base/ids.h"
@@ -24,7 +25,11 @@ Shard shard_by_hash(BytesView canonical, std::uint32_t shards);
 /// The mathematical remainder: -1 of 32 shards is 31. Errors: kInvalid where the key is no integer.
 Result<Shard> shard_by_modulo(BytesView canonical, std::uint32_t shards);
 
-/// Replaces a record's key by the field or fields of its value that a stream names. Built once a stream; [one thread]
+/// As many as `boundaries` are not above the key: a boundary is the first key of its shard. Errors: kInvalid where the
+/// key is not of their kind, a number or a text. REQUIRES: `boundaries` are of one kind and rise.
+Result<Shard> shard_by_range(BytesView canonical, std::span<const Boundary> boundaries);
+
+/// Replaces a record's key by the field or fields of its value that a stream names. Built once a stream.
 class KeyFields {
  public:
   explicit KeyFields(const Stream& stream);

@@ -4,34 +4,16 @@
 namespace weir::host {
 
 Output::Output(const Stream& stream, std::uint32_t stream_index, FrameBuilder* builder)
-    : spec_(stream), stream_index_(stream_index), builder_(builder), key_fields_(stream) {}
+    : stream_index_(stream_index), builder_(builder), sharding_(stream) {}
 
 Status Output::add(wire::RecordRef record, std::uint64_t origin) {
-  if (!key_fields_.empty()) {
-    key_.clear();
-    if (Status status = key_fields_.extract(record.value, key_); !status.ok()) return status;
-    record.key = key_;
-  }
   FrameBuilder::ShardBatch* batch = &fused_;
-  if (builder_ != nullptr) {
-    std::uint32_t shard = 0;
-    if (spec_.partition == PartitionBy::kNone) {
-      if (spec_.shards > 1) shard = round_ % spec_.shards;
-    } else {
-      if (!wire::is_plainly_canonical(record.key)) {
-        canonical_.clear();
-        if (Status status = wire::canonical_key(record.key, canonical_); !status.ok()) return status;
-        record.key = canonical_;
-      }
-      if (spec_.partition == PartitionBy::kHash) {
-        shard = wire::shard_by_hash(record.key, spec_.shards).value();
-      } else {
-        const auto modulo = wire::shard_by_modulo(record.key, spec_.shards);
-        if (!modulo.ok()) return modulo.error();
-        shard = modulo->value();
-      }
-    }
-    batch = &builder_->shard(shard);
+  if (builder_ == nullptr) {
+    if (Status status = sharding_.rekey(record); !status.ok()) return status;
+  } else {
+    const auto shard = sharding_.shard_of(record, round_);
+    if (!shard.ok()) return shard.error();
+    batch = &builder_->shard(shard->value());
   }
   log_.push_back({batch, batch->bytes.size()});
   wire::append_record(batch->bytes, record);

@@ -8,7 +8,7 @@
 
 #include "sdk/topology/topology.h"
 #include "sdk/wire/batch.h"
-#include "sdk/wire/key.h"
+#include "sdk/wire/sharding.h"
 #include "stages/host/transaction.h"
 
 namespace weir::host {
@@ -39,15 +39,12 @@ class Output {
     FrameBuilder::ShardBatch* batch = nullptr;
     std::size_t bytes = 0;  ///< before
   };
-  const Stream& spec_;
   std::uint32_t stream_index_;
   FrameBuilder* builder_;
-  wire::KeyFields key_fields_;
+  wire::Sharding sharding_;
   FrameBuilder::ShardBatch fused_;
   std::vector<Added> log_;
   std::uint32_t round_ = 0;
-  Bytes key_;
-  Bytes canonical_;
 };
 
 }  // namespace weir::host

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The examples, from a JSON file to results, against the shell and plain Python."""
+import bisect
 import collections
+import glob
 import json
 import os
 import re
@@ -66,6 +68,30 @@ def weblog():
     check(sorted(letter["value"] for letter in letters) == sorted(bad), "the dead letters are not the malformed lines")
 
 
+def partitions():
+    example("partitions")
+    with open("examples/partitions.json") as file:
+        orders = json.load(file)["stages"]["take"]["config"]["values"]
+
+    def expect(name, shards, key, shard_of):
+        """Shard by shard, in order: what out/NAME-SHARD.jsonl holds."""
+        found = [[] for _ in range(shards)]
+        for path in glob.glob("examples/out/%s-*.jsonl" % name):
+            found[int(re.search(r"(\d+)\.jsonl", path).group(1))] = [(r["key"], r["value"]) for r in read_records(path)]
+        wanted = [[(key(order), order) for order in orders if shard_of(order) == shard] for shard in range(shards)]
+        check(found == wanted, "%s: the shards hold %s, not %s" % (name, found, wanted))
+
+    expect("order", 3, lambda o: o["order"], lambda o: o["order"] % 3)
+    expect("amount", 3, lambda o: o["amount"], lambda o: bisect.bisect_right([10, 100.5], o["amount"]))
+    expect("initial", 3, lambda o: o["customer"], lambda o: bisect.bisect_right([b"e", b"q"], o["customer"].encode()))
+    # xxhash.xxh3_64_intdigest(msgpack.packb(key)) * 4 >> 64, with the libraries of tests/golden/make_keys.py.
+    customers = {"ada": 3, "bob": 3, "quinn": 1, "eve": 3, "zoe": 2, "hal": 2}
+    pairs = {"at ada": 2, "at hal": 1, "de ada": 1, "de bob": 0, "de hal": 0, "de quinn": 1, "de zoe": 3, "fr bob": 0, "fr eve": 2,
+             "fr quinn": 0, "fr zoe": 1}
+    expect("customer", 4, lambda o: o["customer"], lambda o: customers[o["customer"]])
+    expect("country", 4, lambda o: [o["country"], o["customer"]], lambda o: pairs[o["country"] + " " + o["customer"]])
+
+
 def full_dead_letters_fail_the_stage():
     result = run("run", "examples/weblog.json", "--fresh", "--set", '/http={"listen": "127.0.0.1:0"}',
                  "--set", '/stages/parse/on_error={"kept_bytes_max": "1KiB"}')
@@ -87,7 +113,7 @@ def stays_up_with_hold():
 folder = tempfile.mkdtemp(prefix="weir-examples-")
 shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
 os.chdir(folder)
-for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, full_dead_letters_fail_the_stage, stays_up_with_hold):
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, full_dead_letters_fail_the_stage, stays_up_with_hold):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)

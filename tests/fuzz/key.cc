@@ -81,6 +81,17 @@ void check_key(BytesView bytes) {
   WEIR_CHECK(wire::shard_by_hash(canonical, 7).value() < 7, "a shard is one of the stream's");
   if (const auto shard = wire::shard_by_modulo(canonical, 7); shard.ok())
     WEIR_CHECK(shard->value() < 7, "a shard is one of the stream's");
+  static const std::vector<Boundary> numbers = {std::int64_t{-9}, 0.5, std::uint64_t{1} << 60};
+  static const std::vector<Boundary> texts = {"a", "text", "\xff"};
+  const auto by_number = wire::shard_by_range(canonical, numbers);
+  const auto by_text = wire::shard_by_range(canonical, texts);
+  WEIR_CHECK(!by_number.ok() || by_number->value() < 4, "a shard is one of the stream's");
+  WEIR_CHECK(!by_text.ok() || by_text->value() < 4, "a shard is one of the stream's");
+  const auto key = unpacked(canonical);
+  const bool number =
+      is_float(*key) || key->type == msgpack::type::POSITIVE_INTEGER || key->type == msgpack::type::NEGATIVE_INTEGER;
+  WEIR_CHECK(by_number.ok() == number, "numbers, and nothing else, have a place among numbers");
+  WEIR_CHECK(by_text.ok() == (key->type == msgpack::type::STR), "and texts among texts");
 }
 
 void check_field(BytesView value) {

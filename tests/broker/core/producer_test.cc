@@ -182,6 +182,25 @@ TEST_F(ProducerTest, GivesARecordWithoutATimestampTheBrokersClock) {
   EXPECT_EQ(record->timestamp, kStartedUs + 5'000'000);
 }
 
+TEST_F(ProducerTest, KeepsEveryValueAsItCame) {
+  wire::MapWriter message("publish");
+  message.put("session", open("p"));
+  message.put("number", 1);
+  // [[key, value]]: [1.0, {"a": [0.0 of single precision, -2.0, 3, nil, h'00', 7 of type 1]}]
+  const std::string key = "\xcb\x3f\xf0" + std::string(6, '\0');
+  const std::string value = "\x81\xa1" + std::string("a\x96\xca\0\0\0\0", 7) + "\xcb\xc0" + std::string(7, '\0') +
+                            "\x03\xc0" + std::string("\xc4\x01\0", 3) + "\xd4\x01\x07";
+  message.put_packed("records", as_bytes("\x91\x92" + key + value));
+  EXPECT_TRUE(ask(std::move(message)).empty());
+  const auto frame = wire::FrameView::parse(core_.ledger().stream(0).slot(0).bytes.bytes);
+  ASSERT_TRUE(frame.ok());
+  wire::BatchReader reader(frame->bytes().subspan(frame->batches_start()));
+  const auto record = reader.next();
+  ASSERT_TRUE(record);
+  EXPECT_EQ(as_text(record->value), value);
+  EXPECT_EQ(as_text(record->key), key);
+}
+
 TEST_F(ProducerTest, RemembersTheNamesThatWereUsedLast) {
   Ledger ledger(topology_);
   const auto use = [&](const std::string& name, std::uint64_t number) {

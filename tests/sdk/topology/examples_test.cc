@@ -34,7 +34,7 @@ TEST(Examples, LoadWithoutAnyFinding) {
     ++count;
     EXPECT_EQ(findings(load_example(entry.path().filename().string())), "");
   }
-  EXPECT_GE(count, 3);
+  EXPECT_GE(count, 4);
 }
 
 TEST(Examples, HaveTheStagesOfTheContract) {

@@ -188,10 +188,47 @@ const Case kCases[] = {
      "shared; "
      "for more, write {shard} into path\n"},
 
+    // Ranges.
+    {R"("by": "hash" }, "shards": 32)", R"("by": "range" })",
+     "t.json:7: /streams/words/partition: \"range\" needs \"boundaries\": where the second and each later shard "
+     "begins, like [100, 200]\n"},
+    {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": "auto" })",
+     "t.json:7: /streams/words/partition/boundaries: \"auto\" is not built in this version of Weir\n"},
+    {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": 7 })",
+     "t.json:7: /streams/words/partition/boundaries: must be a list of numbers or of strings in rising order, like "
+     "[100, 200], not a number\n"},
+    {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": [] })",
+     "t.json:7: /streams/words/partition/boundaries: must hold at least one boundary: one makes two shards\n"},
+    {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": [1, 3, 2.5, 2.5] })",
+     "t.json:7: /streams/words/partition/boundaries/2: 2.5 behind 3: boundaries stand in rising order\n"
+     "t.json:7: /streams/words/partition/boundaries/3: 2.5 behind 2.5: between equal boundaries lies no key; leave one "
+     "out\n"},
+    {R"("by": "hash" }, "shards": 32)",
+     R"("by": "range", "boundaries": [9007199254740993, 9007199254740992.0, 1, 1.0] })",
+     "t.json:7: /streams/words/partition/boundaries/1: 9.007199254740992e+15 behind 9007199254740993: boundaries stand "
+     "in "
+     "rising order\n"
+     "t.json:7: /streams/words/partition/boundaries/2: 1 behind 9.007199254740992e+15: boundaries stand in rising "
+     "order\n"
+     "t.json:7: /streams/words/partition/boundaries/3: 1.0 behind 1: between equal boundaries lies no key; leave one "
+     "out\n"},
+    {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": [1, "m"] })",
+     "t.json:7: /streams/words/partition/boundaries/1: \"m\" behind 1: boundaries are all numbers or all strings, as "
+     "the keys are\n"},
+    {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": ["a", null, "${NOTSET}"] })",
+     "t.json:7: /streams/words/partition/boundaries/1: a boundary is a number or a string, not null\n"
+     "t.json:7: /streams/words/partition/boundaries/2: the environment has no NOTSET; set it, or "
+     "write ${NOTSET:-default}\n"},
+    {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": [1, 2] }, "shards": 32)",
+     "t.json:7: /streams/words/shards: 2 boundaries make 3 shards; write that, or leave it out\n"},
+    {R"("by": "hash" }, "shards": 32)", R"("by": "hash", "boundaries": [1] })",
+     "t.json:7: /streams/words/partition/boundaries: only \"by\": \"range\" has boundaries; write that, or leave them "
+     "out\n"},
+    {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": ["m"] }, "key": ["/a"])",
+     "t.json:7: /streams/words/key: a list of fields makes the key an array, which \"range\" cannot put in order; name "
+     "one field, or partition by \"hash\"\n"},
+
     // What later versions build.
-    {R"("by": "hash")", R"("by": "range")",
-     "t.json:7: /streams/words/partition/by: \"range\" is not built in this version "
-     "of Weir\n"},
     {R"("by": "hash")", R"("by": "hash", "hot_keys": "split")",
      "t.json:7: /streams/words/partition/hot_keys: \"hot_keys\" is not built in this version of Weir\n"},
     {R"("lines":  {})", R"("lines":  {"transport": "push_pull"})",

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "tests/sdk/topology/standard_plugins.h"
 
 namespace weir {
@@ -12,11 +14,15 @@ Topology sample() {
   const Loaded loaded = load(R"({"name": "t", "libraries": ["x.so"], "http": null,
     "broker": {"data_dir": "d", "listen": "tcp://*:7000", "durability": "interval", "interval": "7ms"},
     "streams": {"a": {"external": "in", "key": ["/x"], "partition": {"by": "modulo"}, "dispatch": "round_robin", "durability": "none"},
-                "b": {"transport": "fused"}},
+                "b": {"transport": "fused"},
+                "r": {"external": "in", "partition": {"by": "range", "boundaries": [-3, 1.0, 2.5, 18446744073709551615]}},
+                "q": {"external": "in", "partition": {"by": "range", "boundaries": ["${B:-é}"]}}},
     "stages": {
       "s": {"plugin": "keyed.sum", "input": "a", "output": "b", "config": {"field": "${F:-/é}"}, "workers": 3,
             "on_error": {"retries": 2, "then": "fail"}},
-      "w": {"plugin": "file.write", "input": "b", "config": {"path": "o-{shard}"}, "workers": 3}}})");
+      "w": {"plugin": "file.write", "input": "b", "config": {"path": "o-{shard}"}, "workers": 3},
+      "p": {"plugin": "console.print", "input": "r"},
+      "o": {"plugin": "console.print", "input": "q"}}})");
   WEIR_CHECK(loaded.topology.has_value(), findings(loaded));
   return *loaded.topology;
 }
@@ -47,6 +53,10 @@ TEST(ResolvedFile, GivesBackEveryFieldOfATopology) {
   EXPECT_EQ(stream.durability, Durability::kNone);
   EXPECT_EQ(stream.backlog_bytes_max, 1U << 30);
   EXPECT_EQ(after->find_stream("b")->transport, Transport::kFused);
+  const std::vector<Boundary> numbers = {std::int64_t{-3}, 1.0, 2.5, std::numeric_limits<std::uint64_t>::max()};
+  EXPECT_EQ(after->find_stream("r")->boundaries, numbers);
+  EXPECT_EQ(after->find_stream("r")->shards, 5U);
+  EXPECT_EQ(after->find_stream("q")->boundaries, std::vector<Boundary>{"é"});
   const StageSpec& sum = *after->find_stage("s");
   EXPECT_EQ(sum.config, R"({"field":"${F:-/é}"})") << "no secret is written out";
   EXPECT_EQ(sum.retries, 2U);
@@ -82,7 +92,7 @@ TEST(ResolvedFile, RefusesWhatNoLauncherWrote) {
   EXPECT_EQ(decode_resolved(replaced(text, "\"name\": \"t\"", "\"name\": \"t\", \"more\": 1")).error().message,
             "the resolved topology is damaged: there is a field that this version does not know");
   EXPECT_FALSE(decode_resolved(replaced(text, "\"host\": 0", "\"host\": 9")));
-  EXPECT_FALSE(decode_resolved(replaced(text, "\"stream\": 0", "\"stream\": 2")));
+  EXPECT_FALSE(decode_resolved(replaced(text, "\"stream\": 0", "\"stream\": 9")));
   EXPECT_FALSE(decode_resolved(replaced(text, "\"workers\": 3", "\"workers\": 0")));
   EXPECT_FALSE(decode_resolved(replaced(text, "\"workers\": 3", "\"workers\": 4294967296")));
   EXPECT_FALSE(decode_resolved(replaced(text, "\"workers\": 3", "\"workers\": -1")));

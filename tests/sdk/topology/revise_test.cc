@@ -78,6 +78,10 @@ TEST(Revise, RefusesWhatWouldChangeTheMeaningOfWhatIsStoredAndNamesIt) {
   EXPECT_EQ(refusal({"/streams/a/shards", "8"}), "\"shards\" of stream \"a\" differs from the directory's" + rest);
   EXPECT_EQ(refusal({"/streams/a/partition/by", "modulo"}),
             "\"partition\" of stream \"a\" differs from the directory's" + rest);
+  const Setting range{"/streams/a/partition", R"({"by": "range", "boundaries": [3]})"};
+  const Setting other{"/streams/a/partition", R"({"by": "range", "boundaries": [4]})"};
+  EXPECT_EQ(revise(with({range}), with({other})).error().message,
+            "\"partition\" of stream \"a\" differs from the directory's" + rest);
   EXPECT_EQ(refusal({"/streams/a/key", "/x"}), "\"key\" of stream \"a\" differs from the directory's" + rest);
   EXPECT_EQ(refusal({"/streams/b/external", "in"}), "\"external\" of stream \"b\" differs from the directory's" + rest);
   EXPECT_EQ(refusal({"/streams/b/transport", "fused"}),

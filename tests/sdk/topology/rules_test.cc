@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fused chains, external streams and warnings.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/sdk/topology/standard_plugins.h"
@@ -133,6 +134,22 @@ TEST(Rules, RefuseInputsThatDifferInShards) {
     "p": {"plugin": "console.print", "input": "c"})"))),
       "t.json:6: /stages/s/input/1: the inputs of a stage must agree: \"a\" is partitioned by hash into 32 shards, "
       "\"b\" is partitioned by hash into 16 shards\n");
+}
+
+TEST(Rules, RefuseInputsWithOtherBoundaries) {
+  const auto found = [](const char* one, const char* other) {
+    const auto stream = [](const char* name, const char* boundaries) {
+      return fmt::format(R"("{}": {{"external": "in", "partition": {{"by": "range", "boundaries": {}}}}})", name,
+                         boundaries);
+    };
+    return findings(load(file(stream("a", one) + ",\n" + stream("b", other) + R"(, "c": {})", R"(
+    "s": {"plugin": "keyed.sum", "input": ["a", "b"], "output": "c"},
+    "p": {"plugin": "console.print", "input": "c"})")));
+  };
+  EXPECT_EQ(found("[1, 2.5]", "[1.0, 2.5]"), "") << "they mean the same keys";
+  EXPECT_EQ(found("[1, 2]", "[1, 2.5]"),
+            "t.json:6: /stages/s/input/1: the inputs of a stage must agree: \"a\" is partitioned by range into 3 "
+            "shards at [1, 2], \"b\" is partitioned by range into 3 shards at [1, 2.5]\n");
 }
 
 TEST(Warnings, SayWhereASinkMayWriteWhatThePowerCutTakesBack) {

@@ -129,20 +129,22 @@ TEST(Schema, AcceptsEveryExampleAlsoAsResolved) {
 }
 
 TEST(Schema, RefusesWhatTheParserRefuses) {
-  for (const auto& [pointer, value] :
-       std::vector<std::pair<const char*, const char*>>{{"/nome", "1"},
-                                                        {"/name", "X"},
-                                                        {"/broker/memory", "1GB"},
-                                                        {"/broker/durability", "fsyn"},
-                                                        {"/stages/read/workers", "0"},
-                                                        {"/stages/read/plugins", "x"},
-                                                        {"/streams/Lines", "{}"},
-                                                        {"/streams/lines/partition/by", "range"},
-                                                        {"/stages/read/commit_after", "5"},
-                                                        {"/http", "7"},
-                                                        {"/streams/lines/loop", "true"},
-                                                        {"/stages/read/on_error/then", "park"},
-                                                        {"/stages", "{}"}}) {
+  for (const auto& [pointer, value] : std::vector<std::pair<const char*, const char*>>{
+           {"/nome", "1"},
+           {"/name", "X"},
+           {"/broker/memory", "1GB"},
+           {"/broker/durability", "fsyn"},
+           {"/stages/read/workers", "0"},
+           {"/stages/read/plugins", "x"},
+           {"/streams/Lines", "{}"},
+           {"/streams/lines/partition/by", "rangs"},
+           {"/streams/lines/partition", R"({"by": "range", "boundaries": []})"},
+           {"/streams/lines/partition", R"({"by": "range", "boundaries": [null]})"},
+           {"/stages/read/commit_after", "5"},
+           {"/http", "7"},
+           {"/streams/lines/loop", "true"},
+           {"/stages/read/on_error/then", "park"},
+           {"/stages", "{}"}}) {
     JsonNode document = read_json(kTopologies / "examples/wordcount.json");
     ASSERT_TRUE(apply_settings(document, {{pointer, value}}).empty());
     EXPECT_NE(problems_of(document), "") << pointer;

@@ -192,6 +192,30 @@ TEST(ShardByModulo, IsTheMathematicalRemainder) {
   EXPECT_EQ(shard({}, 32), -1);
 }
 
+TEST(ShardByRange, BeginsAShardWithItsBoundary) {
+  const auto shard = [](std::initializer_list<unsigned> key, std::vector<Boundary> boundaries) {
+    const auto found = shard_by_range(bytes(key), boundaries);
+    return found.ok() ? std::to_string(found->value()) : found.error().message;
+  };
+  const std::vector<Boundary> numbers = {std::int64_t{-1}, std::uint64_t{5}};
+  EXPECT_EQ(shard({0xfe}, numbers), "0");
+  EXPECT_EQ(shard({0xff}, numbers), "1");
+  EXPECT_EQ(shard({0x04}, numbers), "1");
+  EXPECT_EQ(shard({0x05}, numbers), "2");
+  EXPECT_EQ(shard({0xca, 0x40, 0x9f, 0xff, 0xff}, numbers), "1") << "4.9999995";
+  EXPECT_EQ(shard({0xca, 0x40, 0xa0, 0, 0}, numbers), "2") << "5.0";
+  EXPECT_EQ(shard({0xca, 0xff, 0x80, 0, 0}, numbers), "0") << "-infinity";
+  EXPECT_EQ(shard({0xca, 0x7f, 0xc0, 0, 0}, numbers),
+            "the stream is partitioned by range of numbers, but the key is no number");
+  EXPECT_EQ(shard({0xa1, '5'}, numbers), "the stream is partitioned by range of numbers, but the key is no number");
+  const std::vector<Boundary> texts = {"b", "ba"};
+  EXPECT_EQ(shard({0xa0}, texts), "0");
+  EXPECT_EQ(shard({0xa1, 'b'}, texts), "1");
+  EXPECT_EQ(shard({0xa2, 'b', 'a'}, texts), "2");
+  EXPECT_EQ(shard({0xc0}, texts), "the stream is partitioned by range of strings, but the key is no string");
+  EXPECT_EQ(shard({0xa2, 'b'}, texts), "the stream is partitioned by range of strings, but the key is no string");
+}
+
 TEST(KeyFields, TakesFieldsOfTheValue) {
   const auto extract = [](std::vector<std::string> pointers, bool list, const Bytes& value) {
     Stream stream;
