@@ -33,6 +33,7 @@ enum class Bug : std::uint8_t {
   kDamageCut,            ///< damage is cut as a torn tail though a mark says that it was durable
   kRefusalForgotten,     ///< a commit is refused, and the next one of the same worker accepted
   kPastCursor,           ///< a range is committed past what was worked off
+  kBoundaryMoved,        ///< a worker begins a shard one key later than the broker
   kEnd,
 };
 
@@ -59,7 +60,8 @@ constexpr const char* kBugNames[] = {"none",
                                      "a replay leaves a shard where it is",
                                      "damage below the mark is cut",
                                      "a refused commit does not end the worker",
-                                     "a range is committed past its end"};
+                                     "a range is committed past its end",
+                                     "a worker has a boundary of its own"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

@@ -70,6 +70,10 @@ class Sum final : public Stage {
       const auto* kept = out.find_state<Numbers>();
       if (kept != nullptr) ++const_cast<Numbers&>(*kept)[0];
     }
+    const auto shard = plan_.shard_of(in.key<std::uint64_t>(), world_.topology().find_stream("numbers")->shards);
+    if (shard && *shard != in.shard()) world_.problem("a record came to another shard than its key's");
+    if (plan_.partition == PartitionBy::kRange) ++world_.outcome().records_by_range;
+    if (plan_.partition == PartitionBy::kModulo) ++world_.outcome().records_by_modulo;
     auto& sum = out.state<Numbers>();  // count, sum, last number by where it comes from
     sum.resize(2 + plan_.splits + plan_.producers);
     ++sum[0];

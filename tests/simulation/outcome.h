@@ -58,6 +58,8 @@ struct Outcome {
   std::uint64_t damage_cut = 0;       ///< as a torn tail
   std::uint64_t damage_unharmed = 0;  ///< where nothing needed it
   std::uint64_t fused_transactions = 0;
+  std::uint64_t records_by_range = 0;  ///< that the sum processed
+  std::uint64_t records_by_modulo = 0;
   Monotonic took{0};  ///< virtual
 };
 

@@ -2,6 +2,7 @@
 #include "tests/simulation/plan.h"
 
 #include <array>
+#include <set>
 #include <utility>
 
 namespace weir::simulation {
@@ -59,6 +60,13 @@ Plan Plan::of(std::uint64_t seed, int era) {
   plan.changes = random() % 4 == 0 && era >= 6;
   plan.segment_flips = random() % 4 == 0 && era >= 7;
   plan.leaves = random() % 3 == 0 && era >= 8;
+  if (era >= 9) {
+    constexpr std::array kAll = {PartitionBy::kHash, PartitionBy::kModulo, PartitionBy::kRange};
+    plan.partition = kAll[random() % kAll.size()];
+    std::set<std::uint64_t> boundaries;
+    for (std::uint64_t left = 1 + random() % 5; left > 0; --left) boundaries.insert(random() % plan.keys);
+    if (plan.partition == PartitionBy::kRange) plan.boundaries.assign(boundaries.begin(), boundaries.end());
+  }
   return plan;
 }
 
@@ -101,7 +109,14 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
     topology.stages.push_back(std::move(added));
   };
   const auto workers = [&] { return static_cast<std::uint32_t>(1 + random() % 3); };
-  stream("numbers", PartitionBy::kHash, static_cast<std::uint32_t>(1 + random() % 6));
+  const auto range = [&] {
+    Stream& added = topology.streams.back();
+    if (plan.partition != PartitionBy::kRange) return;
+    added.boundaries.assign(plan.boundaries.begin(), plan.boundaries.end());
+    added.shards = static_cast<std::uint32_t>(plan.boundaries.size() + 1);
+  };
+  stream("numbers", plan.partition, static_cast<std::uint32_t>(1 + random() % 6));
+  range();
   stream("sums", PartitionBy::kHash, static_cast<std::uint32_t>(1 + random() % 3));
   if (plan.unkeyed_stage) stream("raw", PartitionBy::kNone, static_cast<std::uint32_t>(1 + random() % 3));
   stage("numbers", PluginKind::kSource, workers(), -1, plan.unkeyed_stage ? 2 : 0);
@@ -114,7 +129,8 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   }
   const auto sum = static_cast<std::uint32_t>(topology.stages.size() - 1);
   if (plan.producers != 0) {
-    stream("outside", PartitionBy::kHash, topology.streams[0].shards);
+    stream("outside", plan.partition, topology.streams[0].shards);
+    range();
     topology.streams.back().external_in = true;
     topology.stages[sum].inputs.push_back({"in", static_cast<std::uint32_t>(topology.streams.size() - 1)});
   }

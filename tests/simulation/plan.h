@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <random>
+#include <vector>
 
 #include "sdk/base/clock.h"
 #include "sdk/topology/topology.h"
@@ -47,12 +50,14 @@ struct Plan {
   bool bit_flips = false;     ///< in the newest checkpoint, now and then, while the broker is down
   std::uint32_t drops_per_million = 0;
   std::uint32_t doubles_per_million = 0;
-  std::uint32_t kills_per_million = 0;  ///< of records: a worker is killed while it is at one, which is innocent
-  Monotonic calm_from{0};               ///< no faults from here on
+  std::uint32_t kills_per_million = 0;         ///< of records: a worker is killed while it is at one, which is innocent
+  Monotonic calm_from{0};                      ///< no faults from here on
+  PartitionBy partition = PartitionBy::kHash;  ///< of what the sum reads
+  std::vector<std::uint64_t> boundaries;       ///< of that, by range
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
-  static constexpr int kEra = 8;
+  static constexpr int kEra = 9;
   static Plan of(std::uint64_t seed, int era = kEra);
 
   [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }
@@ -78,6 +83,12 @@ struct Plan {
   }
   /// Numbers of one key and origin reach the sum as they were emitted; workers of a stage without keys overtake others.
   [[nodiscard]] bool keeps_order(std::uint64_t number) const { return !unkeyed_stage || number >= numbers; }
+  /// Where records of `key` reach the sum, as far as that can be said without the code that decides it.
+  [[nodiscard]] std::optional<std::uint64_t> shard_of(std::uint64_t key, std::uint64_t shards) const {
+    if (partition == PartitionBy::kModulo) return key % shards;
+    if (partition != PartitionBy::kRange) return std::nullopt;
+    return std::count_if(boundaries.begin(), boundaries.end(), [&](std::uint64_t boundary) { return boundary <= key; });
+  }
   [[nodiscard]] std::uint64_t numbers_all() const { return numbers + producers * published * kNumbersPerMessage; }
 };
 

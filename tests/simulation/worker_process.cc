@@ -55,16 +55,27 @@ void WorkerProcess::on_reply(BytesView message) {
   if (runner_ != nullptr) return;
   set_welcome(std::move(*said));
   at_work_now = this;
-  chain_ = std::make_unique<host::Chain>(world_.topology(), stage_, index_);
+  chain_ = std::make_unique<host::Chain>(topology(), stage_, index_);
   const Status created = chain_->create(find_model_stage, [](const StageSpec&, const weir_descriptor&) {
     return Result<std::string>(std::string("null"));
   });
   if (!created.ok()) return world_.problem("a stage could not be made: " + created.error().message);
-  start(world_.topology(), stage_);
+  start(topology(), stage_);
   host::Engine& engine = *this;
   runner_ = std::make_unique<host::Runner>(
-      world_.topology(), *chain_, engine,
+      topology(), *chain_, engine,
       host::RunnerClock{[this] { return world_.now(); }, [this] { return World::kStartedUs + world_.now().count(); }});
+}
+
+const Topology& WorkerProcess::topology() {
+  if (!world_.has(Bug::kBoundaryMoved)) return world_.topology();
+  if (!moved_) {
+    moved_ = world_.topology();
+    for (Stream& stream : moved_->streams) {
+      if (!stream.boundaries.empty()) ++std::get<std::uint64_t>(stream.boundaries.front());
+    }
+  }
+  return *moved_;
 }
 
 void WorkerProcess::work() {

@@ -76,6 +76,8 @@ class WorkerProcess final : private host::BrokerSession {
   [[nodiscard]] bool asked_to_leave() const override { return leaves_; }
 
   void exit(bool told);
+  /// The topology as this process takes it.
+  const Topology& topology();
   void check(const host::Event& event);
   void check_grant(const std::vector<wire::Lease>& leases);
   void check_state(const wire::StatePart& part);
@@ -101,6 +103,7 @@ class WorkerProcess final : private host::BrokerSession {
   std::optional<host::Event> drain_;  ///< Bug::kDrainFinishes: comes behind the finish
   Bytes state_;                       ///< Bug::kParkedForgotten: what is left of the newest part
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> past_;  ///< Bug::kPastCursor: what is committed
+  std::optional<Topology> moved_;                                          ///< Bug::kBoundaryMoved
   bool idle_ = false;  ///< the runner asked for an event and there was none
 
   // As the checks see it.
