@@ -116,6 +116,12 @@ def run_all(kinds):
         for way in ("sent", "field"):
             name = "%s_%s" % (way, kind)
             stages["write_" + name] = {"plugin": "file.write", "input": name, "workers": 2, "config": {"path": "out/%s-{shard}.jsonl" % name}}
+    # A key of two fields, one of which may be missing; by the broker and by a worker.
+    pair = {"key": ["/a", "/b/0"], **partition("hash")}
+    streams.update({"sent_pair": {"external": "in", **pair}, "raw_pair": {"external": "in"}, "field_pair": pair})
+    stages["copy_pair"] = {"plugin": "filter", "input": "raw_pair", "output": "field_pair", "config": {"where": {"field": "/i", "op": "exists"}}}
+    for name in ("sent_pair", "field_pair"):
+        stages["write_" + name] = {"plugin": "file.write", "input": name, "workers": 2, "config": {"path": "out/%s-{shard}.jsonl" % name}}
     with open("partitions.json", "w") as topology:
         json.dump({"name": "partitions", "http": {"listen": "127.0.0.1:0"}, "streams": streams, "stages": stages}, topology)
     launcher = Launcher("partitions.json", "--hold", log="log.txt")
@@ -130,6 +136,11 @@ def run_all(kinds):
         produce("sent_" + kind, suits)
         produce("raw_" + kind, [{"value": {"i": i, "k": key}} for i, (key, _) in enumerate(keys)])
         reasons[kind] = len(bad)
+    whole, halved = {"value": {"i": 0, "a": 1, "b": ["a"]}}, {"value": {"i": 1, "a": 1, "b": []}}
+    said = produce("sent_pair", [halved], code=1, end=False)
+    check('the value has no field "/b/0"' in said, "a key without one of its fields is refused with " + said)
+    produce("sent_pair", [whole])
+    produce("raw_pair", [halved, whole])
     wait_for("the end", lambda: (status(".weir/partitions") or {}).get("state") == "finished")
     found = letters("partitions")
     for kind, bad in reasons.items():
@@ -137,6 +148,8 @@ def run_all(kinds):
         check(len(mine) == bad and all("the key is no" in letter["reason"] for letter in mine),
               "%s: %d dead letters of %d: %s" % (kind, len(mine), bad, mine[:3]))
     launcher.interrupt()
+    mine = [letter["reason"] for letter in found if letter["stage"] == "copy_pair"]
+    check(len(mine) == 1 and 'the value has no field "/b/0"' in mine[0], "copy_pair: the dead letters say %s" % mine)
     check(launcher.wait(60) == 0, "it did not end cleanly: " + open("log.txt").read()[-2000:])
     for kind, keys in kinds.items():
         shards = {i: shard for i, (_, shard) in enumerate(keys) if shard is not None}
@@ -144,7 +157,12 @@ def run_all(kinds):
             got = shards_of("%s_%s" % (way, kind), SHARDS)
             wrong = {json.dumps(keys[i][0]): (got.get(i), shards.get(i)) for i in {*got, *shards} if got.get(i) != shards.get(i)}
             check(not wrong, "%s_%s: {key: (shard, golden shard)} is %s" % (way, kind, wrong))
-        print("%s: %d keys in %d shards, %d refused" % (kind, len(shards), len(set(shards.values())), reasons[kind]), flush=True)
+    shard = next(v["hash_shards"][str(SHARDS)] for v in golden("keys.json") if v["canonical"] == "9201a161")  # [1, "a"]
+    for name in ("sent_pair", "field_pair"):
+        check(shards_of(name, SHARDS) == {0: shard}, "%s: [1, \"a\"] is in %s, not in shard %d" % (name, shards_of(name, SHARDS), shard))
+    for kind, keys in kinds.items():
+        shards = [shard for _, shard in keys if shard is not None]
+        print("%s: %d keys in %d shards, %d refused" % (kind, len(shards), len(set(shards)), reasons[kind]), flush=True)
 
 
 folder = tempfile.mkdtemp(prefix="weir-partition-")
