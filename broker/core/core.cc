@@ -48,10 +48,13 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
     UnitLeases leases;
     leases.lanes.resize(unit.lanes.size());
     leases.scan.assign(unit.inputs().size(), UINT64_MAX);
+    for (const std::uint32_t stream : unit.inputs())
+      leases.turns.emplace_back(topology_.streams[stream].priority.weights);
     for (std::size_t lane = 0; lane < unit.lanes.size(); ++lane) {
       for (const Cursor& cursor : unit.lanes[lane].cursors) {
         LaneLease::Flow flow;
         flow.delivered_to = cursor.offset;
+        flow.walk.frame = cursor.frame;
         leases.lanes[lane].flows.push_back(std::move(flow));
         leases.scan[cursor.input] = std::min(leases.scan[cursor.input], cursor.frame);
       }

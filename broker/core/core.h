@@ -11,6 +11,7 @@
 
 #include "broker/core/ledger.h"
 #include "broker/core/outside.h"
+#include "broker/core/priority_turns.h"
 #include "broker/core/suspect.h"
 #include "broker/core/upkeep.h"
 #include "broker/core/worker.h"
@@ -183,6 +184,8 @@ class Core {
   void set_started_us(std::int64_t wall_us) { started_us_ = wall_us; }
 
  private:
+  static constexpr std::uint64_t kAheadMax = 1024;  ///< ranges committed ahead of a group's cursor
+
   struct RequeuedAt {
     Incarnation worker;
     std::uint32_t lane = 0;
@@ -191,9 +194,10 @@ class Core {
     std::vector<LaneLease> lanes;
     std::map<std::uint64_t, RequeuedAt> requeued;  ///< letters that a worker has been sent, by number
     std::map<std::uint64_t, RequeuedSuspect> requeued_suspects;
-    std::vector<Suspect> suspects;    ///< records that are delivered alone
-    std::vector<std::uint64_t> scan;  ///< ranges: per input, the next frame to dispatch
-    std::uint32_t worker_next = 0;    ///< round robin
+    std::vector<Suspect> suspects;     ///< records that are delivered alone
+    std::vector<std::uint64_t> scan;   ///< ranges: per input, the next frame to dispatch
+    std::vector<PriorityTurns> turns;  ///< per input; of use where it is dispatched by priority
+    std::uint32_t worker_next = 0;     ///< round robin
     Incarnation enumerator;
     bool dirty = true;  ///< a lane is free, or workers came or went
     bool stopped = false;
@@ -286,6 +290,16 @@ class Core {
   void drop_passed_bytes();
   void raise_cursor_frames();
   [[nodiscard]] std::uint64_t scanned_to(std::uint32_t stream) const;
+
+  // core_lanes.cc
+  [[nodiscard]] bool by_priority(const UnitState& unit, std::uint32_t input) const;
+  enum class InLane : std::uint8_t {
+    kNothing,
+    kUnread,  ///< something, in bytes that are being read back
+    kRange,   ///< that of its walk
+  };
+  InLane find_in_lane(std::uint32_t unit, std::uint32_t lane);
+  void deliver_lanes(std::uint32_t unit, std::uint32_t input);
 
   // core_letters.cc
   struct LetterAnswer {

@@ -17,7 +17,7 @@ constexpr std::size_t kDeliveryBytes = 256 << 10;  ///< a delivery is sent when 
 constexpr std::size_t kRangeBytes = 128 << 10;     ///< a range of unkeyed input is cut at the record behind this size
 constexpr std::size_t kRangeUnderWay = 512 << 10;  ///< so much of unkeyed input waits at one of several workers
 constexpr std::uint32_t kPassedOverMax = 32;       ///< an idle worker gets a range behind so many: it may be fast again
-constexpr std::uint64_t kAheadMax = 1024;          ///< ranges committed ahead of a group's cursor
+constexpr std::size_t kUrgentUnderWay = 128 << 10;  ///< the same where something more urgent may come
 constexpr std::uint64_t kShardsUnderWay = 4 << 20;  ///< so much of keyed input waits at a worker
 constexpr std::uint32_t kLoadsMax = 16;
 
@@ -181,7 +181,9 @@ Worker* Core::choose(std::uint32_t unit, std::uint64_t bytes, std::uint64_t reco
   const bool several = topology_.stages[ledger_.units()[unit].stage()].workers > 1;
   const auto admits = [&](const Worker* worker) {
     if (worker->capacity.first == 0 || !worker->admits(bytes, records)) return false;
-    return !several || worker->under_way() == 0 || worker->under_way() + bytes <= kRangeUnderWay;
+    if (worker->under_way() == 0) return true;
+    if (dispatch == Dispatch::kPriority) return worker->under_way() + bytes <= kUrgentUnderWay;
+    return !several || worker->under_way() + bytes <= kRangeUnderWay;
   };
   if (dispatch == Dispatch::kRoundRobin) {
     Worker* next = workers[leases_[unit].worker_next % workers.size()];
@@ -256,6 +258,10 @@ void Core::deliver_ranges(std::uint32_t index) {
   const bool several = topology_.stages[unit.stage()].workers > 1;
   for (std::uint32_t input = 0; input < unit.inputs().size(); ++input) {
     if (unit.rests(input)) continue;
+    if (by_priority(unit, input)) {
+      deliver_lanes(index, input);
+      continue;
+    }
     const std::uint32_t stream = unit.inputs()[input];
     StreamState& state = ledger_.stream(stream);
     std::uint64_t& scan = leases.scan[input];
@@ -447,7 +453,7 @@ void Core::raise_cursor_frames() {
         const LaneLease::Flow& flow = lease.flows[i];
         std::uint64_t frame = UINT64_MAX;
         if (unit.intake() == Intake::kRanges) {
-          frame = leases_[index].scan[cursor.input];
+          frame = by_priority(unit, cursor.input) ? flow.walk.frame : leases_[index].scan[cursor.input];
           if (!flow.ranges.empty()) frame = std::min(frame, flow.ranges.begin()->second.frame);
           if (!flow.redeliver.empty()) frame = std::min(frame, flow.redeliver.begin()->second.frame);
         } else {

@@ -95,6 +95,7 @@ void Core::start_over(std::uint32_t index) {
       const Cursor& cursor = unit.lanes[lane].cursors[i];
       leases.lanes[lane].flows[i] = {};
       leases.lanes[lane].flows[i].delivered_to = cursor.offset;
+      leases.lanes[lane].flows[i].walk.frame = cursor.frame;
       leases.scan[cursor.input] = std::min(leases.scan[cursor.input], cursor.frame);
     }
   }

@@ -5,10 +5,12 @@ namespace weir::core {
 
 void StreamState::append(FrameSlot slot, const wire::FrameView& view) {
   const wire::FrameHeader header = view.header();
+  slot.lanes = 0;
   for (std::uint32_t i = 0; i < header.batches; ++i) {
     const wire::BatchHeader batch = view.batch(i);
     WEIR_CHECK(batch.offset == next_offsets_[batch.shard], "offsets of a shard have no gaps");
     next_offsets_[batch.shard] += batch.count;
+    if (batch.shard < 8) slot.lanes = static_cast<std::uint8_t>(slot.lanes | 1U << batch.shard);
     if (batch.origin_us != 0 && (slot.origin_us == 0 || batch.origin_us < slot.origin_us))
       slot.origin_us = batch.origin_us;
   }

@@ -22,6 +22,9 @@ struct FrameSlot {
       0;                 ///< wall clock when the first of its records, or what they come from, was read; 0: unknown
   Buffer bytes;          ///< empty: read it back first
   bool loading = false;  ///< a read is under way
+  /// Which of the first eight shards it holds records of, by bit; all where it was not looked at since the start.
+  std::uint8_t lanes = 0xff;
+  [[nodiscard]] bool may_hold(std::uint32_t shard) const { return shard >= 8 || (lanes >> shard & 1) != 0; }
 };
 
 /// One stream: its kept frames in journal order, numbered from 0 for ever, and what its records add up to. Which frames

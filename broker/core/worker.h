@@ -101,8 +101,19 @@ struct LaneLease {
     Incarnation to_worker;  ///< ranges only
     bool part = false;      ///< whole shards: the frame has more of this shard behind it
   };
+  /// How far a lane of its own was looked at, and what was found there. The range stays found until it is sent.
+  struct Walk {
+    std::uint64_t frame = 0;
+    std::uint64_t batch = UINT64_MAX;  ///< offset at which the batch begins that was come to; it lies in `frame`
+    std::uint64_t offset = 0;          ///< in that batch
+    std::size_t from_byte = 0;         ///< of `offset` in the batch
+    std::uint64_t to = 0;              ///< behind the range
+    std::size_t to_byte = 0;
+    [[nodiscard]] bool found() const { return to > offset; }
+  };
   struct Flow {
     std::uint64_t delivered_to = 0;
+    Walk walk;  ///< under dispatch by priority
     Timestamp watermark_sent = INT64_MIN;
     std::deque<Sent> sent;                    ///< whole shards: in order
     std::map<std::uint64_t, Sent> ranges;     ///< ranges: by `from`

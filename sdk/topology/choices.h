@@ -26,7 +26,7 @@ inline constexpr std::array kPartitions = {
 
 inline constexpr std::array kDispatches = {Choice<Dispatch>{"least_loaded", Dispatch::kLeastLoaded},
                                            Choice<Dispatch>{"round_robin", Dispatch::kRoundRobin},
-                                           Choice<Dispatch>{"priority", Dispatch::kLeastLoaded, false}};
+                                           Choice<Dispatch>{"priority", Dispatch::kPriority}};
 
 inline constexpr std::array kOnErrors = {
     Choice<OnErrorThen>{"dead_letter", OnErrorThen::kDeadLetter}, Choice<OnErrorThen>{"skip", OnErrorThen::kSkip},

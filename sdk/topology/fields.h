@@ -19,6 +19,7 @@ enum class FieldOwner : std::uint8_t {
   kOnError,
   kStream,
   kPartition,
+  kPriority,
   kRetention
 };
 
@@ -81,6 +82,7 @@ inline constexpr std::array kFields = {
     Field{FieldOwner::kStream, "shards", ""},
     Field{FieldOwner::kStream, "key", ""},
     Field{FieldOwner::kStream, "dispatch", "\"least_loaded\""},
+    Field{FieldOwner::kStream, "priority", ""},
     Field{FieldOwner::kStream, "retention", "\"consumed\""},
     Field{FieldOwner::kStream, "max_backlog", "\"1GiB\""},
     Field{FieldOwner::kStream, "compression", "\"none\""},
@@ -92,12 +94,18 @@ inline constexpr std::array kFields = {
     Field{FieldOwner::kPartition, "hot_keys", "", false},
     Field{FieldOwner::kPartition, "boundaries", ""},
 
+    Field{FieldOwner::kPriority, "field", ""},
+    Field{FieldOwner::kPriority, "levels", ""},
+    Field{FieldOwner::kPriority, "weights", ""},
+    Field{FieldOwner::kPriority, "default", ""},
+
     Field{FieldOwner::kRetention, "time", ""},
     Field{FieldOwner::kRetention, "size", ""},
 };
 
 inline constexpr std::uint32_t kKeyedShardsDefault = 32;
 inline constexpr std::uint32_t kUnkeyedShardsDefault = 1;
+inline constexpr std::uint32_t kPriorityLevelsDefault = 3;
 
 /// The entry of `kFields`, or null.
 constexpr const Field* find_field(FieldOwner owner, std::string_view name) {

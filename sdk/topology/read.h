@@ -28,6 +28,8 @@ std::string absolute_path(const std::string& text, const std::filesystem::path& 
 Topology read_head(const JsonNode& root, const ReadContext& context);
 /// How records of `stream` come to its shards: partition, shards, key.
 void read_partition(FieldReader& fields, Stream& stream, StreamDraft& draft);
+/// Who gets the records of an unkeyed stream: dispatch, priority. Behind read_partition, since a lane is a shard.
+void read_dispatch(FieldReader& fields, Stream& stream, StreamDraft& draft);
 void read_streams(const JsonNode& root, const ReadContext& context, Draft& draft);
 void read_stages(const JsonNode& root, const ReadContext& context, Draft& draft);
 

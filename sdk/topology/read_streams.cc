@@ -36,7 +36,8 @@ void read_retention(FieldReader& fields, Stream& stream) {
 
 /// A fused stream is no queue: nothing that makes a queue applies to it.
 void check_fused(FieldReader& fields) {
-  for (const char* field : {"partition", "shards", "key", "dispatch", "retention", "max_backlog", "external"}) {
+  for (const char* field :
+       {"partition", "shards", "key", "dispatch", "priority", "retention", "max_backlog", "external"}) {
     if (!fields.has(field)) continue;
     fields.report().error(
         fields.pointer(field),
@@ -49,7 +50,7 @@ Stream read_stream(FieldReader fields, const std::string& name, Durability inher
   stream.name = name;
   stream.transport = fields.choice("transport", kTransports).value_or(Transport::kQueue);
   read_partition(fields, stream, draft);
-  stream.dispatch = fields.choice("dispatch", kDispatches).value_or(Dispatch::kLeastLoaded);
+  read_dispatch(fields, stream, draft);
   read_retention(fields, stream);
   stream.backlog_bytes_max = fields.size("max_backlog", 1).value_or(0);
   fields.choice("compression", kCompressions);

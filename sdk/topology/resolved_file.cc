@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -34,6 +35,11 @@ class Writer {
   void flag(const char* name, bool value) {
     if (value) field(name, value);
   }
+  /// Only where there is any.
+  void priority(const char* name, const Priority& value) {
+    if (!value.weights.empty()) part(name, value);
+  }
+  void numbers(const char* name, const std::vector<std::uint32_t>& values) { object_[name] = values; }
   /// Only where there are any.
   void boundaries(const char* name, const std::vector<Boundary>& values) {
     for (const Boundary& value : values) std::visit([&](const auto& each) { object_[name].push_back(each); }, value);
@@ -108,6 +114,17 @@ class Reader {
     for (const Json& text : take_again(name)) {
       if (!text.is_string()) bad(name);
       value.push_back(text.get<std::string>());
+    }
+  }
+  void priority(const char* name, Priority& value) {
+    if (object_.contains(name)) part(name, value);
+  }
+  void numbers(const char* name, std::vector<std::uint32_t>& values) {
+    if (!take(name).is_array()) bad(name);
+    for (const Json& each : take_again(name)) {
+      if (!each.is_number_unsigned() || each.get<std::uint64_t>() > std::numeric_limits<std::uint32_t>::max())
+        bad(name);
+      values.push_back(each.get<std::uint32_t>());
     }
   }
   void boundaries(const char* name, std::vector<Boundary>& values) {
@@ -189,6 +206,13 @@ void visit(Visitor& visitor, T& binding) {
   visitor.flag("resting", binding.resting);
 }
 
+template <typename Visitor, Maybe<Priority> T>
+void visit(Visitor& visitor, T& priority) {
+  visitor.numbers("weights", priority.weights);
+  visitor.field("field", priority.field);
+  visitor.field("fallback", priority.fallback);
+}
+
 template <typename Visitor, Maybe<Stream> T>
 void visit(Visitor& visitor, T& stream) {
   visitor.field("name", stream.name);
@@ -199,6 +223,7 @@ void visit(Visitor& visitor, T& stream) {
   visitor.field("key", stream.key);
   visitor.field("key_is_list", stream.key_is_list);
   visitor.word("dispatch", stream.dispatch, kDispatches);
+  visitor.priority("priority", stream.priority);
   visitor.field("backlog_bytes_max", stream.backlog_bytes_max);
   visitor.word("durability", stream.durability, kDurabilities);
   visitor.field("external_in", stream.external_in);
@@ -287,6 +312,10 @@ void check_indices(const Topology& topology) {
   for (const Stream& stream : topology.streams) {
     if (stream.shards == 0 || stream.shards > kShardsMax)
       throw std::runtime_error(fmt::format("a stream has {} shards", stream.shards));
+    if (stream.dispatch == Dispatch::kPriority &&
+        (stream.priority.weights.size() != stream.shards || stream.priority.fallback >= stream.shards ||
+         std::ranges::find(stream.priority.weights, 0U) != stream.priority.weights.end()))
+      throw std::runtime_error("a stream has other levels than shards");
     if (stream.partition == PartitionBy::kRange && stream.shards != stream.boundaries.size() + 1)
       throw std::runtime_error("a stream has other boundaries than shards");
     for (std::size_t i = 1; i < stream.boundaries.size(); ++i) {

@@ -17,7 +17,7 @@ enum class Durability : std::uint8_t { kNone, kInterval, kFsync };
 
 enum class Transport : std::uint8_t { kQueue, kFused };
 enum class PartitionBy : std::uint8_t { kNone, kHash, kModulo, kRange };
-enum class Dispatch : std::uint8_t { kLeastLoaded, kRoundRobin };
+enum class Dispatch : std::uint8_t { kLeastLoaded, kRoundRobin, kPriority };
 enum class OnErrorThen : std::uint8_t { kDeadLetter, kSkip, kFail, kParkKey };
 enum class PluginKind : std::uint8_t { kSource, kStage, kSink };
 /// How the target of a sink may be shared among workers.
@@ -43,6 +43,16 @@ struct Plugin {
 /// A stream has so many at most.
 inline constexpr std::uint32_t kShardsMax = 65536;
 
+/// How the records of an unkeyed stream come to its lanes, which are its shards, and in which proportion these are
+/// served.
+struct Priority {
+  std::vector<std::uint32_t> weights;  ///< by level, the most urgent first; empty: the stream has no lanes
+  std::optional<std::string> field;    ///< JSON Pointer into the value; absent: the header kPriorityHeader
+  std::uint32_t fallback = 0;          ///< level of a record that names none
+  friend bool operator==(const Priority&, const Priority&) = default;
+};
+inline constexpr std::string_view kPriorityHeader = "priority";
+
 /// One named flow of records.
 struct Stream {
   std::string name;
@@ -55,6 +65,7 @@ struct Stream {
   std::vector<std::string> key;
   bool key_is_list = false;  ///< "key" was a list: the key is an array, of one element too
   Dispatch dispatch = Dispatch::kLeastLoaded;
+  Priority priority;  ///< under kPriority
   std::uint64_t backlog_bytes_max = 0;
   Durability durability = Durability::kFsync;
   bool external_in = false;

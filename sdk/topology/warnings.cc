@@ -23,6 +23,7 @@ class Warnings {
       if (draft_.stages[i].order_sensitive) check_order(i);
       if (draft_.stages[i].final) check_end(i);
       check_watermarks(i);
+      check_priority(i);
     }
   }
 
@@ -112,6 +113,18 @@ class Warnings {
           fmt::format("plugin {} has on_watermark, which is called only behind keyed streams, and stream {} "
                       "is not; give it \"partition\": {{\"by\": \"hash\"}}",
                       in_quotes(stages_[index].plugin), in_quotes(streams_[joint.stream].name)));
+    }
+  }
+
+  /// Who takes whole shards takes each record as it comes.
+  void check_priority(std::uint32_t index) {
+    if (stages_[index].kind != PluginKind::kSink) return;
+    for (const Joint& joint : draft_.stages[stages_[index].host].inputs) {
+      if (streams_[joint.stream].dispatch != Dispatch::kPriority) continue;
+      report_.warning(joint.pointer,
+                      fmt::format("sink {} takes the records of stream {} as they come, so that \"priority\" has no "
+                                  "effect; put a stage between them",
+                                  in_quotes(stages_[index].name), in_quotes(streams_[joint.stream].name)));
     }
   }
 

@@ -11,7 +11,7 @@ namespace weir::wire {
 /// The head of one MessagePack value: what it is, and where its payload or first child lies.
 struct Head {
   enum class Kind : std::uint8_t {
-    kNil,
+    kNothing,
     kBoolean,
     kUnsigned,
     kNegative,
@@ -22,7 +22,7 @@ struct Head {
     kMap,
     kExtension
   };
-  Kind kind = Kind::kNil;
+  Kind kind = Kind::kNothing;
   std::size_t size = 1;         ///< bytes of the head itself
   std::uint64_t unsigned_ = 0;  ///< number, length in bytes, or count of children (of pairs for a map)
   std::int64_t negative = 0;

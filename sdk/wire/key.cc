@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -17,33 +16,6 @@ namespace weir::wire {
 namespace {
 
 constexpr int kDepthMax = 32;
-
-std::optional<std::size_t> size_of(BytesView bytes, int depth) {
-  using Kind = Head::Kind;
-  const auto head = read_head(bytes);
-  if (!head || depth > kDepthMax) return std::nullopt;
-  switch (head->kind) {
-    case Kind::kText:
-    case Kind::kBinary:
-    case Kind::kExtension:
-      if (head->unsigned_ > bytes.size() - std::min(bytes.size(), head->size)) return std::nullopt;
-      return head->size + head->unsigned_;
-    case Kind::kArray:
-    case Kind::kMap: {
-      std::size_t at = head->size;
-      const std::uint64_t children = head->kind == Kind::kMap ? 2 * head->unsigned_ : head->unsigned_;
-      if (children > bytes.size()) return std::nullopt;
-      for (std::uint64_t i = 0; i < children; ++i) {
-        const auto child = size_of(bytes.subspan(at), depth + 1);
-        if (!child) return std::nullopt;
-        at += *child;
-      }
-      return at;
-    }
-    default:
-      return head->size;
-  }
-}
 
 void put_tag(Bytes& out, unsigned tag) { out.push_back(static_cast<std::byte>(tag)); }
 
@@ -91,7 +63,7 @@ Status canonical(BytesView bytes, Bytes& out, std::size_t& used, int depth) {
   if (!head || depth > kDepthMax) return {Code::kInvalid, "a key that is no MessagePack value, or nested too deep"};
   used = head->size;
   switch (head->kind) {
-    case Kind::kNil:
+    case Kind::kNothing:
       put_tag(out, 0xc0);
       return {};
     case Kind::kBoolean:
@@ -149,38 +121,7 @@ std::optional<Ordinal> ordinal_of_key(BytesView key) {
   return std::nullopt;
 }
 
-/// The child of `value` that `name` leads to (a map's string key, an array's index), or nothing.
-std::optional<BytesView> child(BytesView value, const std::string& name) {
-  using Kind = Head::Kind;
-  const auto head = read_head(value);
-  if (!head || (head->kind != Kind::kMap && head->kind != Kind::kArray)) return std::nullopt;
-  std::uint64_t wanted = 0;
-  if (head->kind == Kind::kArray) {
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), wanted);
-    if (error != std::errc() || end != name.data() + name.size() || (name.size() > 1 && name[0] == '0'))
-      return std::nullopt;
-  }
-  std::size_t at = head->size;
-  for (std::uint64_t i = 0; i < head->unsigned_; ++i) {
-    bool found = head->kind == Kind::kArray && i == wanted;
-    if (head->kind == Kind::kMap) {
-      const auto key_size = value_size(value.subspan(at));
-      if (!key_size) return std::nullopt;
-      const auto key = read_head(value.subspan(at));
-      found = key->kind == Kind::kText && as_text(value.subspan(at + key->size, key->unsigned_)) == name;
-      at += *key_size;
-    }
-    const auto size = value_size(value.subspan(at));
-    if (!size) return std::nullopt;
-    if (found) return value.subspan(at, *size);
-    at += *size;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
-
-std::optional<std::size_t> value_size(BytesView bytes) { return size_of(bytes, 0); }
 
 Status canonical_key(BytesView key, Bytes& out) {
   std::size_t used = 0;
@@ -241,36 +182,16 @@ Result<Shard> shard_by_range(BytesView canonical, std::span<const Boundary> boun
 }
 
 KeyFields::KeyFields(const Stream& stream) : pointers_(stream.key), list_(stream.key_is_list) {
-  for (const std::string& pointer : stream.key) {
-    std::vector<std::string> path;
-    for (std::size_t at = 0; at < pointer.size();) {
-      const std::size_t end = std::min(pointer.find('/', at + 1), pointer.size());
-      std::string part;
-      for (std::size_t i = at + 1; i < end; ++i) {
-        if (pointer[i] == '~' && i + 1 < end) {
-          part += pointer[++i] == '0' ? '~' : '/';
-        } else {
-          part += pointer[i];
-        }
-      }
-      path.push_back(std::move(part));
-      at = end;
-    }
-    paths_.push_back(std::move(path));
-  }
+  for (const std::string& pointer : stream.key) paths_.emplace_back(pointer);
 }
 
 Status KeyFields::extract(BytesView value, Bytes& out) const {
   if (list_) put_length(out, paths_.size(), 0x90, 16, {0, 0xdc, 0xdd});
   for (std::size_t i = 0; i < paths_.size(); ++i) {
-    BytesView field = value;
-    for (const std::string& part : paths_[i]) {
-      const auto found = child(field, part);
-      if (!found)
-        return {Code::kInvalid, fmt::format("the value has no field \"{}\", which is the stream's key", pointers_[i])};
-      field = *found;
-    }
-    out.insert(out.end(), field.begin(), field.end());
+    const auto field = paths_[i].find(value);
+    if (!field)
+      return {Code::kInvalid, fmt::format("the value has no field \"{}\", which is the stream's key", pointers_[i])};
+    out.insert(out.end(), field->begin(), field->end());
   }
   return {};
 }

@@ -8,6 +8,7 @@
 #include "sdk/base/ids.h"
 #include "sdk/base/result.h"
 #include "sdk/topology/topology.h"
+#include "sdk/wire/value_path.h"
 
 namespace weir::wire {
 
@@ -38,12 +39,9 @@ class KeyFields {
   Status extract(BytesView value, Bytes& out) const;
 
  private:
-  std::vector<std::vector<std::string>> paths_;
+  std::vector<ValuePath> paths_;
   std::vector<std::string> pointers_;
   bool list_ = false;
 };
-
-/// One MessagePack value's end, or nothing where the bytes are malformed or nested deeper than 32.
-std::optional<std::size_t> value_size(BytesView bytes);
 
 }  // namespace weir::wire

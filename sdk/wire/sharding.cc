@@ -3,7 +3,7 @@
 
 namespace weir::wire {
 
-Sharding::Sharding(const Stream& stream) : stream_(stream), fields_(stream) {}
+Sharding::Sharding(const Stream& stream) : stream_(stream), fields_(stream), level_(stream.priority) {}
 
 Status Sharding::rekey(RecordRef& record) {
   if (fields_.empty()) return {};
@@ -15,6 +15,7 @@ Status Sharding::rekey(RecordRef& record) {
 
 Result<Shard> Sharding::shard_of(RecordRef& record, std::uint64_t turn) {
   if (Status status = rekey(record); !status.ok()) return status.error();
+  if (stream_.dispatch == Dispatch::kPriority) return level_.of(record);
   if (stream_.partition == PartitionBy::kNone) return Shard(static_cast<std::uint32_t>(turn % stream_.shards));
   if (!is_plainly_canonical(record.key)) {
     canonical_.clear();

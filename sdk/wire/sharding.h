@@ -6,6 +6,7 @@
 #include "sdk/topology/topology.h"
 #include "sdk/wire/batch.h"
 #include "sdk/wire/key.h"
+#include "sdk/wire/priority_level.h"
 
 namespace weir::wire {
 
@@ -25,6 +26,7 @@ class Sharding {
  private:
   const Stream& stream_;
   KeyFields fields_;
+  PriorityLevel level_;
   Bytes key_;
   Bytes canonical_;
 };

@@ -92,6 +92,18 @@ def partitions():
     expect("country", 4, lambda o: [o["country"], o["customer"]], lambda o: pairs[o["country"] + " " + o["customer"]])
 
 
+def priority():
+    example("priority")
+    with open("examples/priority.json") as file:
+        tickets = json.load(file)["stages"]["open"]["config"]["values"]
+    found = collections.defaultdict(list)
+    for record in read_records("examples/out/answered.jsonl"):
+        found[record["value"].get("urgency", 2)].append((record["timestamp"], record["value"]))
+    for level in range(3):
+        wanted = [(1000 * (6 * turn + i), ticket) for turn in range(1000) for i, ticket in enumerate(tickets) if ticket.get("urgency", 2) == level]
+        check(found[level] == wanted, "the tickets of urgency %d are others, or in another order" % level)
+
+
 def full_dead_letters_fail_the_stage():
     result = run("run", "examples/weblog.json", "--fresh", "--set", '/http={"listen": "127.0.0.1:0"}',
                  "--set", '/stages/parse/on_error={"kept_bytes_max": "1KiB"}')
@@ -113,7 +125,7 @@ def stays_up_with_hold():
 folder = tempfile.mkdtemp(prefix="weir-examples-")
 shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
 os.chdir(folder)
-for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, full_dead_letters_fail_the_stage, stays_up_with_hold):
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, full_dead_letters_fail_the_stage, stays_up_with_hold):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)

@@ -43,7 +43,7 @@ const Case kCases[] = {
      "http, libraries, name, stages, streams)\n"},
     {R"("lines":  {})", R"("lines":  {"shard": 4})",
      "t.json:6: /streams/lines/shard: no field \"shard\"; did you mean \"shards\"? (fields: compression, dispatch, "
-     "durability, external, key, max_backlog, partition, retention, shards, transport)\n"},
+     "durability, external, key, max_backlog, partition, priority, retention, shards, transport)\n"},
     {R"("on_error": {})", R"("on_error": {"retires": 1})",
      "t.json:13: /stages/count/on_error/retires: no field \"retires\"; did you mean \"retries\"? (fields: "
      "kept_bytes_max, parked_bytes_max, retries, then)\n"},
@@ -228,13 +228,38 @@ const Case kCases[] = {
      "t.json:7: /streams/words/key: a list of fields makes the key an array, which \"range\" cannot put in order; name "
      "one field, or partition by \"hash\"\n"},
 
+    // Priority.
+    {R"("lines":  {})", R"("lines":  {"priority": {}})",
+     "t.json:6: /streams/lines/priority: only \"dispatch\": \"priority\" has levels; write that, or leave them out\n"},
+    {R"("lines":  {})", R"("lines":  {"dispatch": "priority", "partition": {"by": "hash"}})",
+     "t.json:6: /streams/lines/dispatch: under \"priority\" a lane is a shard, so that no key can choose it; leave "
+     "\"partition\" out\n"},
+    {R"("lines":  {})", R"("lines":  {"dispatch": "priority", "shards": 4})",
+     "t.json:6: /streams/lines/shards: 3 levels make 3 shards; write that, or leave it out\n"},
+    {R"("lines":  {})", R"("lines":  {"dispatch": "priority", "priority": {"levels": 1}})",
+     "t.json:6: /streams/lines/priority/levels: must be a whole number from 2 to 8\n"},
+    {R"("lines":  {})", R"("lines":  {"dispatch": "priority", "priority": {"levels": 2, "weights": [9, 3, 1]}})",
+     "t.json:6: /streams/lines/priority/levels: 3 weights make 3 levels; write that, or leave it out\n"},
+    {R"("lines":  {})", R"("lines":  {"dispatch": "priority", "priority": {"weights": [1, 4]}})",
+     "t.json:6: /streams/lines/priority/weights/1: 4 behind 1: a level weighs no more than the one before it, which is "
+     "more urgent\n"},
+    {R"("lines":  {})", R"("lines":  {"dispatch": "priority", "priority": {"weights": [4, 0]}})",
+     "t.json:6: /streams/lines/priority/weights/1: must be a whole number from 1 to 65536: a level without weight "
+     "would starve\n"},
+    {R"("lines":  {})", R"("lines":  {"dispatch": "priority", "priority": {"weights": 4}})",
+     "t.json:6: /streams/lines/priority/weights: must be a list of 2 to 8 whole numbers, one a level, the most urgent "
+     "first, like [16, 4, 1]\n"},
+    {R"("lines":  {})", R"("lines":  {"dispatch": "priority", "priority": {"field": "p", "default": 3, "fields": 1}})",
+     "t.json:6: /streams/lines/priority/default: must be a whole number from 0 to 2\n"
+     "t.json:6: /streams/lines/priority/field: \"p\" is no JSON Pointer into the value; write one like \"/priority\"\n"
+     "t.json:6: /streams/lines/priority/fields: no field \"fields\"; did you mean \"field\"? (fields: default, field, "
+     "levels, weights)\n"},
+
     // What later versions build.
     {R"("by": "hash")", R"("by": "hash", "hot_keys": "split")",
      "t.json:7: /streams/words/partition/hot_keys: \"hot_keys\" is not built in this version of Weir\n"},
     {R"("lines":  {})", R"("lines":  {"transport": "push_pull"})",
      "t.json:6: /streams/lines/transport: \"push_pull\" is not built in this version of Weir\n"},
-    {R"("lines":  {})", R"("lines":  {"dispatch": "priority"})",
-     "t.json:6: /streams/lines/dispatch: \"priority\" is not built in this version of Weir\n"},
     {R"("lines":  {})", R"("lines":  {"retention": "7d"})",
      "t.json:6: /streams/lines/retention: a bound stands in an object; write {\"time\": \"7d\"}\n"},
     {R"("lines":  {})", R"("lines":  {"retention": {"time": "7d", "size": "1GB", "sizes": 1}})",

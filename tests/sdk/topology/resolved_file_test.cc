@@ -15,12 +15,16 @@ Topology sample() {
     "broker": {"data_dir": "d", "listen": "tcp://*:7000", "durability": "interval", "interval": "7ms"},
     "streams": {"a": {"external": "in", "key": ["/x"], "partition": {"by": "modulo"}, "dispatch": "round_robin", "durability": "none"},
                 "b": {"transport": "fused"},
+                "l": {"external": "in", "dispatch": "priority", "priority": {"field": "/p", "weights": [9, 2], "default": 0}},
+                "h": {"external": "in", "dispatch": "priority", "priority": {"levels": 4}},
                 "r": {"external": "in", "partition": {"by": "range", "boundaries": [-3, 1.0, 2.5, 18446744073709551615]}},
-                "q": {"external": "in", "partition": {"by": "range", "boundaries": ["${B:-é}"]}}},
+                "q": {"external": "in", "partition": {"by": "range", "boundaries": ["${B:-é}"]}}, "x": {}},
     "stages": {
       "s": {"plugin": "keyed.sum", "input": "a", "output": "b", "config": {"field": "${F:-/é}"}, "workers": 3,
             "on_error": {"retries": 2, "then": "fail"}},
       "w": {"plugin": "file.write", "input": "b", "config": {"path": "o-{shard}"}, "workers": 3},
+      "f": {"plugin": "filter", "input": ["l", "h"], "output": "x", "config": {"where": {"field": "", "op": "exists"}}},
+      "y": {"plugin": "console.print", "input": "x"},
       "p": {"plugin": "console.print", "input": "r"},
       "o": {"plugin": "console.print", "input": "q"}}})");
   WEIR_CHECK(loaded.topology.has_value(), findings(loaded));
@@ -57,6 +61,10 @@ TEST(ResolvedFile, GivesBackEveryFieldOfATopology) {
   EXPECT_EQ(after->find_stream("r")->boundaries, numbers);
   EXPECT_EQ(after->find_stream("r")->shards, 5U);
   EXPECT_EQ(after->find_stream("q")->boundaries, std::vector<Boundary>{"é"});
+  EXPECT_EQ(after->find_stream("l")->priority, (Priority{{9, 2}, "/p", 0}));
+  EXPECT_EQ(after->find_stream("l")->shards, 2U);
+  EXPECT_EQ(after->find_stream("h")->priority, (Priority{{64, 16, 4, 1}, std::nullopt, 3}));
+  EXPECT_EQ(after->find_stream("h")->dispatch, Dispatch::kPriority);
   const StageSpec& sum = *after->find_stage("s");
   EXPECT_EQ(sum.config, R"({"field":"${F:-/é}"})") << "no secret is written out";
   EXPECT_EQ(sum.retries, 2U);

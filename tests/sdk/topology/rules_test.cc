@@ -152,6 +152,13 @@ TEST(Rules, RefuseInputsWithOtherBoundaries) {
             "shards at [1, 2], \"b\" is partitioned by range into 3 shards at [1, 2.5]\n");
 }
 
+TEST(Warnings, SayWherePriorityHasNoEffect) {
+  EXPECT_EQ(findings(load(file(R"("a": {"dispatch": "priority"})",
+                               kNumbers + R"(, "p": {"plugin": "console.print", "input": "a"})"))),
+            "t.json:4: /stages/p/input: warning: sink \"p\" takes the records of stream \"a\" as they come, so that "
+            "\"priority\" has no effect; put a stage between them\n");
+}
+
 TEST(Warnings, SayWhereASinkMayWriteWhatThePowerCutTakesBack) {
   const std::string stages = kNumbers + R"(, "p": {"plugin": "console.print", "input": "a"})";
   const std::string sentence =

@@ -54,15 +54,18 @@ SchemaView view_of(FieldOwner owner) {
       return stream;
     case FieldOwner::kPartition:
       return stream.member("partition");
+    case FieldOwner::kPriority:
+      return stream.member("priority");
     case FieldOwner::kRetention:
       return stream.member("retention");
   }
   return root;
 }
 
-constexpr std::array kOwners = {
-    FieldOwner::kTopology, FieldOwner::kEngine,  FieldOwner::kBroker, FieldOwner::kHttp,      FieldOwner::kStage,
-    FieldOwner::kState,    FieldOwner::kOnError, FieldOwner::kStream, FieldOwner::kPartition, FieldOwner::kRetention};
+constexpr std::array kOwners = {FieldOwner::kTopology, FieldOwner::kEngine,   FieldOwner::kBroker,
+                                FieldOwner::kHttp,     FieldOwner::kStage,    FieldOwner::kState,
+                                FieldOwner::kOnError,  FieldOwner::kStream,   FieldOwner::kPartition,
+                                FieldOwner::kPriority, FieldOwner::kRetention};
 
 TEST(Schema, HasExactlyTheFieldsThatTheParserTakes) {
   for (const FieldOwner owner : kOwners) {
@@ -138,6 +141,7 @@ TEST(Schema, RefusesWhatTheParserRefuses) {
            {"/stages/read/plugins", "x"},
            {"/streams/Lines", "{}"},
            {"/streams/lines/partition/by", "rangs"},
+           {"/streams/lines/priority", R"({"weights": [0, 0]})"},
            {"/streams/lines/partition", R"({"by": "range", "boundaries": []})"},
            {"/streams/lines/partition", R"({"by": "range", "boundaries": [null]})"},
            {"/stages/read/commit_after", "5"},
