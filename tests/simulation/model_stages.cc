@@ -30,7 +30,8 @@ class NumberSource final : public Source {
     auto position = split.position<std::uint64_t>();
     for (std::uint64_t left = world_.below(12); left > 0 && position < total && !out.full(); --left) {
       const std::uint64_t number = which + position++ * plan_.splits;
-      out.emit(number % plan_.keys, Numbers{number, which, 0}, {.timestamp = static_cast<Timestamp>(number)});
+      out.emit(number % plan_.keys, Numbers{number, which, plan_.level_of(number)},
+               {.timestamp = static_cast<Timestamp>(number)});
     }
     split.set_position(position);
     // Numbers of this split that come later are larger.
@@ -46,7 +47,18 @@ class NumberSource final : public Source {
 class Pass final : public Stage {
  public:
   static constexpr bool kKeyed = false;
-  void process(const RecordView& in, Context& out) override { out.emit(in.key(), in.value()); }
+  void process(const RecordView& in, Context& out) override {
+    if (plan_.levels != 0) {
+      ++world_.outcome().records_by_priority;
+      if (in.shard() != plan_.level_of(in.value<Numbers>()[0]))
+        world_.problem("a record is in another lane than its own");
+    }
+    out.emit(in.key(), in.value());
+  }
+
+ private:
+  World& world_ = WorkerProcess::at_work().world();
+  const Plan& plan_ = world_.plan();
 };
 
 /// Count and sum of each key, after every record and again at the end; fails for poison when it has done half of it.

@@ -60,7 +60,8 @@ struct Outcome {
   std::uint64_t fused_transactions = 0;
   std::uint64_t records_by_range = 0;  ///< that the sum processed
   std::uint64_t records_by_modulo = 0;
-  Monotonic took{0};  ///< virtual
+  std::uint64_t records_by_priority = 0;  ///< that the stage without keys processed
+  Monotonic took{0};                      ///< virtual
 };
 
 }  // namespace weir::simulation

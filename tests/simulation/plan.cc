@@ -67,6 +67,7 @@ Plan Plan::of(std::uint64_t seed, int era) {
     for (std::uint64_t left = 1 + random() % 5; left > 0; --left) boundaries.insert(random() % plan.keys);
     if (plan.partition == PartitionBy::kRange) plan.boundaries.assign(boundaries.begin(), boundaries.end());
   }
+  if (era >= 9 && plan.unkeyed_stage && random() % 2 == 0) plan.levels = static_cast<std::uint32_t>(2 + random() % 3);
   return plan;
 }
 
@@ -119,6 +120,16 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   range();
   stream("sums", PartitionBy::kHash, static_cast<std::uint32_t>(1 + random() % 3));
   if (plan.unkeyed_stage) stream("raw", PartitionBy::kNone, static_cast<std::uint32_t>(1 + random() % 3));
+  if (plan.levels != 0) {
+    Stream& raw = topology.streams.back();
+    raw.shards = plan.levels;
+    raw.dispatch = Dispatch::kPriority;
+    raw.priority.weights.assign(raw.shards, 1);
+    for (std::uint32_t level = raw.shards - 1; level > 0; --level)
+      raw.priority.weights[level - 1] = raw.priority.weights[level] + static_cast<std::uint32_t>(random() % 20);
+    raw.priority.fallback = raw.shards - 1;
+    raw.priority.field = "/2";
+  }
   stage("numbers", PluginKind::kSource, workers(), -1, plan.unkeyed_stage ? 2 : 0);
   if (plan.unkeyed_stage) stage("pass", PluginKind::kStage, workers(), 2, 0);
   stage("sum", PluginKind::kStage, workers(), 0, 1);

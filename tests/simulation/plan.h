@@ -54,6 +54,7 @@ struct Plan {
   Monotonic calm_from{0};                      ///< no faults from here on
   PartitionBy partition = PartitionBy::kHash;  ///< of what the sum reads
   std::vector<std::uint64_t> boundaries;       ///< of that, by range
+  std::uint32_t levels = 0;  ///< where not 0, what the stage without keys reads is dispatched by priority
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
@@ -89,6 +90,7 @@ struct Plan {
     if (partition != PartitionBy::kRange) return std::nullopt;
     return std::count_if(boundaries.begin(), boundaries.end(), [&](std::uint64_t boundary) { return boundary <= key; });
   }
+  [[nodiscard]] std::uint64_t level_of(std::uint64_t number) const { return levels == 0 ? 0 : number / 3 % levels; }
   [[nodiscard]] std::uint64_t numbers_all() const { return numbers + producers * published * kNumbersPerMessage; }
 };
 

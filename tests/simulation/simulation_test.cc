@@ -71,6 +71,7 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"transactions of fused stages", &Outcome::fused_transactions},
     {"records sharded by range", &Outcome::records_by_range},
     {"records sharded by modulo", &Outcome::records_by_modulo},
+    {"records dispatched by priority", &Outcome::records_by_priority},
 };
 
 constexpr std::uint64_t kSeedsPerBug = 300;
