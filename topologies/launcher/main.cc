@@ -11,6 +11,7 @@
 
 #include "sdk/base/log.h"
 #include "sdk/topology/names.h"
+#include "topologies/bench/command.h"
 #include "topologies/launcher/commands/command_line.h"
 
 namespace {
@@ -48,6 +49,7 @@ int main(int argc, char** argv) {
   launcher::add_journal(app, line);
   launcher::add_new_stage(app, line);
   launcher::add_doctor(app, line);
+  weir::bench::add_bench(app, line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

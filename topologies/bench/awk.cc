@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "topologies/bench/awk.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "topologies/bench/forked.h"
+#include "topologies/bench/ticks.h"
+
+namespace weir::bench {
+namespace {
+
+constexpr const char* kPlaces[] = {"/usr/bin/awk", "/bin/awk", "/usr/local/bin/awk"};
+
+Result<Measurement> awk(const std::string& what, const char* program, const std::string& path, std::uint64_t records,
+                        Totals& totals) {
+  const std::optional<std::string> awk = find_awk();
+  if (!awk) return {Code::kNotFound, "there is no awk"};
+  const std::string totals_path = path + ".totals";
+  Forked process;
+  const std::uint64_t start = ticks_ns();
+  const Status started = process.start("awk", [&] {
+    const int out = ::open(totals_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (out < 0 || ::dup2(out, 1) < 0) return false;
+    ::execl(awk->c_str(), "awk", program, path.c_str(), nullptr);
+    return false;
+  });
+  if (!started.ok()) return started.error();
+  auto uses = process.wait();
+  const std::uint64_t end = ticks_ns();
+  if (!uses) return uses.error();
+  auto found = read_totals(totals_path);
+  if (!found) return found.error();
+  totals = *std::move(found);
+  return Measurement{.what = what,
+                     .durability = {},
+                     .records = records,
+                     .bytes = std::filesystem::file_size(path),
+                     .seconds = seconds_between(start, end),
+                     .command_seconds = {},
+                     .cpu_seconds = total_cpu_seconds(*uses),
+                     .processes = *std::move(uses),
+                     .of_bare_relay = {}};
+}
+
+}  // namespace
+
+std::optional<std::string> find_awk() {
+  for (const char* place : kPlaces) {
+    if (::access(place, X_OK) == 0) return place;
+  }
+  return std::nullopt;
+}
+
+Result<Measurement> awk_over_words(const std::string& path, std::uint64_t records, Totals& totals) {
+  return awk("wordcount, awk",
+             "{ for (i = 1; i <= NF; ++i) ++n[$i] } END { for (k in n) printf \"%s %d\\n\", k, n[k] }", path, records,
+             totals);
+}
+
+Result<Measurement> awk_over_records(const std::string& path, std::uint64_t records, Totals& totals) {
+  return awk("keyed_total, awk", "{ n[$1] += $2 } END { for (k in n) printf \"%s %d\\n\", k, n[k] }", path, records,
+             totals);
+}
+
+}  // namespace weir::bench

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "topologies/bench/bench.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
+
+#include "topologies/bench/awk.h"
+#include "topologies/bench/bare_relay.h"
+#include "topologies/bench/expectation.h"
+#include "topologies/bench/hash_map_loop.h"
+#include "topologies/bench/scratch_folder.h"
+#include "topologies/bench/text_file.h"
+#include "topologies/bench/topologies.h"
+#include "topologies/bench/topology_run.h"
+
+namespace weir::bench {
+namespace {
+
+/// About what a word of write_words takes, with the space behind it.
+constexpr std::uint64_t kWordBytes = 6;
+
+class Run {
+ public:
+  Run(const Plan& plan, const Tell& tell, std::string folder)
+      : plan_(plan),
+        tell_(tell),
+        folder_(std::move(folder)),
+        workload_(Workload::of_size(plan.records, plan.keys, plan.record_bytes)) {}
+
+  Status baselines();
+  Status topologies();
+  std::vector<Measurement> take() { return std::move(measured_); }
+
+ private:
+  [[nodiscard]] bool wants(std::string_view name) const {
+    return std::ranges::find(plan_.topologies, name) != plan_.topologies.end();
+  }
+  [[nodiscard]] std::string text_path() const { return folder_ + "/" + kTextFile; }
+  Status word_baselines();
+  Status record_baselines();
+  Status add_baseline(Result<Measurement> measured, bool right);
+  Status bare_relay();
+  [[nodiscard]] Digest expected_of(const std::string& name) const;
+
+  const Plan& plan_;
+  const Tell& tell_;
+  std::string folder_;
+  Workload workload_;
+  Digest word_digest_;
+  std::uint64_t words_ = 0;
+  std::uint64_t text_bytes_ = 0;
+  std::vector<Measurement> bare_relays_;
+  std::vector<Measurement> measured_;
+};
+
+Status Run::add_baseline(Result<Measurement> measured, bool right) {
+  if (!measured) return measured.error();
+  if (!right) return {Code::kCorrupt, measured->what + ": the result is wrong"};
+  measured_.push_back(*std::move(measured));
+  return {};
+}
+
+Status Run::word_baselines() {
+  const auto bytes = write_words(text_path(), plan_.records * kWordBytes);
+  if (!bytes) return bytes.error();
+  text_bytes_ = *bytes;
+  tell_("wordcount by a C++ loop and awk");
+  Totals by_loop;
+  Status added = add_baseline(loop_over_words(text_path(), by_loop), true);
+  if (!added.ok()) return added;
+  words_ = std::accumulate(by_loop.begin(), by_loop.end(), std::uint64_t{0},
+                           [](std::uint64_t sum, const auto& entry) { return sum + entry.second; });
+  word_digest_ = expect_counts(by_loop);
+  if (!find_awk()) return {};
+  Totals by_awk;
+  Result<Measurement> awk = awk_over_words(text_path(), words_, by_awk);
+  return add_baseline(std::move(awk), by_awk == by_loop);
+}
+
+Status Run::record_baselines() {
+  const std::string path = folder_ + "/records.txt";
+  if (Status status = write_records(path, workload_); !status.ok()) return status;
+  tell_("keyed_total by a C++ loop and awk");
+  const Digest expected = expect_totals(workload_);
+  Totals totals;
+  Result<Measurement> loop = loop_over_records(path, totals);
+  if (Status added = add_baseline(std::move(loop), expect_counts(totals) == expected); !added.ok()) return added;
+  if (!find_awk()) return {};
+  Result<Measurement> awk = awk_over_records(path, workload_.records, totals);
+  return add_baseline(std::move(awk), expect_counts(totals) == expected);
+}
+
+Status Run::baselines() {
+  if (wants("wordcount")) {
+    if (Status status = word_baselines(); !status.ok()) return status;
+  }
+  if (wants("keyed_total")) return record_baselines();
+  return {};
+}
+
+Status Run::bare_relay() {
+  tell_("the bare ZeroMQ relay");
+  auto measured = run_bare_relay(workload_);
+  if (!measured) return measured.error();
+  bare_relays_.push_back(*std::move(measured));
+  return {};
+}
+
+Digest Run::expected_of(const std::string& name) const {
+  if (name == "wordcount") return word_digest_;
+  if (name == "keyed_total") return expect_totals(workload_);
+  if (name == "keyed_running_total") return expect_running_totals(workload_);
+  return expect_records(workload_);
+}
+
+Status Run::topologies() {
+  std::vector<Measurement> runs;
+  if (Status status = bare_relay(); !status.ok()) return status;
+  for (const std::string& name : plan_.topologies) {
+    const Digest expected = expected_of(name);
+    const bool words = name == "wordcount";
+    for (const std::string& durability : plan_.durabilities) {
+      tell_(fmt::format("{}, durability {}", name, durability));
+      const TopologyRun run{.folder = folder_,
+                            .durability = durability,
+                            .expected = expected,
+                            .records = words ? words_ : workload_.records,
+                            .bytes = words ? text_bytes_ : workload_.records * workload_.record_bytes()};
+      auto measured = run.run(make_topology(name, workload_));
+      if (!measured) return measured.error();
+      const double before = bare_relays_.back().records_per_second();
+      if (Status status = bare_relay(); !status.ok()) return status;
+      const double after = bare_relays_.back().records_per_second();
+      measured->of_bare_relay = measured->records_per_second() / ((before + after) / 2);
+      runs.push_back(*std::move(measured));
+    }
+  }
+  std::ranges::sort(bare_relays_, {}, &Measurement::seconds);
+  measured_.insert(measured_.begin(), bare_relays_[bare_relays_.size() / 2]);
+  measured_.insert(measured_.end(), runs.begin(), runs.end());
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Measurement>> measure(const Plan& plan, const Tell& tell) {
+  auto folder = ScratchFolder::make_in(plan.folder);
+  if (!folder) return folder.error();
+  Run run(plan, tell, folder->path());
+  if (Status status = run.baselines(); !status.ok()) return status.error();
+  if (Status status = run.topologies(); !status.ok()) return status.error();
+  return run.take();
+}
+
+}  // namespace weir::bench

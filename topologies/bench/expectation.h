@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+
+#include "topologies/bench/digest.h"
+#include "topologies/bench/workload.h"
+
+namespace weir::bench {
+
+/// What a sink must get, computed without Weir.
+Digest expect_records(const Workload& workload);         ///< the records themselves
+Digest expect_totals(const Workload& workload);          ///< the sum of each key
+Digest expect_running_totals(const Workload& workload);  ///< the sum so far after each record
+Digest expect_counts(const std::unordered_map<std::string, std::uint64_t>& counts);
+
+}  // namespace weir::bench

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace weir::bench {
+
+/// What one process used until it ended.
+struct ProcessUse {
+  std::string process;
+  double cpu_seconds = 0;
+  std::uint64_t peak_bytes = 0;
+};
+
+double total_cpu_seconds(const std::vector<ProcessUse>& processes);
+
+/// What one run gave, of Weir or of a baseline, once its result was found right.
+struct Measurement {
+  std::string what;
+  std::optional<std::string> durability;  ///< nothing for a baseline
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+  double seconds = 0;                     ///< from the first record to the last
+  std::optional<double> command_seconds;  ///< of `weir run`, from command to exit
+  double cpu_seconds = 0;                 ///< of all processes, also those that no ProcessUse names
+  std::vector<ProcessUse> processes;
+  std::optional<double> of_bare_relay;  ///< its records a second in relation to those of the bare relay beside it
+
+  [[nodiscard]] double records_per_second() const { return static_cast<double>(records) / seconds; }
+};
+
+}  // namespace weir::bench

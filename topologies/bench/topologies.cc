@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "topologies/bench/topologies.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "sdk/base/check.h"
+
+namespace weir::bench {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kShards = 32;
+constexpr int kChainStages = 8;
+
+const Json kHashed = {{"partition", {{"by", "hash"}}}, {"shards", kShards}};
+const Json kFused = {{"transport", "fused"}};
+
+Json records(const Workload& workload, const std::string& output) {
+  return {{"plugin", "bench.records"},
+          {"output", output},
+          {"config",
+           {{"records", workload.records}, {"keys", workload.keys}, {"pad", workload.pad}, {"started", kStartedFile}}}};
+}
+
+Json sink(const std::string& input) {
+  return {{"plugin", "bench.sink"}, {"input", input}, {"config", {{"report", kReportFile}}}};
+}
+
+Json stage(const std::string& plugin, const std::string& input, const std::string& output, Json config = nullptr) {
+  Json stage = {{"plugin", plugin}, {"input", input}, {"output", output}};
+  if (!config.is_null()) stage["config"] = std::move(config);
+  return stage;
+}
+
+Json topology(const std::string& name, Json streams, Json stages) {
+  return {{"name", name}, {"http", nullptr}, {"streams", std::move(streams)}, {"stages", std::move(stages)}};
+}
+
+Json relay(const Workload& workload) {
+  return topology("relay", {{"records", Json::object()}},
+                  {{"source", records(workload, "records")}, {"sink", sink("records")}});
+}
+
+Json keyed(const std::string& name, const Workload& workload, const std::string& emit) {
+  return topology(name, {{"records", kHashed}, {"totals", Json::object()}},
+                  {{"source", records(workload, "records")},
+                   {"sum", stage("keyed.sum", "records", "totals", {{"field", "/n"}, {"emit", emit}})},
+                   {"sink", sink("totals")}});
+}
+
+Json wordcount() {
+  return topology(
+      "wordcount", {{"lines", Json::object()}, {"words", kHashed}, {"counts", Json::object()}},
+      {{"source",
+        {{"plugin", "bench.lines"}, {"output", "lines"}, {"config", {{"path", kTextFile}, {"started", kStartedFile}}}}},
+       {"split", stage("text.words", "lines", "words")},
+       {"count", stage("keyed.count", "words", "counts", {{"emit", "final"}})},
+       {"sink", sink("counts")}});
+}
+
+/// Stages that do nothing one behind the other, between two queues; `between` is what joins them.
+Json chain(const std::string& name, const Workload& workload, const Json& between) {
+  Json streams = {{"records", Json::object()}};
+  Json stages = {{"source", records(workload, "records")}};
+  std::string input = "records";
+  for (int i = 1; i <= kChainStages; ++i) {
+    const std::string output = i == kChainStages ? "passed" : fmt::format("passed{}", i);
+    streams[output] = i == kChainStages ? Json::object() : between;
+    stages[fmt::format("pass{}", i)] = stage("bench.pass", input, output);
+    input = output;
+  }
+  stages["sink"] = sink(input);
+  return topology(name, std::move(streams), std::move(stages));
+}
+
+}  // namespace
+
+const std::vector<std::string>& topology_names() {
+  static const std::vector<std::string> kNames = {"relay",     "keyed_total", "keyed_running_total",
+                                                  "wordcount", "chain_fused", "chain_queued"};
+  return kNames;
+}
+
+Json make_topology(const std::string& name, const Workload& workload) {
+  if (name == "relay") return relay(workload);
+  if (name == "keyed_total") return keyed(name, workload, "final");
+  if (name == "keyed_running_total") return keyed(name, workload, "every");
+  if (name == "wordcount") return wordcount();
+  if (name == "chain_fused") return chain(name, workload, kFused);
+  WEIR_CHECK(name == "chain_queued", "the name of a topology was checked by the command line");
+  return chain(name, workload, Json::object());
+}
+
+Json make_latency_topology(const Workload& workload, double rate) {
+  Json made = topology("latency", {{"records", Json::object()}, {"passed", Json::object()}},
+                       {{"source", records(workload, "records")},
+                        {"pass", stage("bench.pass", "records", "passed")},
+                        {"sink", sink("passed")}});
+  made["stages"]["source"]["config"]["rate"] = rate;
+  made["stages"]["sink"]["config"]["latencies"] = kLatenciesFile;
+  return made;
+}
+
+}  // namespace weir::bench

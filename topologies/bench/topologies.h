@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "topologies/bench/workload.h"
+
+namespace weir::bench {
+
+/// The files that a topology's own source and sink write, beside it.
+inline constexpr const char* kStartedFile = "started.json";
+inline constexpr const char* kReportFile = "report.json";
+inline constexpr const char* kLatenciesFile = "latencies";
+inline constexpr const char* kTextFile = "text.txt";
+
+/// The topologies by which throughput is measured, in the order in which they are told.
+const std::vector<std::string>& topology_names();
+
+/// The topology of that name. REQUIRES: it is one of topology_names().
+nlohmann::ordered_json make_topology(const std::string& name, const Workload& workload);
+
+/// A source that emits at `rate`, a queue, a stage that does nothing, a queue, a sink.
+nlohmann::ordered_json make_latency_topology(const Workload& workload, double rate);
+
+}  // namespace weir::bench
