@@ -4,15 +4,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <sstream>
 
 #include "topologies/bench/forked.h"
 #include "topologies/bench/ticks.h"
 
 namespace weir::bench {
 namespace {
-
-constexpr const char* kPlaces[] = {"/usr/bin/awk", "/bin/awk", "/usr/local/bin/awk"};
 
 Result<Measurement> awk(const std::string& what, const char* program, const std::string& path, std::uint64_t records,
                         Totals& totals) {
@@ -48,8 +48,11 @@ Result<Measurement> awk(const std::string& what, const char* program, const std:
 }  // namespace
 
 std::optional<std::string> find_awk() {
-  for (const char* place : kPlaces) {
-    if (::access(place, X_OK) == 0) return place;
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path != nullptr ? path : "");
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    std::string program = folder + "/awk";
+    if (!folder.empty() && ::access(program.c_str(), X_OK) == 0) return program;
   }
   return std::nullopt;
 }

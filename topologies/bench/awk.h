@@ -10,7 +10,7 @@
 
 namespace weir::bench {
 
-/// Where awk is; nothing where there is none.
+/// The awk of PATH; nothing where there is none.
 std::optional<std::string> find_awk();
 
 /// The same by awk, over the same lines. `records` is how many the file holds. Errors: kIo, also where awk is missing.

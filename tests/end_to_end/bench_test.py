@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""weir bench with few records: what --json prints, that standard output holds nothing else, that nothing is left behind,
+and that a result that is wrong ends it."""
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from weir_run import BIN, check, run
+
+RECORDS = 3000
+KEYS = 100
+TOPOLOGIES = ["relay", "keyed_total", "keyed_running_total", "wordcount", "chain_fused", "chain_queued"]
+STAGES = {"relay": [], "keyed_total": ["sum"], "keyed_running_total": ["sum"], "wordcount": ["count", "split"],
+          "chain_fused": ["pass1"], "chain_queued": ["pass%d" % i for i in range(1, 9)]}
+
+
+def is_amount(number):
+    return isinstance(number, (int, float)) and math.isfinite(number) and number > 0
+
+
+def check_measured(item):
+    check(all(is_amount(item[field]) for field in ("records", "seconds", "records_per_second", "megabytes_per_second")), item)
+    check(math.isclose(item["records_per_second"], item["records"] / item["seconds"], rel_tol=1e-6), item)
+    check(item["cpu_seconds_per_million"] >= 0, item)
+
+
+def throughput():
+    result = run("bench", "--json", "--records", str(RECORDS), "--keys", str(KEYS), "--durability", "fsync,none")
+    check(result.returncode == 0, result.stderr)
+    report = json.loads(result.stdout)
+    check(report["records"] == RECORDS and report["keys"] == KEYS and report["record_bytes"] == 100, report)
+    baselines = {item["what"]: item for item in report["measured"] if item["durability"] is None}
+    check(set(baselines) >= {"bare ZeroMQ relay, 64 KiB frames", "wordcount, C++ loop", "keyed_total, C++ loop"}, list(baselines))
+    runs = [item for item in report["measured"] if item["durability"]]
+    check([(item["what"], item["durability"]) for item in runs] ==
+          [(name, durability) for name in TOPOLOGIES for durability in ("fsync", "none")], runs)
+    for item in report["measured"]:
+        check_measured(item)
+    for item in runs:
+        check(item["command_seconds"] > item["seconds"] and item["of_bare_relay"] > 0, item)
+        check(item["what"] == "wordcount" or item["records"] == RECORDS, item)
+        check(set(item["processes"]) == {"weir", "broker", "source", "sink", *STAGES[item["what"]]}, item)
+        check(all(use["peak_bytes"] > 1 << 20 for use in item["processes"].values()), item)
+    check(not os.listdir("."), "weir bench left %s behind" % os.listdir("."))
+    check("measuring relay, durability fsync" in result.stderr, result.stderr)
+
+
+def table():
+    result = run("bench", "relay", "--records", str(RECORDS), "--durability", "interval")
+    check(result.returncode == 0, result.stderr)
+    lines = result.stdout.splitlines()
+    durability = [i for i, line in enumerate(lines) if line == "Weir, durability interval"]
+    relay = [i for i, line in enumerate(lines) if line.startswith("relay ")]
+    check(len(durability) == 1 and len(relay) == 1 and durability < relay, result.stdout)
+    check("awk" not in result.stdout, result.stdout)
+
+
+def refused(result, sentence):
+    check(result.returncode == 1 and sentence in result.stderr and result.stdout == "", (sentence, result))
+
+
+def a_wrong_baseline_is_no_figure():
+    """With an awk that loses a line."""
+    os.mkdir("path")
+    with open("path/awk", "w") as script:
+        script.write('#!/bin/sh\n"%s" "$@" | sed 1d\n' % shutil.which("awk"))
+    os.chmod("path/awk", 0o755)
+    refused(run("bench", "keyed_total", "--records", str(RECORDS), "--keys", str(KEYS), "--durability", "none",
+                env={**os.environ, "PATH": os.path.abspath("path") + ":" + os.environ["PATH"]}),
+            "keyed_total, awk: the result is wrong")
+
+
+def a_wrong_topology_is_no_figure(forgetful):
+    """With an installation whose keyed.sum forgets a record."""
+    shutil.copytree(BIN, "wrong/bin")
+    shutil.copytree(os.path.join(BIN, "..", "lib", "weir"), "wrong/lib/weir")
+    shutil.copy(forgetful, "wrong/lib/weir/keyed.so")
+    for name in ("keyed_total", "keyed_running_total"):
+        refused(subprocess.run(["wrong/bin/weir", "bench", name, "--records", str(RECORDS), "--keys", str(KEYS), "--durability", "none"],
+                               capture_output=True, text=True, timeout=300),
+                name + ": the sink got %d records, but others than expected" % (RECORDS if "running" in name else KEYS))
+
+
+def bad_command_lines():
+    for arguments, sentence in ((["nothing"], "nothing"), (["--durability", "often"], "often"), (["--records", "0"], "--records")):
+        result = run("bench", *arguments)
+        check(result.returncode == 2 and sentence in result.stderr and not result.stdout, (arguments, result))
+
+
+os.chdir(tempfile.mkdtemp(prefix="weir-bench-test-"))
+throughput()
+table()
+bad_command_lines()
+a_wrong_baseline_is_no_figure()
+a_wrong_topology_is_no_figure(sys.argv[1])
+shutil.rmtree(os.getcwd())
