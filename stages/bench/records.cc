@@ -30,10 +30,7 @@ void Records::splits(SplitList& list) { list.add("records"); }
 
 Progress Records::read(Split& split, Context& out) {
   const auto begin = split.position<std::uint64_t>();
-  if (split.fresh() && start_ns_ == 0) {
-    write_start(started_);
-    start_ns_ = now_ns();
-  }
+  if (split.fresh() && start_ns_ == 0) start_ns_ = write_start(started_);
   if (rate_) return read_paced(begin, split, out);
   const std::uint64_t end = std::min(records_, begin + kReadRecords);
   const Timestamp now = wall_us();

@@ -8,11 +8,13 @@
 
 namespace weir::bench {
 
-void write_start(const std::string& path) {
+std::uint64_t write_start(const std::string& path) {
+  const std::uint64_t now = now_ns();
   std::ofstream file(path);
-  file << "{\"started_ns\": " << now_ns() << "}\n";
+  file << "{\"started_ns\": " << now << "}\n";
   file.close();
   if (!file) throw Fatal(path + " cannot be written");
+  return now;
 }
 
 }  // namespace weir::bench

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace weir::bench {
 
-/// Writes `{"started_ns": now}` to `path`: when a source was first read. Errors: Fatal.
-void write_start(const std::string& path);
+/// Writes `{"started_ns": now}` to `path`: when a source was first read. Returns that moment. Errors: Fatal.
+std::uint64_t write_start(const std::string& path);
 
 }  // namespace weir::bench

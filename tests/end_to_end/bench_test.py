@@ -28,11 +28,28 @@ def check_measured(item):
     check(item["cpu_seconds_per_million"] >= 0, item)
 
 
+def check_latencies(paced):
+    check([(item["what"], item["durability"]) for item in paced] ==
+          [what for durability in ("fsync", "none") for what in (("latency over bare ZeroMQ", None), ("latency", durability))], paced)
+    for item in paced:
+        check_measured(item)
+        check(item["records"] == 600 and 0.29 < item["seconds"], item)
+        latency = list(item["latency_ms"].values())
+        check(len(latency) == 5 and latency[0] > 0.001 and latency == sorted(latency), item)
+    for bare, weir in zip(paced[::2], paced[1::2]):
+        check(set(bare["processes"]) == {"source", "relay", "stage", "sink"} and "of_bare_path" not in bare, bare)
+        for share in ("p50", "p99"):
+            check(math.isclose(weir["of_bare_path"][share], weir["latency_ms"][share] / bare["latency_ms"][share], rel_tol=1e-6), weir)
+
+
 def throughput():
-    result = run("bench", "--json", "--records", str(RECORDS), "--keys", str(KEYS), "--durability", "fsync,none")
+    result = run("bench", "--json", "--records", str(RECORDS), "--keys", str(KEYS), "--durability", "fsync,none", "--rate", "2000", "--seconds", "0.3")
     check(result.returncode == 0, result.stderr)
     report = json.loads(result.stdout)
     check(report["records"] == RECORDS and report["keys"] == KEYS and report["record_bytes"] == 100, report)
+    paced = [item for item in report["measured"] if "latency_ms" in item]
+    check_latencies(paced)
+    report["measured"] = [item for item in report["measured"] if item not in paced]
     baselines = {item["what"]: item for item in report["measured"] if item["durability"] is None}
     check(set(baselines) >= {"bare ZeroMQ relay, 64 KiB frames", "wordcount, C++ loop", "keyed_total, C++ loop"}, list(baselines))
     runs = [item for item in report["measured"] if item["durability"]]

@@ -35,14 +35,11 @@ Result<Measurement> awk(const std::string& what, const char* program, const std:
   if (!found) return found.error();
   totals = *std::move(found);
   return Measurement{.what = what,
-                     .durability = {},
                      .records = records,
                      .bytes = std::filesystem::file_size(path),
                      .seconds = seconds_between(start, end),
-                     .command_seconds = {},
                      .cpu_seconds = total_cpu_seconds(*uses),
-                     .processes = *std::move(uses),
-                     .of_bare_relay = {}};
+                     .processes = *std::move(uses)};
 }
 
 }  // namespace

@@ -89,14 +89,11 @@ Result<Measurement> run_bare_relay(const Workload& workload) {
     return {Code::kIo, fmt::format("the bare relay took {} bytes of {}", passed->bytes, bytes)};
   }
   return Measurement{.what = "bare ZeroMQ relay, 64 KiB frames",
-                     .durability = {},
                      .records = workload.records,
                      .bytes = bytes,
                      .seconds = seconds_between(passed->started_ns, passed->ended_ns),
-                     .command_seconds = {},
                      .cpu_seconds = total_cpu_seconds(*uses),
-                     .processes = *std::move(uses),
-                     .of_bare_relay = {}};
+                     .processes = *std::move(uses)};
 }
 
 }  // namespace weir::bench

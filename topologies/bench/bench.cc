@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "topologies/bench/awk.h"
+#include "topologies/bench/bare_path.h"
 #include "topologies/bench/bare_relay.h"
 #include "topologies/bench/expectation.h"
 #include "topologies/bench/hash_map_loop.h"
@@ -33,6 +34,7 @@ class Run {
 
   Status baselines();
   Status topologies();
+  Status latencies();
   std::vector<Measurement> take() { return std::move(measured_); }
 
  private:
@@ -119,15 +121,17 @@ Digest Run::expected_of(const std::string& name) const {
 
 Status Run::topologies() {
   std::vector<Measurement> runs;
+  if (plan_.topologies == std::vector<std::string>{kLatency}) return {};
   if (Status status = bare_relay(); !status.ok()) return status;
   for (const std::string& name : plan_.topologies) {
+    if (name == kLatency) continue;
     const Digest expected = expected_of(name);
     const bool words = name == "wordcount";
     for (const std::string& durability : plan_.durabilities) {
       tell_(fmt::format("{}, durability {}", name, durability));
       const TopologyRun run{.folder = folder_,
                             .durability = durability,
-                            .expected = expected,
+                            .expected = [&](std::uint64_t /*started_ns*/) { return expected; },
                             .records = words ? words_ : workload_.records,
                             .bytes = words ? text_bytes_ : workload_.records * workload_.record_bytes()};
       auto measured = run.run(make_topology(name, workload_));
@@ -145,6 +149,37 @@ Status Run::topologies() {
   return {};
 }
 
+Status Run::latencies() {
+  if (!wants(kLatency)) return {};
+  Workload workload = workload_;
+  workload.records = std::max<std::uint64_t>(static_cast<std::uint64_t>(plan_.rate * plan_.seconds), 1);
+  for (const std::string& durability : plan_.durabilities) {
+    tell_("latency over bare ZeroMQ");
+    auto bare = run_bare_path(workload, plan_.rate, folder_);
+    if (!bare) return bare.error();
+    tell_(fmt::format("latency, durability {}", durability));
+    const TopologyRun run{
+        .folder = folder_,
+        .durability = durability,
+        .expected = [&](std::uint64_t started_ns) { return expect_paced(workload, plan_.rate, started_ns); },
+        .records = workload.records,
+        .bytes = workload.records * workload.record_bytes()};
+    auto measured = run.run(make_latency_topology(workload, plan_.rate));
+    if (!measured) return measured.error();
+    const auto histogram = read_latencies(folder_ + "/" + kLatenciesFile, workload.records);
+    if (!histogram) return histogram.error();
+    measured->latency = Latency::of(*histogram);
+    const auto ratio = [](std::uint64_t of, std::uint64_t to) {
+      return static_cast<double>(of) / static_cast<double>(to);
+    };
+    measured->of_bare_path = {ratio(measured->latency->p50_ns, bare->latency->p50_ns),
+                              ratio(measured->latency->p99_ns, bare->latency->p99_ns)};
+    measured_.push_back(*std::move(bare));
+    measured_.push_back(*std::move(measured));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<Measurement>> measure(const Plan& plan, const Tell& tell) {
@@ -153,6 +188,7 @@ Result<std::vector<Measurement>> measure(const Plan& plan, const Tell& tell) {
   Run run(plan, tell, folder->path());
   if (Status status = run.baselines(); !status.ok()) return status.error();
   if (Status status = run.topologies(); !status.ok()) return status.error();
+  if (Status status = run.latencies(); !status.ok()) return status.error();
   return run.take();
 }
 

@@ -19,6 +19,8 @@ struct Plan {
   std::uint64_t records = 0;
   std::uint64_t keys = 0;
   std::size_t record_bytes = 0;
+  double rate = 0;     ///< records a second where latency is measured
+  double seconds = 0;  ///< and for how long
   std::string folder;  ///< on the disk that is meant; what is made in it is removed
 };
 

@@ -15,12 +15,20 @@
 namespace weir::bench {
 namespace {
 
+std::vector<std::string> all_names() {
+  std::vector<std::string> names = topology_names();
+  names.emplace_back(kLatency);
+  return names;
+}
+
 struct Arguments {
-  Plan plan{.topologies = topology_names(),
+  Plan plan{.topologies = all_names(),
             .durabilities = {"fsync", "interval", "none"},
             .records = 5'000'000,
             .keys = 100'000,
             .record_bytes = 100,
+            .rate = 10'000,
+            .seconds = 10,
             .folder = "."};
   bool json = false;
 };
@@ -43,8 +51,8 @@ void add_bench(CLI::App& app, launcher::CommandLine& line) {
   auto arguments = std::make_shared<Arguments>();  // shared by the parser's callback and what it chooses
   Plan& plan = arguments->plan;
   CLI::App* command = app.add_subcommand("bench", "Measures topologies beside what one would pick instead");
-  command->add_option("TOPOLOGY", plan.topologies, fmt::format("{} (default: all)", fmt::join(topology_names(), ", ")))
-      ->check(CLI::IsMember(topology_names()));
+  command->add_option("TOPOLOGY", plan.topologies, fmt::format("{} (default: all)", fmt::join(all_names(), ", ")))
+      ->check(CLI::IsMember(all_names()));
   command->add_option("--durability", plan.durabilities, "fsync, interval, none, or several with commas (default: all)")
       ->delimiter(',')
       ->check(CLI::IsMember({"fsync", "interval", "none"}));
@@ -53,6 +61,9 @@ void add_bench(CLI::App& app, launcher::CommandLine& line) {
   command->add_option("--keys", plan.keys, "of so many keys (100000)")->check(CLI::Range(1, 10'000'000));
   command->add_option("--record-bytes", plan.record_bytes, "what a record takes in a batch (100)")
       ->check(CLI::Range(kRecordBytesMin, std::size_t{1} << 20));
+  command->add_option("--rate", plan.rate, "records a second where latency is measured (10000)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--seconds", plan.seconds, "for so long (10)")->check(CLI::PositiveNumber);
   command->add_option("--data", plan.folder, "a folder on the disk that is meant (default: the working directory)");
   command->add_flag("--json", arguments->json, "print one JSON object");
   command->callback([arguments, &line] { line.run = [arguments] { return bench(*arguments); }; });

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "topologies/bench/expectation.h"
 
+#include <functional>
 #include <msgpack.hpp>
 #include <string_view>
 #include <vector>
+
+#include "topologies/bench/latency.h"
 
 namespace weir::bench {
 namespace {
@@ -22,9 +25,7 @@ std::vector<std::int64_t> no_totals(const Workload& workload) {
   return std::vector<std::int64_t>(static_cast<std::size_t>(workload.keys));
 }
 
-}  // namespace
-
-Digest expect_records(const Workload& workload) {
+Digest expect_numbered(const Workload& workload, const std::function<std::uint64_t(std::uint64_t index)>& number_of) {
   Digest digest;
   const std::string pad(workload.pad, 'x');
   msgpack::sbuffer value;
@@ -33,12 +34,22 @@ Digest expect_records(const Workload& workload) {
     msgpack::packer packer(value);
     packer.pack_map(2);
     packer.pack("n");
-    packer.pack(Workload::number_of(i));
+    packer.pack(number_of(i));
     packer.pack("pad");
     packer.pack(pad);
     digest.add(packed(key_text(workload.key_of(i))), text(value));
   }
   return digest;
+}
+
+}  // namespace
+
+Digest expect_records(const Workload& workload) {
+  return expect_numbered(workload, [](std::uint64_t i) { return static_cast<std::uint64_t>(Workload::number_of(i)); });
+}
+
+Digest expect_paced(const Workload& workload, double rate, std::uint64_t started_ns) {
+  return expect_numbered(workload, [=](std::uint64_t i) { return due_ns(started_ns, i, rate); });
 }
 
 Digest expect_totals(const Workload& workload) {

@@ -81,14 +81,11 @@ Result<Measurement> loop(const std::string& what, const std::string& path,
   if (!found) return found.error();
   totals = *std::move(found);
   return Measurement{.what = what,
-                     .durability = {},
                      .records = taken->records,
                      .bytes = std::filesystem::file_size(path),
                      .seconds = seconds_between(taken->started_ns, taken->ended_ns),
-                     .command_seconds = {},
                      .cpu_seconds = total_cpu_seconds(*uses),
-                     .processes = *std::move(uses),
-                     .of_bare_relay = {}};
+                     .processes = *std::move(uses)};
 }
 
 }  // namespace

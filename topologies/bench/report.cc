@@ -38,9 +38,47 @@ std::string row(const Measurement& of) {
                      per_million(of.cpu_seconds, of.records), "", cpu, "", memory);
 }
 
+double milliseconds(std::uint64_t ns) { return static_cast<double>(ns) / kMillion; }
+
+std::string latency_row(const Measurement& of) {
+  const Latency& latency = *of.latency;
+  std::string row =
+      fmt::format("{:<33} {:>8.3f} {:>8.3f} {:>8.3f} {:>8.3f} {:>8.3f}",
+                  of.durability ? "Weir, durability " + *of.durability : of.what, milliseconds(latency.p50_ns),
+                  milliseconds(latency.p90_ns), milliseconds(latency.p99_ns), milliseconds(latency.p999_ns),
+                  milliseconds(latency.most_ns));
+  if (of.of_bare_path) row += fmt::format("  p50 {:.2f}, p99 {:.2f}", of.of_bare_path->first, of.of_bare_path->second);
+  return row + "\n";
+}
+
+/// Records come at a rate: how many came says nothing.
+std::string latency_table(const Plan& plan, const std::vector<Measurement>& measured) {
+  std::string table;
+  for (const Measurement& each : measured) {
+    if (each.latency) table += latency_row(each);
+  }
+  if (table.empty()) return table;
+  return fmt::format(
+             "\nlatency in ms at {} records/s from the moment that each was due (source -> queue -> stage -> queue -> "
+             "sink)\n"
+             "{:<33} {:>8} {:>8} {:>8} {:>8} {:>8}  of bare ZeroMQ before it\n",
+             plan.rate, "", "p50", "p90", "p99", "p99.9", "most") +
+         table;
+}
+
 std::string heading(std::string_view what) {
   return fmt::format("\n{}\n{:<33} {:>10} {:>9} {:>13} {:>7}\n", what, "", "million/s", "MB/s", "of bare relay",
                      "CPU s/M");
+}
+
+/// Of the runs of one durability, or the baselines.
+std::string throughput_table(std::string_view what, const std::vector<Measurement>& measured,
+                             const std::optional<std::string>& durability) {
+  std::string table;
+  for (const Measurement& each : measured) {
+    if (!each.latency && each.durability == durability) table += row(each);
+  }
+  return table.empty() ? table : heading(what) + table;
 }
 
 }  // namespace
@@ -50,17 +88,11 @@ std::string to_table(const Plan& plan, const std::vector<Measurement>& measured)
       "{}\n{} records of {} bytes, {} keys. million/s: records from the first to the last; CPU s/M: CPU seconds for a\n"
       "million records, all processes. Each result was checked.\n",
       machine(), plan.records, plan.record_bytes, plan.keys);
-  table += heading("baselines, nothing durable");
-  for (const Measurement& each : measured) {
-    if (!each.durability) table += row(each);
-  }
+  table += throughput_table("baselines, nothing durable", measured, std::nullopt);
   for (const std::string& durability : plan.durabilities) {
-    table += heading("Weir, durability " + durability);
-    for (const Measurement& each : measured) {
-      if (each.durability == durability) table += row(each);
-    }
+    table += throughput_table("Weir, durability " + durability, measured, durability);
   }
-  return table;
+  return table + latency_table(plan, measured);
 }
 
 Json to_json(const Plan& plan, const std::vector<Measurement>& measured) {
@@ -80,6 +112,15 @@ Json to_json(const Plan& plan, const std::vector<Measurement>& measured) {
                  {"of_bare_relay", each.of_bare_relay ? Json(*each.of_bare_relay) : Json()},
                  {"cpu_seconds_per_million", per_million(each.cpu_seconds, each.records)},
                  {"processes", Json::object()}};
+    if (each.latency) {
+      item["latency_ms"] = {{"p50", milliseconds(each.latency->p50_ns)},
+                            {"p90", milliseconds(each.latency->p90_ns)},
+                            {"p99", milliseconds(each.latency->p99_ns)},
+                            {"p99.9", milliseconds(each.latency->p999_ns)},
+                            {"most", milliseconds(each.latency->most_ns)}};
+    }
+    if (each.of_bare_path)
+      item["of_bare_path"] = {{"p50", each.of_bare_path->first}, {"p99", each.of_bare_path->second}};
     for (const ProcessUse& use : each.processes) {
       item["processes"][use.process] = {{"cpu_seconds_per_million", per_million(use.cpu_seconds, each.records)},
                                         {"peak_bytes", use.peak_bytes}};

@@ -95,7 +95,7 @@ Json make_topology(const std::string& name, const Workload& workload) {
 }
 
 Json make_latency_topology(const Workload& workload, double rate) {
-  Json made = topology("latency", {{"records", Json::object()}, {"passed", Json::object()}},
+  Json made = topology(kLatency, {{"records", Json::object()}, {"passed", Json::object()}},
                        {{"source", records(workload, "records")},
                         {"pass", stage("bench.pass", "records", "passed")},
                         {"sink", sink("passed")}});

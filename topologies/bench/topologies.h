@@ -18,6 +18,9 @@ inline constexpr const char* kTextFile = "text.txt";
 /// The topologies by which throughput is measured, in the order in which they are told.
 const std::vector<std::string>& topology_names();
 
+/// What is asked for by this name is measured by latency instead.
+inline constexpr const char* kLatency = "latency";
+
 /// The topology of that name. REQUIRES: it is one of topology_names().
 nlohmann::ordered_json make_topology(const std::string& name, const Workload& workload);
 

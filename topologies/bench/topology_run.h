@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -16,7 +17,8 @@ namespace weir::bench {
 struct TopologyRun {
   std::string folder;
   std::string durability;
-  Digest expected;
+  /// What the sink must get, if the source was first read at that moment.
+  std::function<Digest(std::uint64_t started_ns)> expected;
   /// Of the input.
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;

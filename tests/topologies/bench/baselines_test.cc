@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "topologies/bench/awk.h"
+#include "topologies/bench/bare_path.h"
 #include "topologies/bench/bare_relay.h"
 #include "topologies/bench/forked.h"
 #include "topologies/bench/hash_map_loop.h"
@@ -69,6 +70,17 @@ TEST(BareRelay, TakesEveryByteThroughThreeProcesses) {
   EXPECT_GT(measured->seconds, 0);
   ASSERT_EQ(measured->processes.size(), 3U);
   EXPECT_FALSE(measured->durability.has_value());
+}
+
+TEST(BarePath, KeepsToItsMomentsAndCountsFromThem) {
+  const auto folder = ScratchFolder::make_in(testing::TempDir());
+  ASSERT_TRUE(folder.ok());
+  const auto measured = run_bare_path(Workload::of_size(500, 1, 100), 2000, folder->path());
+  ASSERT_TRUE(measured.ok()) << measured.error().message;
+  EXPECT_GE(measured->seconds, 499 / 2000.0) << "none was sent before it was due";
+  ASSERT_TRUE(measured->latency.has_value());
+  EXPECT_GT(measured->latency->p50_ns, 1000U);
+  EXPECT_LE(measured->latency->p50_ns, measured->latency->most_ns);
 }
 
 TEST(Forked, NamesAProcessThatFails) {

@@ -5,9 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <functional>
 #include <random>
 #include <vector>
+
+#include "topologies/bench/latency.h"
+#include "topologies/bench/scratch_folder.h"
 
 namespace weir::bench {
 namespace {
@@ -66,6 +70,25 @@ TEST(Histogram, OfOneValueIsThatValue) {
     histogram.add(value);
     EXPECT_EQ(histogram.percentile(0.5), value);
   }
+}
+
+TEST(Latency, IsReadAsTheSinkLeftIt) {
+  const auto folder = ScratchFolder::make_in(testing::TempDir());
+  ASSERT_TRUE(folder.ok());
+  const std::string path = folder->path() + "/latencies";
+  std::ofstream file(path, std::ios::binary);
+  for (std::uint64_t took = 1; took <= 1000; ++took) file.write(reinterpret_cast<const char*>(&took), sizeof took);
+  file.close();
+  const auto histogram = read_latencies(path, 1000);
+  ASSERT_TRUE(histogram.ok());
+  const Latency latency = Latency::of(*histogram);
+  EXPECT_EQ(latency.p50_ns, 500U);
+  EXPECT_EQ(latency.p90_ns, 900U);
+  EXPECT_EQ(latency.p99_ns, 990U);
+  EXPECT_EQ(latency.p999_ns, 999U);
+  EXPECT_EQ(latency.most_ns, 1000U);
+  EXPECT_FALSE(read_latencies(path, 1001).ok());
+  EXPECT_FALSE(read_latencies(path + "x", 1).ok());
 }
 
 }  // namespace
