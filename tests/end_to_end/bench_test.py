@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """weir bench with few records: what --json prints, that standard output holds nothing else, that nothing is left behind,
 and that a result that is wrong ends it."""
+import glob
 import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
-from weir_run import BIN, check, run
+from weir_run import BIN, WEIR, check, children_of, role_of, run, wait_for
 
 RECORDS = 3000
 KEYS = 100
@@ -76,6 +79,27 @@ def table():
     check("awk" not in result.stdout, result.stdout)
 
 
+def a_pause_counts_for_all_that_was_due_in_it():
+    """The broker is stopped for 0.5 s of 2: of the records that were due then, most wait for 0.1 s and more."""
+    bench = subprocess.Popen([WEIR, "bench", "latency", "--json", "--rate", "1000", "--seconds", "2", "--durability", "none"],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def broker():
+        found = [pid for launcher in children_of(bench.pid) for pid, arguments in children_of(launcher).items()
+                 if role_of(arguments) == "broker"]
+        return found[0] if found else None
+
+    pid = wait_for("the broker", broker)
+    wait_for("the first record", lambda: glob.glob("weir-bench-*/started.json"))
+    os.kill(pid, signal.SIGSTOP)
+    until = time.monotonic() + 0.5
+    wait_for("the end of the pause", lambda: time.monotonic() > until)
+    os.kill(pid, signal.SIGCONT)
+    report = json.loads(bench.communicate(timeout=60)[0])
+    latency = report["measured"][-1]["latency_ms"]
+    check(bench.returncode == 0 and latency["p90"] > 100 and latency["most"] < 2000, report)
+
+
 def refused(result, sentence):
     check(result.returncode == 1 and sentence in result.stderr and result.stdout == "", (sentence, result))
 
@@ -111,6 +135,7 @@ def bad_command_lines():
 os.chdir(tempfile.mkdtemp(prefix="weir-bench-test-"))
 throughput()
 table()
+a_pause_counts_for_all_that_was_due_in_it()
 bad_command_lines()
 a_wrong_baseline_is_no_figure()
 a_wrong_topology_is_no_figure(sys.argv[1])
