@@ -8,23 +8,9 @@
 #include <fstream>
 
 #include "stages/bench/clock.h"
-#include "weir/token.h"
+#include "stages/bench/record_number.h"
 
 namespace weir::bench {
-namespace {
-
-/// The field "n" of a value that bench.records made: it stands first.
-std::uint64_t number_of(BytesView value) {
-  Token token;
-  TokenReader reader(value);
-  for (int i = 0; i < 3; ++i) {
-    if (!reader.next(token)) throw Fatal("the sink of weir bench was given a value without \"n\"");
-  }
-  return token.natural;
-}
-
-}  // namespace
-
 Digest::Digest(const Config& config)
     : report_(config.get<std::string>("/report")), latencies_(config.get<std::string>("/latencies", "")) {}
 

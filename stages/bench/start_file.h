@@ -6,7 +6,8 @@
 
 namespace weir::bench {
 
-/// Writes `{"started_ns": now}` to `path`: when a source was first read. Returns that moment. Errors: Fatal.
+/// Writes `{"started_ns": now}` to `path`: when the first source of a topology was first read. Returns
+///  that moment. Errors: Fatal.
 std::uint64_t write_start(const std::string& path);
 
 }  // namespace weir::bench

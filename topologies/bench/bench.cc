@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "topologies/bench/expectation.h"
 #include "topologies/bench/hash_map_loop.h"
 #include "topologies/bench/scratch_folder.h"
+#include "topologies/bench/series.h"
 #include "topologies/bench/text_file.h"
 #include "topologies/bench/topologies.h"
 #include "topologies/bench/topology_run.h"
@@ -24,6 +26,11 @@ namespace {
 /// About what a word of write_words takes, with the space behind it.
 constexpr std::uint64_t kWordBytes = 6;
 
+bool is_topology(const std::string& name) {
+  return std::ranges::find(topology_names(), name) != topology_names().end();
+}
+
+/// One round.
 class Run {
  public:
   Run(const Plan& plan, const Tell& tell, std::string folder)
@@ -35,6 +42,7 @@ class Run {
   Status baselines();
   Status topologies();
   Status latencies();
+  Status series();
   std::vector<Measurement> take() { return std::move(measured_); }
 
  private:
@@ -121,10 +129,11 @@ Digest Run::expected_of(const std::string& name) const {
 
 Status Run::topologies() {
   std::vector<Measurement> runs;
-  if (plan_.topologies == std::vector<std::string>{kLatency}) return {};
-  if (Status status = bare_relay(); !status.ok()) return status;
   for (const std::string& name : plan_.topologies) {
-    if (name == kLatency) continue;
+    if (!is_topology(name)) continue;
+    if (bare_relays_.empty()) {
+      if (Status status = bare_relay(); !status.ok()) return status;
+    }
     const Digest expected = expected_of(name);
     const bool words = name == "wordcount";
     for (const std::string& durability : plan_.durabilities) {
@@ -143,8 +152,7 @@ Status Run::topologies() {
       runs.push_back(*std::move(measured));
     }
   }
-  std::ranges::sort(bare_relays_, {}, &Measurement::seconds);
-  measured_.insert(measured_.begin(), bare_relays_[bare_relays_.size() / 2]);
+  measured_.insert(measured_.begin(), bare_relays_.begin(), bare_relays_.end());
   measured_.insert(measured_.end(), runs.begin(), runs.end());
   return {};
 }
@@ -180,16 +188,64 @@ Status Run::latencies() {
   return {};
 }
 
+Status Run::series() {
+  for (const std::string& name : series_names()) {
+    if (!wants(name)) continue;
+    for (const Point& point : make_series(name, plan_).points) {
+      tell_(fmt::format("{}, {}", name, point.at));
+      const TopologyRun run{.folder = folder_,
+                            .durability = point.durability,
+                            .expected = [&](std::uint64_t /*started_ns*/) { return point.expected(); },
+                            .records = point.records,
+                            .bytes = point.bytes,
+                            .scraped = point.scraped};
+      auto measured = run.run(point.topology);
+      if (!measured) return measured.error();
+      measured->what = name;
+      measured->at = point.at;
+      measured_.push_back(*std::move(measured));
+    }
+  }
+  return {};
+}
+
+/// Of the measurements of one thing the one whose rate is in the middle (with an even number the slower one), or whose
+/// median latency is; in the order of the first of each.
+std::vector<Measurement> medians(const std::vector<Measurement>& measured) {
+  const auto same = [](const Measurement& a, const Measurement& b) {
+    return a.what == b.what && a.durability == b.durability && a.at == b.at;
+  };
+  const auto faster = [](const Measurement& a, const Measurement& b) {
+    return a.latency ? a.latency->p50_ns < b.latency->p50_ns : a.records_per_second() > b.records_per_second();
+  };
+  std::vector<Measurement> kept;
+  for (const Measurement& each : measured) {
+    if (std::ranges::any_of(kept, [&](const Measurement& other) { return same(each, other); })) continue;
+    std::vector<Measurement> alike;
+    std::ranges::copy_if(measured, std::back_inserter(alike),
+                         [&](const Measurement& other) { return same(each, other); });
+    std::ranges::sort(alike, faster);
+    kept.push_back(alike[alike.size() / 2]);
+  }
+  return kept;
+}
+
 }  // namespace
 
 Result<std::vector<Measurement>> measure(const Plan& plan, const Tell& tell) {
   auto folder = ScratchFolder::make_in(plan.folder);
   if (!folder) return folder.error();
-  Run run(plan, tell, folder->path());
-  if (Status status = run.baselines(); !status.ok()) return status.error();
-  if (Status status = run.topologies(); !status.ok()) return status.error();
-  if (Status status = run.latencies(); !status.ok()) return status.error();
-  return run.take();
+  std::vector<Measurement> measured;
+  for (int round = 0; round < plan.rounds; ++round) {
+    Run run(plan, tell, folder->path());
+    Status status = run.baselines();
+    if (status.ok()) status = run.topologies();
+    if (status.ok()) status = run.latencies();
+    if (status.ok()) status = run.series();
+    if (!status.ok()) return status.error();
+    std::ranges::move(run.take(), std::back_inserter(measured));
+  }
+  return medians(measured);
 }
 
 }  // namespace weir::bench

@@ -21,6 +21,7 @@ struct Plan {
   std::size_t record_bytes = 0;
   double rate = 0;     ///< records a second where latency is measured
   double seconds = 0;  ///< and for how long
+  int rounds = 1;      ///< each is measured so often, all in turn; the median is told
   std::string folder;  ///< on the disk that is meant; what is made in it is removed
 };
 

@@ -9,20 +9,28 @@
 
 #include "topologies/bench/bench.h"
 #include "topologies/bench/report.h"
+#include "topologies/bench/series.h"
 #include "topologies/bench/topologies.h"
 #include "topologies/bench/workload.h"
 
 namespace weir::bench {
 namespace {
 
-std::vector<std::string> all_names() {
+/// What is measured unasked.
+std::vector<std::string> usual_names() {
   std::vector<std::string> names = topology_names();
   names.emplace_back(kLatency);
   return names;
 }
 
+std::vector<std::string> all_names() {
+  std::vector<std::string> names = usual_names();
+  names.insert(names.end(), series_names().begin(), series_names().end());
+  return names;
+}
+
 struct Arguments {
-  Plan plan{.topologies = all_names(),
+  Plan plan{.topologies = usual_names(),
             .durabilities = {"fsync", "interval", "none"},
             .records = 5'000'000,
             .keys = 100'000,
@@ -51,10 +59,14 @@ void add_bench(CLI::App& app, launcher::CommandLine& line) {
   auto arguments = std::make_shared<Arguments>();  // shared by the parser's callback and what it chooses
   Plan& plan = arguments->plan;
   CLI::App* command = app.add_subcommand("bench", "Measures topologies beside what one would pick instead");
-  command->add_option("TOPOLOGY", plan.topologies, fmt::format("{} (default: all)", fmt::join(all_names(), ", ")))
+  command
+      ->add_option(
+          "TOPOLOGY", plan.topologies,
+          fmt::format("{} (these by default), {}", fmt::join(usual_names(), ", "), fmt::join(series_names(), ", ")))
       ->check(CLI::IsMember(all_names()));
   command->add_option("--durability", plan.durabilities, "fsync, interval, none, or several with commas (default: all)")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::IsMember({"fsync", "interval", "none"}));
   command->add_option("--records", plan.records, "how many go through each topology (5000000)")
       ->check(CLI::PositiveNumber);
@@ -64,6 +76,8 @@ void add_bench(CLI::App& app, launcher::CommandLine& line) {
   command->add_option("--rate", plan.rate, "records a second where latency is measured (10000)")
       ->check(CLI::PositiveNumber);
   command->add_option("--seconds", plan.seconds, "for so long (10)")->check(CLI::PositiveNumber);
+  command->add_option("--rounds", plan.rounds, "measures all so often in turn, and tells the median (1)")
+      ->check(CLI::PositiveNumber);
   command->add_option("--data", plan.folder, "a folder on the disk that is meant (default: the working directory)");
   command->add_flag("--json", arguments->json, "print one JSON object");
   command->callback([arguments, &line] { line.run = [arguments] { return bench(*arguments); }; });

@@ -72,6 +72,14 @@ Digest expect_running_totals(const Workload& workload) {
   return digest;
 }
 
+Digest expect_numbers(const Workload& workload) {
+  Digest digest;
+  for (std::uint64_t i = 0; i < workload.records; ++i) {
+    digest.add(packed(key_text(workload.key_of(i))), packed(Workload::number_of(i)));
+  }
+  return digest;
+}
+
 Digest expect_counts(const std::unordered_map<std::string, std::uint64_t>& counts) {
   Digest digest;
   for (const auto& [word, count] : counts) digest.add(packed(word), packed(count));

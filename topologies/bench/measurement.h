@@ -24,6 +24,7 @@ double total_cpu_seconds(const std::vector<ProcessUse>& processes);
 struct Measurement {
   std::string what;
   std::optional<std::string> durability = {};  ///< nothing for a baseline
+  std::optional<std::string> at = {};          ///< in a series: what is different in this run
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
   double seconds = 0;                          ///< from the first record to the last

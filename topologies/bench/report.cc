@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "topologies/bench/series.h"
+
 namespace weir::bench {
 namespace {
 
@@ -66,6 +68,24 @@ std::string latency_table(const Plan& plan, const std::vector<Measurement>& meas
          table;
 }
 
+/// What a thing costs, beside the first run of its series.
+std::string series_table(const std::string& name, const std::vector<Measurement>& measured) {
+  std::string table;
+  double first = 0;
+  for (const Measurement& each : measured) {
+    if (each.what != name || !each.at) continue;
+    const double cost = per_million(each.cpu_seconds, each.records);
+    if (table.empty()) {
+      first = cost;
+      table = fmt::format("\n{}, durability {}\n{:<33} {:>10} {:>9} {:>8} {:>9}\n", name,
+                          each.durability.value_or("none"), "", "million/s", "MB/s", "CPU s/M", "of first");
+    }
+    table += fmt::format("{:<33} {:>10.3f} {:>9.1f} {:>8.2f} {:>9.2f}\n", *each.at,
+                         each.records_per_second() / kMillion, megabytes_per_second(each), cost, cost / first);
+  }
+  return table;
+}
+
 std::string heading(std::string_view what) {
   return fmt::format("\n{}\n{:<33} {:>10} {:>9} {:>13} {:>7}\n", what, "", "million/s", "MB/s", "of bare relay",
                      "CPU s/M");
@@ -76,7 +96,7 @@ std::string throughput_table(std::string_view what, const std::vector<Measuremen
                              const std::optional<std::string>& durability) {
   std::string table;
   for (const Measurement& each : measured) {
-    if (!each.latency && each.durability == durability) table += row(each);
+    if (!each.latency && !each.at && each.durability == durability) table += row(each);
   }
   return table.empty() ? table : heading(what) + table;
 }
@@ -92,7 +112,9 @@ std::string to_table(const Plan& plan, const std::vector<Measurement>& measured)
   for (const std::string& durability : plan.durabilities) {
     table += throughput_table("Weir, durability " + durability, measured, durability);
   }
-  return table + latency_table(plan, measured);
+  table += latency_table(plan, measured);
+  for (const std::string& name : series_names()) table += series_table(name, measured);
+  return table;
 }
 
 Json to_json(const Plan& plan, const std::vector<Measurement>& measured) {
@@ -112,6 +134,7 @@ Json to_json(const Plan& plan, const std::vector<Measurement>& measured) {
                  {"of_bare_relay", each.of_bare_relay ? Json(*each.of_bare_relay) : Json()},
                  {"cpu_seconds_per_million", per_million(each.cpu_seconds, each.records)},
                  {"processes", Json::object()}};
+    if (each.at) item["at"] = *each.at;
     if (each.latency) {
       item["latency_ms"] = {{"p50", milliseconds(each.latency->p50_ns)},
                             {"p90", milliseconds(each.latency->p90_ns)},

@@ -94,6 +94,23 @@ Json make_topology(const std::string& name, const Workload& workload) {
   return chain(name, workload, Json::object());
 }
 
+Json make_parallel_topology(const Workload& workload, std::uint64_t streams) {
+  Json queues = Json::object();
+  Json stages = Json::object();
+  Json inputs = Json::array();
+  for (std::uint64_t i = 1; i <= streams; ++i) {
+    const std::string stream = fmt::format("records{}", i);
+    queues[stream] = Json::object();
+    inputs.push_back(stream);
+    stages[fmt::format("source{}", i)] = records(workload, stream);
+  }
+  stages["sink"] = sink("");
+  stages["sink"]["input"] = inputs;
+  return topology("parallel", std::move(queues), std::move(stages));
+}
+
+Json make_stateless_stage() { return stage("bench.number", "records", "totals"); }
+
 Json make_latency_topology(const Workload& workload, double rate) {
   Json made = topology(kLatency, {{"records", Json::object()}, {"passed", Json::object()}},
                        {{"source", records(workload, "records")},

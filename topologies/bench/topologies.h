@@ -24,6 +24,12 @@ inline constexpr const char* kLatency = "latency";
 /// The topology of that name. REQUIRES: it is one of topology_names().
 nlohmann::ordered_json make_topology(const std::string& name, const Workload& workload);
 
+/// So many sources, each with a queue of its own, into one sink; `workload` is what each emits.
+nlohmann::ordered_json make_parallel_topology(const Workload& workload, std::uint64_t streams);
+
+/// In the place of the stage "sum": it emits as much, and keeps no state.
+nlohmann::ordered_json make_stateless_stage();
+
 /// A source that emits at `rate`, a queue, a stage that does nothing, a queue, a sink.
 nlohmann::ordered_json make_latency_topology(const Workload& workload, double rate);
 

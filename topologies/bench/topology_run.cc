@@ -15,6 +15,7 @@
 
 #include "sdk/base/clock.h"
 #include "topologies/bench/process_watch.h"
+#include "topologies/bench/scraper.h"
 #include "topologies/bench/ticks.h"
 #include "topologies/bench/topologies.h"
 #include "topologies/launcher/child_process.h"
@@ -60,7 +61,7 @@ struct Ended {
 };
 
 /// Runs `topology_file` to its end. Errors: kIo.
-Result<Ended> run_to_end(const fs::path& topology_file, const fs::path& data_dir, std::chrono::seconds time_max) {
+Result<Ended> run_to_end(const fs::path& topology_file, const fs::path& data_dir, const TopologyRun& run) {
   const fs::path log = topology_file.parent_path() / "weir.log";
   const launcher::Fd log_fd(::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   const double cpu_before = cpu_seconds_of_ended_children();
@@ -72,16 +73,19 @@ Result<Ended> run_to_end(const fs::path& topology_file, const fs::path& data_dir
        .kept_fd = -1});
   if (!child) return child.error();
   ProcessWatch watch(child->pid());
+  Scraper scraper(data_dir);
   for (;;) {
     watch.look();
+    if (run.scraped) scraper.look();
     const auto ending = child->reap();
     if (ending && (ending->signalled || ending->number != 0)) {
       return {Code::kIo, fmt::format("weir run ended with {}:\n{}", ending->text(), last_words(log))};
     }
     const double seconds = seconds_between(start, ticks_ns());
+    if (ending && run.scraped && scraper.scraped() == 0) return {Code::kIo, "its metrics could not be read"};
     if (ending) return Ended{seconds, cpu_seconds_of_ended_children() - cpu_before, watch.uses()};
-    if (seconds > static_cast<double>(time_max.count())) {
-      return {Code::kIo, fmt::format("weir run takes longer than {} s:\n{}", time_max.count(), last_words(log))};
+    if (seconds > static_cast<double>(run.time_max.count())) {
+      return {Code::kIo, fmt::format("weir run takes longer than {} s:\n{}", run.time_max.count(), last_words(log))};
     }
     std::this_thread::sleep_for(kLookInterval);
   }
@@ -101,7 +105,7 @@ Result<Measurement> TopologyRun::run(const nlohmann::ordered_json& topology) con
   file.close();
   if (!file) return {Code::kIo, fmt::format("{} cannot be written; is the disk full?", folder)};
 
-  auto ended = run_to_end(place / "topology.json", place / "data", time_max);
+  auto ended = run_to_end(place / "topology.json", place / "data", *this);
   fs::remove_all(place / "data", error);
   if (!ended) return ended.error();
   const auto started = read_object(place / kStartedFile);

@@ -22,6 +22,7 @@ struct TopologyRun {
   /// Of the input.
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
+  bool scraped = false;  ///< its metrics are read meanwhile
   std::chrono::seconds time_max{600};
 
   /// Errors: kIo where it fails or takes longer; kCorrupt where the sink did not get what is expected.
