@@ -20,6 +20,7 @@ namespace {
 std::vector<std::string> usual_names() {
   std::vector<std::string> names = topology_names();
   names.emplace_back(kLatency);
+  names.emplace_back(kStart);
   return names;
 }
 

@@ -80,6 +80,12 @@ Digest expect_numbers(const Workload& workload) {
   return digest;
 }
 
+Digest expect_sums(std::int64_t to) {
+  Digest digest;
+  for (std::int64_t i = 1; i <= to; ++i) digest.add(packed(i % to), packed(i));
+  return digest;
+}
+
 Digest expect_counts(const std::unordered_map<std::string, std::uint64_t>& counts) {
   Digest digest;
   for (const auto& [word, count] : counts) digest.add(packed(word), packed(count));

@@ -27,9 +27,10 @@ struct Measurement {
   std::optional<std::string> at = {};          ///< in a series: what is different in this run
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
-  double seconds = 0;                          ///< from the first record to the last
-  std::optional<double> command_seconds = {};  ///< of `weir run`, from command to exit
-  double cpu_seconds = 0;                      ///< of all processes, also those that no ProcessUse names
+  double seconds = 0;                               ///< from the first record to the last
+  std::optional<double> command_seconds = {};       ///< of `weir run`, from command to exit
+  std::optional<double> first_result_seconds = {};  ///< of `weir run`, from command to the sink's first record
+  double cpu_seconds = 0;                           ///< of all processes, also those that no ProcessUse names
   std::vector<ProcessUse> processes;
   std::optional<double> of_bare_relay = {};  ///< its records a second in relation to those of the bare relay beside it
   std::optional<Latency> latency = {};       ///< where records come at a rate

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "topologies/bench/series.h"
+#include "topologies/bench/topologies.h"
 
 namespace weir::bench {
 namespace {
@@ -68,6 +69,19 @@ std::string latency_table(const Plan& plan, const std::vector<Measurement>& meas
          table;
 }
 
+std::string start_table(const std::vector<Measurement>& measured) {
+  std::string table;
+  for (const Measurement& each : measured) {
+    if (each.what != kStart) continue;
+    table += fmt::format("Weir, durability {:<16} {:>13.3f} {:>13.3f}\n", *each.durability, *each.first_result_seconds,
+                         *each.command_seconds);
+  }
+  if (table.empty()) return table;
+  return fmt::format("\na sum of {} numbers, seconds from the command\n{:<33} {:>13} {:>13}\n", kSumTo, "",
+                     "first result", "exit") +
+         table;
+}
+
 /// What a thing costs, beside the first run of its series.
 std::string series_table(const std::string& name, const std::vector<Measurement>& measured) {
   std::string table;
@@ -96,7 +110,7 @@ std::string throughput_table(std::string_view what, const std::vector<Measuremen
                              const std::optional<std::string>& durability) {
   std::string table;
   for (const Measurement& each : measured) {
-    if (!each.latency && !each.at && each.durability == durability) table += row(each);
+    if (!each.latency && !each.at && each.what != kStart && each.durability == durability) table += row(each);
   }
   return table.empty() ? table : heading(what) + table;
 }
@@ -113,6 +127,7 @@ std::string to_table(const Plan& plan, const std::vector<Measurement>& measured)
     table += throughput_table("Weir, durability " + durability, measured, durability);
   }
   table += latency_table(plan, measured);
+  table += start_table(measured);
   for (const std::string& name : series_names()) table += series_table(name, measured);
   return table;
 }
@@ -129,6 +144,7 @@ Json to_json(const Plan& plan, const std::vector<Measurement>& measured) {
                  {"records", each.records},
                  {"seconds", each.seconds},
                  {"command_seconds", each.command_seconds ? Json(*each.command_seconds) : Json()},
+                 {"first_result_seconds", each.first_result_seconds ? Json(*each.first_result_seconds) : Json()},
                  {"records_per_second", each.records_per_second()},
                  {"megabytes_per_second", megabytes_per_second(each)},
                  {"of_bare_relay", each.of_bare_relay ? Json(*each.of_bare_relay) : Json()},

@@ -94,6 +94,16 @@ Json make_topology(const std::string& name, const Workload& workload) {
   return chain(name, workload, Json::object());
 }
 
+Json make_sum_topology() {
+  return topology(kStart, {{"numbers", kHashed}, {"sums", Json::object()}},
+                  {{"numbers",
+                    {{"plugin", "generate.sequence"},
+                     {"output", "numbers"},
+                     {"config", {{"from", 1}, {"to", kSumTo}, {"key_modulo", kSumTo}}}}},
+                   {"sum", stage("keyed.sum", "numbers", "sums")},
+                   {"sink", sink("sums")}});
+}
+
 Json make_parallel_topology(const Workload& workload, std::uint64_t streams) {
   Json queues = Json::object();
   Json stages = Json::object();

@@ -21,8 +21,16 @@ const std::vector<std::string>& topology_names();
 /// What is asked for by this name is measured by latency instead.
 inline constexpr const char* kLatency = "latency";
 
+/// How soon a topology gives a result, and is over.
+inline constexpr const char* kStart = "start";
+
 /// The topology of that name. REQUIRES: it is one of topology_names().
 nlohmann::ordered_json make_topology(const std::string& name, const Workload& workload);
+
+/// Adds up numbers from 1 to kSumTo, each under a key of its own: over at once, so that what is left is starting and
+/// ending.
+nlohmann::ordered_json make_sum_topology();
+inline constexpr std::int64_t kSumTo = 10;
 
 /// So many sources, each with a queue of its own, into one sink; `workload` is what each emits.
 nlohmann::ordered_json make_parallel_topology(const Workload& workload, std::uint64_t streams);

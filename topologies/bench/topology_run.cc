@@ -55,6 +55,7 @@ std::string last_words(const fs::path& log) {
 }
 
 struct Ended {
+  std::uint64_t command_ns = 0;
   double command_seconds = 0;
   double cpu_seconds = 0;
   std::vector<ProcessUse> processes;
@@ -83,7 +84,7 @@ Result<Ended> run_to_end(const fs::path& topology_file, const fs::path& data_dir
     }
     const double seconds = seconds_between(start, ticks_ns());
     if (ending && run.scraped && scraper.scraped() == 0) return {Code::kIo, "its metrics could not be read"};
-    if (ending) return Ended{seconds, cpu_seconds_of_ended_children() - cpu_before, watch.uses()};
+    if (ending) return Ended{start, seconds, cpu_seconds_of_ended_children() - cpu_before, watch.uses()};
     if (seconds > static_cast<double>(run.time_max.count())) {
       return {Code::kIo, fmt::format("weir run takes longer than {} s:\n{}", run.time_max.count(), last_words(log))};
     }
@@ -108,12 +109,14 @@ Result<Measurement> TopologyRun::run(const nlohmann::ordered_json& topology) con
   auto ended = run_to_end(place / "topology.json", place / "data", *this);
   fs::remove_all(place / "data", error);
   if (!ended) return ended.error();
-  const auto started = read_object(place / kStartedFile);
-  if (!started) return started.error();
   const auto report = read_object(place / kReportFile);
   if (!report) return report.error();
   const Digest found{report->at("records").get<std::uint64_t>(), report->at("digest").get<std::uint64_t>()};
   const std::string name = whole.at("name").get<std::string>();
+  // A standard source tells no moment; its records are counted from the command.
+  const auto started = fs::exists(place / kStartedFile) ? read_object(place / kStartedFile)
+                                                        : nlohmann::json{{"started_ns", ended->command_ns}};
+  if (!started) return started.error();
   const auto started_ns = started->at("started_ns").get<std::uint64_t>();
   const Digest right = expected(started_ns);
   if (found.records != right.records) {
@@ -123,14 +126,16 @@ Result<Measurement> TopologyRun::run(const nlohmann::ordered_json& topology) con
   if (found != right) {
     return {Code::kCorrupt, fmt::format("{}: the sink got {} records, but others than expected", name, found.records)};
   }
-  return Measurement{.what = name,
-                     .durability = durability,
-                     .records = records,
-                     .bytes = bytes,
-                     .seconds = seconds_between(started_ns, report->at("last_ns").get<std::uint64_t>()),
-                     .command_seconds = ended->command_seconds,
-                     .cpu_seconds = ended->cpu_seconds,
-                     .processes = std::move(ended->processes)};
+  return Measurement{
+      .what = name,
+      .durability = durability,
+      .records = records,
+      .bytes = bytes,
+      .seconds = seconds_between(started_ns, report->at("last_ns").get<std::uint64_t>()),
+      .command_seconds = ended->command_seconds,
+      .first_result_seconds = seconds_between(ended->command_ns, report->at("first_ns").get<std::uint64_t>()),
+      .cpu_seconds = ended->cpu_seconds,
+      .processes = std::move(ended->processes)};
 }
 
 }  // namespace weir::bench

@@ -29,6 +29,13 @@ TEST(BenchExpectation, AddsUp) {
   EXPECT_EQ(expect_running_totals(kThree), running);
 }
 
+TEST(BenchExpectation, AddsUpNumbersUnderKeysOfTheirOwn) {
+  Digest sums;
+  sums.add("\x01", "\x01");
+  sums.add(std::string(1, '\0'), "\x02");
+  EXPECT_EQ(expect_sums(2), sums);
+}
+
 TEST(BenchExpectation, CountsWords) {
   Digest counts;
   counts.add(
