@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "weir/encode.h"
+
 namespace weir::keyed {
 namespace {
 
@@ -15,6 +17,12 @@ std::string in_words(const Pointer& field) {
 
 double Number::as_real() const {
   return std::visit([](auto number) { return static_cast<double>(number); }, value);
+}
+
+std::string Number::real_bytes() const {
+  std::string bytes;
+  encode_real(bytes, as_real());
+  return bytes;
 }
 
 Number Number::of(ValueView value) {

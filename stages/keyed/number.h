@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <variant>
 
 #include "weir/pointer.h"
@@ -21,9 +22,18 @@ struct Number {
 
   template <typename Packer>
   void msgpack_pack(Packer& packer) const {
-    std::visit([&](auto number) { packer.pack(number); }, value);
+    if (is_integer()) {
+      packer.pack(std::get<0>(value));
+    } else {
+      // msgpack-c makes an integer of a float without fraction; a sum that has seen a float is one.
+      const std::string real = real_bytes();
+      packer.pack_str_body(real.data(), static_cast<std::uint32_t>(real.size()));
+    }
   }
   void msgpack_unpack(const msgpack::object& object);
+
+ private:
+  [[nodiscard]] std::string real_bytes() const;  ///< MessagePack
 };
 
 /// The sum: an integer while both are, otherwise a float. Errors: std::overflow_error beyond 64 bits.

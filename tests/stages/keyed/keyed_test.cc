@@ -65,6 +65,17 @@ TEST(KeyedSum, IsAnIntegerUntilTheFirstFloat) {
   EXPECT_THAT(next.pairs(), ElementsAre("1 1.5", "2 8"));
 }
 
+TEST(KeyedSum, StaysAFloatWhereItHasNoFraction) {
+  FakeHost host(LIBRARY, "keyed.sum");
+  host.feed({fed("1", "1.5"), fed("1", "0.5")});
+  EXPECT_THAT(host.pairs(), ElementsAre("1 1.5", "1 2.0"));
+  host.commit();
+  FakeHost next(LIBRARY, "keyed.sum");
+  ASSERT_EQ(next.restore(host), WEIR_OK);
+  next.feed({fed("1", "1")});
+  EXPECT_THAT(next.pairs(), ElementsAre("1 3.0"));
+}
+
 TEST(KeyedSum, FailsTheRecordThatOverflowsOrIsNoNumberAndKeepsTheSum) {
   FakeHost host(LIBRARY, "keyed.sum");
   host.feed({fed("1", "9223372036854775807"), fed("1", "1"), fed("1", "\"x\""), fed("1", "18446744073709551615"),
