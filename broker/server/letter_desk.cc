@@ -21,9 +21,15 @@ constexpr std::size_t kIdsMax = 100'000;
 constexpr std::size_t kListsMax = 8;
 constexpr int kTriesMax = 5;
 
-/// What was to be read lay in a segment, or a snapshot, that has been replaced since its place was looked up: it lies
-/// elsewhere now.
-bool was_moved(const Error& error) { return error.code == Code::kNotFound; }
+/// Whether letters lie in the same places: where not, what could not be read may have been moved meanwhile.
+bool same_places(const std::vector<core::RestoreJob::Part>& a, const std::vector<core::RestoreJob::Part>& b) {
+  return std::ranges::equal(a, b, [](const core::RestoreJob::Part& one, const core::RestoreJob::Part& other) {
+    return one.file == other.file &&
+           std::ranges::equal(one.tail, other.tail, [](const core::ChangesPlace& x, const core::ChangesPlace& y) {
+             return x.sequence == y.sequence && x.place.segment == y.place.segment && x.place.offset == y.place.offset;
+           });
+  });
+}
 
 }  // namespace
 
@@ -72,9 +78,9 @@ void LetterDesk::do_work(core::Outside& outside) {
   asked_.pop_front();
   reader_thread_.post([this, &outside, asked, parts = core_.dead_letter_parts(), max = core_.requeued_bytes_max()] {
     auto found = std::make_shared<Result<core::LetterRequest>>(find(*asked, parts, max));  // as above
-    mailbox_.post([this, &outside, asked, found] {
+    mailbox_.post([this, &outside, asked, found, parts] {
       reading_ = false;
-      if (!found->ok() && was_moved(found->error()) && ++asked->tries < kTriesMax)
+      if (!found->ok() && !same_places(parts, core_.dead_letter_parts()) && ++asked->tries < kTriesMax)
         return asked_.push_front(std::move(*asked));
       if (!found->ok())
         return outside.reply(asked->client, wire::encode_refusal(Refusal::kInvalid, found->error().message));
@@ -112,9 +118,10 @@ void LetterDesk::list(const core::Client& client, core::Outside& outside, int tr
   ++lists_;
   reader_thread_.post([this, &outside, client, tries, parts = core_.dead_letter_parts()] {
     auto letters = letters_json(reader_, parts, topology_);
-    mailbox_.post([this, &outside, client, tries, letters] {
+    mailbox_.post([this, &outside, client, tries, letters, parts] {
       --lists_;
-      if (!letters.ok() && was_moved(letters.error()) && tries + 1 < kTriesMax) return list(client, outside, tries + 1);
+      if (!letters.ok() && !same_places(parts, core_.dead_letter_parts()) && tries + 1 < kTriesMax)
+        return list(client, outside, tries + 1);
       if (!letters.ok()) return outside.reply(client, wire::encode_refusal(Refusal::kInvalid, letters.error().message));
       wire::MapWriter answer("dead_letters");
       answer.put("json", *letters);
