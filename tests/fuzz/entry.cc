@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entries of the journal as a start applies them: u32 size and so many bytes each. What is taken makes a ledger that
 // leads nowhere astray, and that a checkpoint can hold.
-#include "sdk/topology/resolved_file.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/ledger_seeds.h"
 
 namespace weir::fuzz {
 namespace {
-
-constexpr std::uint64_t kShardsHere = 4096;  ///< of a topology: more is slow, and finds nothing else
 
 Bytes encode_list(const std::vector<Bytes>& entries) {
   Bytes bytes;
@@ -18,13 +15,9 @@ Bytes encode_list(const std::vector<Bytes>& entries) {
 }
 
 /// Whether an entry of a topology is worth its time.
-bool is_small(BytesView payload) {
+bool is_worth_it(BytesView payload) {
   if (payload.size() <= sizeof(core::EntryHeader)) return true;
-  const auto topology = decode_resolved(as_text(payload.subspan(sizeof(core::EntryHeader))));
-  if (!topology.ok()) return true;
-  std::uint64_t shards = 0;
-  for (const Stream& stream : topology->streams) shards += stream.shards;
-  return shards * (1 + topology->stages.size()) <= kShardsHere;
+  return fuzz::is_small(as_text(payload.subspan(sizeof(core::EntryHeader))));
 }
 
 }  // namespace
@@ -46,7 +39,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   ByteReader reader(fuzz::input_of(bytes, size));
   while (reader.ok() && !reader.at_end()) {
     const BytesView payload = reader.blob();
-    if (!reader.ok() || !fuzz::is_small(payload)) break;
+    if (!reader.ok() || !fuzz::is_worth_it(payload)) break;
     entries.emplace_back(payload.begin(), payload.end());
   }
   core::Ledger ledger(fuzz::ledger_topology());

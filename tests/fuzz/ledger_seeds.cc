@@ -61,6 +61,15 @@ Bytes changes(wire::Space space, BytesView name, BytesView key, std::optional<By
 
 }  // namespace
 
+bool is_small(std::string_view resolved) {
+  constexpr std::uint64_t kShardsMax = 4096;
+  const auto topology = decode_resolved(resolved);
+  if (!topology.ok()) return true;
+  std::uint64_t shards = 0;
+  for (const Stream& stream : topology->streams) shards += stream.shards;
+  return shards * (1 + topology->stages.size()) <= kShardsMax;
+}
+
 Topology ledger_topology() {
   Topology topology;
   topology.name = "seed";

@@ -2,16 +2,15 @@
 #include "topologies/bench/bare_path.h"
 
 #include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <fstream>
 #include <vector>
 
 #include "topologies/bench/forked.h"
 #include "topologies/bench/latency.h"
+#include "topologies/bench/passage.h"
 #include "topologies/bench/shared.h"
 #include "topologies/bench/ticks.h"
 #include "topologies/bench/zmq_handle.h"
@@ -19,27 +18,19 @@
 namespace weir::bench {
 namespace {
 
-struct Passed {
-  std::atomic<bool> connected = false;  ///< a first message has come through
-  std::uint64_t started_ns = 0;
-  std::uint64_t ended_ns = 0;
-};
-
 void sleep_until(std::uint64_t moment_ns) {
   const timespec moment{static_cast<time_t>(moment_ns / 1'000'000'000), static_cast<long>(moment_ns % 1'000'000'000)};
   while (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &moment, nullptr) == EINTR) {
   }
 }
 
-bool send_paced(const std::string& to, const Workload& workload, double rate, Passed& passed) {
+bool send_paced(const std::string& to, const Workload& workload, double rate, Passage& passage) {
   const ZmqContext context;
   const ZmqSocket out(context, ZMQ_PUSH);
-  if (!out.connect(to) || ::zmq_send(out.get(), "", 0, 0) < 0) return false;
-  while (!passed.connected) ::usleep(100);
-  passed.started_ns = ticks_ns();
+  if (!out.connect(to) || !passage.start(out)) return false;
   std::string record(std::max(workload.record_bytes(), sizeof(std::uint64_t)), 'x');
   for (std::uint64_t i = 0; i < workload.records; ++i) {
-    const std::uint64_t due = due_ns(passed.started_ns, i, rate);
+    const std::uint64_t due = due_ns(passage.started_ns, i, rate);
     sleep_until(due);
     std::memcpy(record.data(), &due, sizeof due);
     if (::zmq_send(out.get(), record.data(), record.size(), 0) < 0) return false;
@@ -84,13 +75,12 @@ bool pass_all(const std::string& from, const std::string& to, std::uint64_t mess
   return true;
 }
 
-bool take_all(const std::string& from, std::uint64_t records, const std::string& latencies, Passed& passed) {
+bool take_all(const std::string& from, std::uint64_t records, const std::string& latencies, Passage& passage) {
   const ZmqContext context;
   const ZmqSocket in(context, ZMQ_PULL);
   if (!in.bind(from)) return false;
   ZmqMessage message;
-  if (!message.receive(in)) return false;
-  passed.connected = true;
+  if (!passage.await(in, message)) return false;
   std::vector<std::uint64_t> took_ns;
   took_ns.reserve(records);
   while (took_ns.size() < records) {
@@ -99,7 +89,7 @@ bool take_all(const std::string& from, std::uint64_t records, const std::string&
     std::memcpy(&due, message.bytes(), sizeof due);
     took_ns.push_back(ticks_ns() - due);
   }
-  passed.ended_ns = ticks_ns();
+  passage.end();
   std::ofstream file(latencies, std::ios::binary);
   file.write(reinterpret_cast<const char*>(took_ns.data()),
              static_cast<std::streamsize>(took_ns.size() * sizeof took_ns[0]));
@@ -116,15 +106,15 @@ Result<Measurement> run_bare_path(const Workload& workload, double rate, const s
   const std::string back_to_relay = private_endpoint("back");
   const std::string to_sink = private_endpoint("sink");
   const std::uint64_t messages = workload.records + 1;
-  Shared<Passed> passed;
+  Shared<Passage> passage;
   Forked processes;
-  Status started = processes.start("sink", [&] { return take_all(to_sink, workload.records, latencies, *passed); });
+  Status started = processes.start("sink", [&] { return take_all(to_sink, workload.records, latencies, *passage); });
   if (started.ok()) started = processes.start("stage", [&] { return pass_all(to_stage, back_to_relay, messages); });
   if (started.ok()) {
     started =
         processes.start("relay", [&] { return relay_both(to_relay, to_stage, back_to_relay, to_sink, messages); });
   }
-  if (started.ok()) started = processes.start("source", [&] { return send_paced(to_relay, workload, rate, *passed); });
+  if (started.ok()) started = processes.start("source", [&] { return send_paced(to_relay, workload, rate, *passage); });
   if (!started.ok()) return started.error();
   auto uses = processes.wait();
   if (!uses) return uses.error();
@@ -133,7 +123,7 @@ Result<Measurement> run_bare_path(const Workload& workload, double rate, const s
   Measurement measured{.what = "latency over bare ZeroMQ",
                        .records = workload.records,
                        .bytes = workload.records * workload.record_bytes(),
-                       .seconds = seconds_between(passed->started_ns, passed->ended_ns),
+                       .seconds = seconds_between(passage->started_ns, passage->ended_ns),
                        .cpu_seconds = total_cpu_seconds(*uses),
                        .processes = *std::move(uses),
                        .latency = Latency::of(*histogram)};

@@ -2,13 +2,12 @@
 #include "topologies/bench/bare_relay.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <string>
 
 #include "topologies/bench/forked.h"
+#include "topologies/bench/passage.h"
 #include "topologies/bench/shared.h"
 #include "topologies/bench/ticks.h"
 #include "topologies/bench/zmq_handle.h"
@@ -18,21 +17,16 @@ namespace {
 
 constexpr std::size_t kFrameBytes = 64 * 1024;
 
-struct Passed {
-  std::atomic<bool> connected = false;  ///< a first message has come through
-  std::uint64_t started_ns = 0;
-  std::uint64_t ended_ns = 0;
+struct Relayed {
+  Passage passage;
   std::uint64_t bytes = 0;
 };
 
-bool send_frames(const std::string& to, std::uint64_t bytes, Passed& passed) {
+bool send_frames(const std::string& to, std::uint64_t bytes, Passage& passage) {
   const ZmqContext context;
   const ZmqSocket out(context, ZMQ_PUSH);
-  if (!out.connect(to)) return false;
   const std::string frame(kFrameBytes, 'x');
-  if (::zmq_send(out.get(), "", 0, 0) < 0) return false;
-  while (!passed.connected) ::usleep(100);
-  passed.started_ns = ticks_ns();
+  if (!out.connect(to) || !passage.start(out)) return false;
   for (std::uint64_t rest = bytes; rest > 0;) {
     const std::size_t size = std::min<std::uint64_t>(rest, frame.size());
     if (::zmq_send(out.get(), frame.data(), size, 0) < 0) return false;
@@ -56,18 +50,17 @@ bool relay(const std::string& from, const std::string& to, std::uint64_t bytes) 
   return true;
 }
 
-bool take_frames(const std::string& from, std::uint64_t bytes, Passed& passed) {
+bool take_frames(const std::string& from, std::uint64_t bytes, Relayed& relayed) {
   const ZmqContext context;
   const ZmqSocket in(context, ZMQ_PULL);
   if (!in.bind(from)) return false;
   ZmqMessage message;
-  if (!message.receive(in)) return false;
-  passed.connected = true;
-  while (passed.bytes < bytes) {
+  if (!relayed.passage.await(in, message)) return false;
+  while (relayed.bytes < bytes) {
     if (!message.receive(in)) return false;
-    passed.bytes += message.size();
+    relayed.bytes += message.size();
   }
-  passed.ended_ns = ticks_ns();
+  relayed.passage.end();
   return true;
 }
 
@@ -77,21 +70,21 @@ Result<Measurement> run_bare_relay(const Workload& workload) {
   const std::uint64_t bytes = workload.records * workload.record_bytes();
   const std::string first = private_endpoint("relay");
   const std::string second = private_endpoint("sink");
-  Shared<Passed> passed;
+  Shared<Relayed> relayed;
   Forked processes;
-  Status started = processes.start("sink", [&] { return take_frames(second, bytes, *passed); });
+  Status started = processes.start("sink", [&] { return take_frames(second, bytes, *relayed); });
   if (started.ok()) started = processes.start("relay", [&] { return relay(first, second, bytes); });
-  if (started.ok()) started = processes.start("source", [&] { return send_frames(first, bytes, *passed); });
+  if (started.ok()) started = processes.start("source", [&] { return send_frames(first, bytes, relayed->passage); });
   if (!started.ok()) return started.error();
   auto uses = processes.wait();
   if (!uses) return uses.error();
-  if (passed->bytes != bytes) {
-    return {Code::kIo, fmt::format("the bare relay took {} bytes of {}", passed->bytes, bytes)};
+  if (relayed->bytes != bytes) {
+    return {Code::kIo, fmt::format("the bare relay took {} bytes of {}", relayed->bytes, bytes)};
   }
   return Measurement{.what = "bare ZeroMQ relay, 64 KiB frames",
                      .records = workload.records,
                      .bytes = bytes,
-                     .seconds = seconds_between(passed->started_ns, passed->ended_ns),
+                     .seconds = seconds_between(relayed->passage.started_ns, relayed->passage.ended_ns),
                      .cpu_seconds = total_cpu_seconds(*uses),
                      .processes = *std::move(uses)};
 }
