@@ -31,7 +31,7 @@ with open("hostile.json", "w") as topology:
     json.dump({
         "name": "hostile", "http": {"listen": "127.0.0.1:0"},
         "broker": {"listen": "tcp://127.0.0.1:0", "memory": "%dMiB" % MEMORY_MIB},
-        "streams": {"lines": {}, "words": {"partition": {"by": "hash"}, "shards": 8}, "counts": {},
+        "streams": {"lines": {"retention": {"time": "1h"}}, "words": {"partition": {"by": "hash"}, "shards": 8}, "counts": {},
                     "gate": {"external": "in"}, "open": {}},
         "stages": {
             "read": {"plugin": "file.lines", "output": "lines", "config": {"path": "input.txt"}},
@@ -222,7 +222,7 @@ def requests(chooser):
 
 
 def never_reads(_):
-    for request in ({"op": "tail", "stream": "words", "from": "start", "records_max": 10000}, {"op": "status"}, {"op": "dead_letters"}):
+    for request in ({"op": "tail", "stream": "lines", "from": "start", "records_max": 10000}, {"op": "status"}, {"op": "dead_letters"}):
         peer = zmtp(port, b"DEALER")
         peer.settimeout(2)
         body = frame(msgpack.packb(request))

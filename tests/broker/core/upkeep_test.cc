@@ -106,6 +106,23 @@ TEST_F(UpkeepTest, SourcesWaitWhileASnapshotFindsNoRoomForAsLongAsOneIsWanted) {
   EXPECT_FALSE(core_.low_on_space());
 }
 
+TEST_F(UpkeepTest, NobodyWaitsForRoomForASnapshotThatIsNotWantedAnyMore) {
+  for (std::uint64_t segment = 1; segment <= 2; ++segment) work_off(10, segment);
+  ASSERT_EQ(out_.compactions.size(), 1U);
+  CompactJob job = out_.compactions.back();
+  job.result.file = 0;
+  job.lacks_room = true;
+  core_.on_compacted(job);
+  ASSERT_TRUE(core_.low_on_space());
+  // A forward copy has brought the changes that were held in old segments to the newest.
+  for (const ChangesPlace& changes : std::deque(core_.ledger().changelog(1).tail()))
+    core_.ledger().changelog(1).place(changes.sequence, 2, 4096);
+  now_ += std::chrono::seconds(2);
+  core_.tick(now_);
+  EXPECT_EQ(out_.compactions.size(), 1U);
+  EXPECT_FALSE(core_.low_on_space());
+}
+
 TEST_F(UpkeepTest, SlowsDownWhereChangesOutrunTheSnapshot) {
   for (int i = 0; i < 45; ++i) work_off(200'000, i < 44 ? 1 : 2);
   int moments = 0;
