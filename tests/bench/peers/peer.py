@@ -29,6 +29,7 @@ class Variant:
     guarantee: str
     framing: str = "record"  # or batch: 64 KiB of records in a message
     settings: str = ""  # what of it the other columns do not tell
+    note: str = ""  # tells variants apart that are alike in all columns
     share: float = 1  # of the records that were asked for: a slow one need not carry all
     options: tuple = ()  # pairs, for the peer's start() and its client
 

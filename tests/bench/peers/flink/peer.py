@@ -33,6 +33,7 @@ class ThePeer(Peer):
         found = []
         for state, named in (("hashmap", "on the heap"), ("rocksdb", "in RocksDB")):
             found.append(Variant("Flink, source and sink in process", "keyed_total", PAGE_CACHE, "exactly once", settings=COMMON % named,
+                                 note="state " + named,
                                  options=(("source", "process"), ("state", state), ("parallelism", 2), ("checkpoint-ms", 1000))))
         for durability in (FSYNC, PAGE_CACHE):
             found.append(Variant("Flink, from and to Kafka", "keyed_total", durability, "exactly once",

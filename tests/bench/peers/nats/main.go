@@ -106,29 +106,44 @@ func produce(name string, w *workload) {
 	out.close()
 }
 
-func relay(name string, w *workload, begin func()) (d digest) {
+// begun runs body beside the caller; what it returns is closed at its end.
+func begun(body func()) chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		body()
+	}()
+	return done
+}
+
+func relay(name string, w *workload, begin, end func()) (d digest) {
 	stream(name)
 	begin()
-	go produce(name, w)
+	produced := begun(func() { produce(name, w) })
 	consume(name, func(message []byte) bool {
 		eachRecord(message, d.add)
 		return d.results >= w.records
 	})
+	end()
+	<-produced
 	return d
 }
 
-func keyedTotal(name string, w *workload, begin func()) (d digest) {
+func keyedTotal(name string, w *workload, begin, end func()) (d digest) {
 	stream(name)
 	stream(name + "-totals")
 	begin()
-	go produce(name, w)
-	go sum(name, w.records)
+	produced := begun(func() { produce(name, w) })
+	summed := begun(func() { sum(name, w.records) })
 	consume(name+"-totals", func(message []byte) bool {
 		for ; len(message) >= keyBytes+8; message = message[keyBytes+8:] {
 			d.addTotal(message[:keyBytes], int64(binary.BigEndian.Uint64(message[keyBytes:])))
 		}
 		return len(message) > 0 // the end is a message of one byte
 	})
+	end()
+	<-produced
+	<-summed
 	return d
 }
 
@@ -162,14 +177,14 @@ func main() {
 		pass = keyedTotal
 	}
 	if *warmup > 0 {
-		pass("warmup", newWorkload(*warmup, *keys, *pad), func() {})
+		pass("warmup", newWorkload(*warmup, *keys, *pad), func() {}, func() {})
 	}
-	var started time.Time
+	var started, ended time.Time
 	d := pass("measured", newWorkload(*records, *keys, *pad), func() {
 		fmt.Println("begin")
 		started = time.Now()
-	})
-	fmt.Printf("{\"seconds\": %.6f, \"results\": %d, \"digest\": \"%d\"}\n", time.Since(started).Seconds(), d.results, d.sum)
+	}, func() { ended = time.Now() })
+	fmt.Printf("{\"seconds\": %.6f, \"results\": %d, \"digest\": \"%d\"}\n", ended.Sub(started).Seconds(), d.results, d.sum)
 	_, err := io.Copy(io.Discard, bufio.NewReader(os.Stdin)) // until the bench has looked what this process used
 	must(err)
 }

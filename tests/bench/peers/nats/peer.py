@@ -19,6 +19,7 @@ jetstream {{
 }}
 """
 SYNC = {FSYNC: "sync_interval: always", PAGE_CACHE: ""}
+NOTES = {"async": "", "atomic": "in atomic batches", "fast": "fast ingest"}
 PULLED = "pull consumer, one acknowledgement for 256 messages"
 # Framing, publisher, its window, how it is told, share of the records. Without batches each message is a sync of its own.
 WAYS = {
@@ -53,7 +54,7 @@ class ThePeer(Peer):
     @staticmethod
     def variant(what, durability, sync, framing, publish, pending, named, share):
         settings = ", ".join([sync or "sync_interval as it is, 2 minutes", named, PULLED])
-        return Variant("NATS JetStream", what, durability, "at least once", framing, settings, share,
+        return Variant("NATS JetStream", what, durability, "at least once", framing, settings, NOTES[publish], share,
                        (("publish", publish), ("pending", pending)))
 
     def start(self, variant, folder, stack):
