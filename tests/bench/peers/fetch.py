@@ -65,9 +65,12 @@ def java(cache, name, pom, patterns):
 
 def version_of_jar(class_path, artifact):
     """"4.3.1" for "kafka-clients"."""
-    libraries = class_path.split(os.pathsep)[-1]
-    names = sorted(os.path.basename(path) for path in glob.glob(libraries + ".jar"))
-    return next(name[len(artifact) + 1:-4] for name in names if name.startswith(artifact + "-") and name[len(artifact) + 1].isdigit())
+    for place in class_path.split(os.pathsep):
+        for path in sorted(glob.glob(place + ".jar") if place.endswith("*") else []):
+            name = os.path.basename(path)
+            if name.startswith(artifact + "-") and name[len(artifact) + 1].isdigit():
+                return name[len(artifact) + 1:-4]
+    raise Missing("%s is nowhere in %s" % (artifact, class_path))
 
 
 def go_program(cache, name, folder):

@@ -5,7 +5,7 @@ import os
 
 from fetch import java, need, version_of_jar
 from kafka.peer import FLUSH, broker_class_path, java_command, start_broker
-from peer import FSYNC, PAGE_CACHE, Missing, Peer, Variant
+from peer import FSYNC, PAGE_CACHE, Peer, Variant
 
 CLIENT_HEAP = "3g"
 # What its own scripts give every process on this Java.
@@ -24,10 +24,8 @@ class ThePeer(Peer):
                                ["java/*.java", "kafka/KafkaTopics.java", "kafka/KafkaTotals.java", "flink/*.java"])
         home = os.environ.get("FLINK_HOME")
         if home:
-            if not os.path.isdir(os.path.join(home, "lib")):
-                raise Missing("FLINK_HOME=%s has no folder lib" % home)
             self.class_path = os.pathsep.join([os.path.join(home, "lib", "*"), self.class_path])
-        return "Flink %s, Kafka %s" % (version_of_jar(self.class_path, "flink-core"), version_of_jar(broker_class_path(self.broker), "kafka-clients"))
+        return "Flink %s, Kafka %s" % (version_of_jar(self.class_path, "flink-dist" if home else "flink-core"), version_of_jar(broker_class_path(self.broker), "kafka-clients"))
 
     def variants(self):
         found = []

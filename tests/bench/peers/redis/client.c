@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The client of Redis Streams: producer -> stream -> consumer of a group, which acknowledges after the effect and trims what it has
-// acknowledged; for keyed_total the consumer adds up, and sends all totals through a second stream.
+// The client of Redis Streams: producer -> stream -> consumer of a group, which acknowledges after the effect and trims
+// what it has acknowledged; for keyed_total the consumer adds up, and sends all totals through a second stream.
 #include <inttypes.h>
 #include <pthread.h>
 #include <time.h>
@@ -33,7 +33,9 @@ struct Publisher {
   unsigned awaited;
 };
 
-static struct Publisher open_publisher(const char* stream) { return (struct Publisher){.context = connect_to(address), .stream = stream}; }
+static struct Publisher open_publisher(const char* stream) {
+  return (struct Publisher){.context = connect_to(address), .stream = stream};
+}
 
 static void flush_publisher(struct Publisher* publisher) {
   flush_commands(publisher->context);
@@ -55,7 +57,13 @@ static void close_publisher(struct Publisher* publisher) {
 
 /// A record with its key as a field, as the API gives records.
 static void publish_record(struct Publisher* publisher, const struct Workload* workload) {
-  const char* words[] = {"XADD", publisher->stream, "*", "k", (const char*)workload->framed, "v", (const char*)workload->framed + kFramedHeaderBytes};
+  const char* words[] = {"XADD",
+                         publisher->stream,
+                         "*",
+                         "k",
+                         (const char*)workload->framed,
+                         "v",
+                         (const char*)workload->framed + kFramedHeaderBytes};
   const size_t sizes[] = {4, strlen(publisher->stream), 1, 1, kKeyBytes, 1, workload->value_bytes};
   append(publisher->context, 7, words, sizes);
   if (++publisher->appended == pipeline) flush_publisher(publisher);
@@ -91,7 +99,8 @@ typedef bool (*Take)(void* self, size_t fields, redisReply** words);
 static void append_read(redisContext* context, const char* stream) {
   char count[16];
   const int digits = snprintf(count, sizeof count, "%u", pipeline);
-  const char* words[] = {"XREADGROUP", "GROUP", "group", "consumer", "COUNT", count, "BLOCK", "1000", "STREAMS", stream, ">"};
+  const char* words[] = {"XREADGROUP", "GROUP", "group",   "consumer", "COUNT", count,
+                         "BLOCK",      "1000",  "STREAMS", stream,     ">"};
   const size_t sizes[] = {10, 5, 5, 8, 5, (size_t)digits, 5, 4, 7, strlen(stream), 1};
   append(context, 11, words, sizes);
 }
@@ -292,7 +301,8 @@ int main(int count, char** arguments) {
   }
   struct Pass pass = {.stream = "measured", .totals = "measured-totals", .workload = make_workload(records, keys, pad)};
   const struct Digest digest = run(&pass, totals, true, &seconds);
-  printf("{\"seconds\": %.6f, \"results\": %" PRIu64 ", \"digest\": \"%" PRIu64 "\"}\n", seconds, digest.results, digest.sum);
+  printf("{\"seconds\": %.6f, \"results\": %" PRIu64 ", \"digest\": \"%" PRIu64 "\"}\n", seconds, digest.results,
+         digest.sum);
   fflush(stdout);
   while (getchar() != EOF) continue;  // until the bench has looked what this process used
   return 0;

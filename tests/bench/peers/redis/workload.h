@@ -7,9 +7,15 @@
 #include <string.h>
 #include <zlib.h>
 
-/// The records of `weir bench` (topologies/bench/README.md, "The records"). A framed record is key, length of the value in
-/// two bytes, value.
-enum { kKeyBytes = 8, kNumberAt = 4, kFramedHeaderBytes = kKeyBytes + 2, kFramedBytesMax = 512, kBatchBytes = 64 * 1024 };
+/// The records of `weir bench` (topologies/bench/README.md, "The records"). A framed record is key, length of the value
+/// in two bytes, value.
+enum {
+  kKeyBytes = 8,
+  kNumberAt = 4,
+  kFramedHeaderBytes = kKeyBytes + 2,
+  kFramedBytesMax = 512,
+  kBatchBytes = 64 * 1024
+};
 
 /// Makes records by changing bytes of one. Thread: one.
 struct Workload {
@@ -30,7 +36,9 @@ static inline struct Workload make_workload(uint64_t records, uint64_t keys, uns
   return made;
 }
 
-static inline size_t framed_bytes(const struct Workload* workload) { return kFramedHeaderBytes + workload->value_bytes; }
+static inline size_t framed_bytes(const struct Workload* workload) {
+  return kFramedHeaderBytes + workload->value_bytes;
+}
 
 /// Makes `framed` that of record i.
 static inline void make_record(struct Workload* workload, uint64_t i) {
@@ -38,7 +46,8 @@ static inline void make_record(struct Workload* workload, uint64_t i) {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
   x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
   uint64_t rest = (x ^ (x >> 31)) % workload->keys;
-  for (int digit = kKeyBytes - 1; digit > 0; --digit, rest /= 10) workload->framed[digit] = (unsigned char)('0' + rest % 10);
+  for (int digit = kKeyBytes - 1; digit > 0; --digit, rest /= 10)
+    workload->framed[digit] = (unsigned char)('0' + rest % 10);
   const unsigned n = 256 + (unsigned)(i % 1000);
   workload->framed[kFramedHeaderBytes + kNumberAt] = (unsigned char)(n >> 8);
   workload->framed[kFramedHeaderBytes + kNumberAt + 1] = (unsigned char)n;
