@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 
-from peer import FSYNC, Missing, Workload, measure
+from peer import WEIR_DURABILITY, Missing, Workload, measure
 from programs import Failure
 from report import Report, Row, to_json, to_markdown
 from weir import Weir
@@ -77,7 +77,7 @@ class Bench:
         self.report = Report("%s, %d cores, %s %s" % (platform.machine(), os.cpu_count(), platform.system(), platform.release()),
                              command, options.records, options.keys, options.rounds)
         self.ready = []  # (peer, version)
-        self.pairs = {}  # variant: [(Measurement, Weir's rates before it)]
+        self.pairs = {}  # variant: [(Measurement, what Weir gave before it)]
         self.peers = peers
 
     def run(self):
@@ -103,12 +103,12 @@ class Bench:
                 self.report.missing[peer.name] = str(missing)
 
     def wants(self, variant):
-        return variant.what in self.options.what and ("fsync" if variant.durability == FSYNC else "default") in self.options.durability
+        return variant.what in self.options.what and ("fsync" if WEIR_DURABILITY[variant.durability] == "fsync" else "default") in self.options.durability
 
     def measure(self, peer, version, folder):
         """Each peer right behind Weir: what else a machine does changes within minutes."""
         variants = [variant for variant in peer.variants() if self.wants(variant)]
-        rates = self.measure_weir(folder) if variants else {}
+        weir = self.measure_weir(folder) if variants else {}
         for variant in variants:
             tell("%s, %s, %s, %s" % (variant.name, variant.what, variant.framing, variant.durability))
             try:
@@ -118,7 +118,7 @@ class Bench:
                 self.report.failed.append("%s, %s, %s: %s" % (variant.name, variant.what, variant.durability, failure))
                 continue
             tell("  %.0f records/s" % measurement.records_per_second)
-            self.pairs.setdefault(variant, []).append((measurement, rates))
+            self.pairs.setdefault(variant, []).append((measurement, weir))
 
     def measure_weir(self, folder):
         tell("Weir and the bare ZeroMQ relay")
@@ -126,7 +126,7 @@ class Bench:
         for key, item in measured.items():
             self.report.weir.setdefault(key, []).append(item)
         self.report.bare += bare
-        return {key: item["records_per_second"] for key, item in measured.items()}
+        return measured
 
 
 def stop(signum, _):

@@ -11,9 +11,10 @@ from programs import Failure, Program
 
 # What the durabilities are called, and at which of Weir's the same is promised.
 FSYNC = "fsync"
+EACH_CHECKPOINT = "fsync at each checkpoint"
 EACH_SECOND = "fsync each second"
 PAGE_CACHE = "page cache"
-WEIR_DURABILITY = {FSYNC: "fsync", EACH_SECOND: "interval", PAGE_CACHE: "none"}
+WEIR_DURABILITY = {FSYNC: "fsync", EACH_CHECKPOINT: "fsync", EACH_SECOND: "interval", PAGE_CACHE: "none"}
 
 
 class Missing(Exception):

@@ -7,7 +7,7 @@ import statistics
 from peer import FSYNC, WEIR_DURABILITY
 from weir import BARE
 
-HEAD = ["", "framing", "durability", "guarantee", "records/s", "CPU s/M", "Weir as durable", "Weir with fsync"]
+HEAD = ["", "framing", "durability", "guarantee", "records/s", "Weir as durable", "Weir with fsync", "CPU s/M", "of Weir's"]
 TITLES = {
     "relay": "`relay`: producer -> queue -> consumer",
     "keyed_total": "`keyed_total`: producer -> queue by key -> a sum for each key -> queue -> consumer",
@@ -25,17 +25,19 @@ class Row:
     peak_bytes: dict
     of_equal: float  # Weir's rate at an equal durability in relation to this one
     of_fsync: float
+    cpu_of_equal: float  # its CPU seconds a record in relation to Weir's at an equal durability
 
     @staticmethod
     def of(pairs):
-        """Of (Measurement, {(what, durability): Weir's records a second}) the middle one, by its rate."""
+        """Of (Measurement, {(what, durability): item of weir bench}) the middle one, by its rate."""
         pairs = sorted(pairs, key=lambda pair: pair[0].records_per_second)
         measurement, weir = pairs[(len(pairs) - 1) // 2]
         variant = measurement.variant
         rate = measurement.records_per_second
-        return Row(measurement.version, variant, measurement.records, rate,
-                   {name: seconds / measurement.records * 1e6 for name, seconds in measurement.cpu_seconds.items()}, measurement.peak_bytes,
-                   weir[variant.what, WEIR_DURABILITY[variant.durability]] / rate, weir[variant.what, WEIR_DURABILITY[FSYNC]] / rate)
+        cpu = {name: seconds / measurement.records * 1e6 for name, seconds in measurement.cpu_seconds.items()}
+        equal, fsync = (weir[variant.what, WEIR_DURABILITY[durability]] for durability in (variant.durability, FSYNC))
+        return Row(measurement.version, variant, measurement.records, rate, cpu, measurement.peak_bytes, equal["records_per_second"] / rate,
+                   fsync["records_per_second"] / rate, sum(cpu.values()) / equal["cpu_seconds_per_million"])
 
 
 @dataclasses.dataclass
@@ -72,8 +74,8 @@ def median(items, field):
 def weir_lines(report, what):
     for (topology, durability), items in report.weir.items():
         if topology == what:
-            yield line(["**Weir**", "", durability, "exactly once", rate(median(items, "records_per_second")),
-                        "%.2f" % median(items, "cpu_seconds_per_million"), "", ""])
+            yield line(["**Weir**", "", durability, "exactly once", rate(median(items, "records_per_second")), "", "",
+                        "%.2f" % median(items, "cpu_seconds_per_million"), ""])
 
 
 def bare_line(report):
@@ -81,15 +83,16 @@ def bare_line(report):
         return ""
     own = median(report.bare, "records_per_second")
     weir = {durability: median(items, "records_per_second") for (what, durability), items in report.weir.items() if what == "relay"}
-    return line([BARE, "batch", "nothing is kept", "none", rate(own), "%.2f" % median(report.bare, "cpu_seconds_per_million"),
-                 *("%.2f x" % (weir[durability] / own) if durability in weir else "" for durability in ("none", "fsync"))])
+    return line([BARE, "batch", "nothing is kept", "none", rate(own),
+                 *("%.2f x" % (weir[durability] / own) if durability in weir else "" for durability in ("none", "fsync")),
+                 "%.2f" % median(report.bare, "cpu_seconds_per_million"), ""])
 
 
 def peer_line(row):
     variant = row.variant
     name = variant.name + (" [%s]" % variant.note if variant.note else "")
     return line([name, variant.framing, variant.durability, variant.guarantee, rate(row.records_per_second),
-                 "%.2f" % sum(row.cpu_seconds_per_million.values()), ratio(row.of_equal), ratio(row.of_fsync)])
+                 ratio(row.of_equal), ratio(row.of_fsync), "%.2f" % sum(row.cpu_seconds_per_million.values()), ratio(row.cpu_of_equal)])
 
 
 def to_markdown(report):
@@ -122,7 +125,7 @@ def to_json(report):
     rows = [{**{field.name: getattr(row.variant, field.name) for field in dataclasses.fields(row.variant) if field.name != "options"},
              "options": dict(row.variant.options), "version": row.version, "records": row.records, "records_per_second": row.records_per_second,
              "cpu_seconds_per_million": row.cpu_seconds_per_million, "peak_bytes": row.peak_bytes,
-             "weir_at_equal_durability": row.of_equal, "weir_with_fsync": row.of_fsync} for row in report.rows]
+             "weir_at_equal_durability": row.of_equal, "weir_with_fsync": row.of_fsync, "cpu_of_weir_at_equal_durability": row.cpu_of_equal} for row in report.rows]
     weir = [{"what": what, "durability": durability, "records_per_second": median(items, "records_per_second"),
              "cpu_seconds_per_million": median(items, "cpu_seconds_per_million")} for (what, durability), items in report.weir.items()]
     return json.dumps({

@@ -5,7 +5,7 @@ import os
 
 from fetch import java, need, version_of_jar
 from kafka.peer import FLUSH, broker_class_path, java_command, start_broker
-from peer import FSYNC, PAGE_CACHE, Peer, Variant
+from peer import EACH_CHECKPOINT, FSYNC, PAGE_CACHE, Peer, Variant
 
 CLIENT_HEAP = "3g"
 # What its own scripts give every process on this Java.
@@ -30,7 +30,7 @@ class ThePeer(Peer):
     def variants(self):
         found = []
         for state, named in (("hashmap", "on the heap"), ("rocksdb", "in RocksDB")):
-            found.append(Variant("Flink, source and sink in process", "keyed_total", PAGE_CACHE, "exactly once", settings=COMMON % named,
+            found.append(Variant("Flink, source and sink in process", "keyed_total", EACH_CHECKPOINT, "exactly once", settings=COMMON % named,
                                  note="state " + named,
                                  options=(("source", "process"), ("state", state), ("parallelism", 2), ("checkpoint-ms", 1000))))
         for durability in (FSYNC, PAGE_CACHE):
