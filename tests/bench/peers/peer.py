@@ -31,7 +31,7 @@ class Variant:
     framing: str = "record"  # or batch: 64 KiB of records in a message
     settings: str = ""  # what of it the other columns do not tell
     note: str = ""  # tells variants apart that are alike in all columns
-    share: float = 1  # of the records that were asked for: a slow one need not carry all
+    share: float = 1  # of the records and keys that were asked for: a slow one need not carry all
     options: tuple = ()  # pairs, for the peer's start() and its client
 
     def option(self, name):
@@ -44,7 +44,7 @@ class Workload:
     keys: int
 
     def of(self, share):
-        return Workload(max(1, int(self.records * share)), self.keys)
+        return Workload(max(1, int(self.records * share)), max(1, int(self.keys * share)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -277,7 +277,7 @@ Versions: Made up 1.0.
 
 Settings:
 
-- Made up, fsync, batch: all of them, 500 records
+- Made up [twice], fsync, batch: all of them; only 500 records, of as many times fewer keys
 
 Not to be had here:
 

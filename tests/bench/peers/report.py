@@ -79,8 +79,6 @@ def weir_lines(report, what):
 
 
 def bare_line(report):
-    if not report.bare:
-        return ""
     own = median(report.bare, "records_per_second")
     weir = {durability: median(items, "records_per_second") for (what, durability), items in report.weir.items() if what == "relay"}
     return line([BARE, "batch", "nothing is kept", "none", rate(own),
@@ -88,10 +86,13 @@ def bare_line(report):
                  "%.2f" % median(report.bare, "cpu_seconds_per_million"), ""])
 
 
+def name_of(variant):
+    return variant.name + (" [%s]" % variant.note if variant.note else "")
+
+
 def peer_line(row):
     variant = row.variant
-    name = variant.name + (" [%s]" % variant.note if variant.note else "")
-    return line([name, variant.framing, variant.durability, variant.guarantee, rate(row.records_per_second),
+    return line([name_of(variant), variant.framing, variant.durability, variant.guarantee, rate(row.records_per_second),
                  ratio(row.of_equal), ratio(row.of_fsync), "%.2f" % sum(row.cpu_seconds_per_million.values()), ratio(row.cpu_of_equal)])
 
 
@@ -100,14 +101,14 @@ def to_markdown(report):
         report.machine, *report.load, report.command, rate(report.records), rate(report.keys), report.rounds)
     for what, title in TITLES.items():
         rows = [row for row in report.rows if row.variant.what == what]
-        lines = [*weir_lines(report, what), bare_line(report) if what == "relay" else "", *map(peer_line, rows)]
+        lines = [*weir_lines(report, what), bare_line(report) if what == "relay" and report.bare and rows else "", *map(peer_line, rows)]
         if any(lines):
             text += "\n%s\n\n%s%s%s" % (title, line(HEAD), line(["---"] * len(HEAD)), "".join(lines))
     versions = sorted({row.version for row in report.rows})
     if versions:
         text += "\nVersions: %s.\n" % "; ".join(versions)
-    settings = sorted({"%s, %s, %s: %s" % (row.variant.name, row.variant.durability, row.variant.framing, row.variant.settings) +
-                       (", %s records" % rate(row.records) if row.records != report.records else "") for row in report.rows})
+    settings = sorted({"%s, %s, %s: %s" % (name_of(row.variant), row.variant.durability, row.variant.framing, row.variant.settings) +
+                       ("; only %s records, of as many times fewer keys" % rate(row.records) if row.records != report.records else "") for row in report.rows})
     if settings:
         text += "\nSettings:\n\n" + "".join("- %s\n" % each for each in settings)
     if report.missing:
