@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "sdk/base/bytes.h"
 
 namespace weir {
@@ -39,6 +41,21 @@ TEST(Crc32c, MatchesTheVectorsOfRfc3720) {
   EXPECT_EQ(crc32c(0, as_bytes("123456789")), 0xE3069283U);
   EXPECT_EQ(crc32c(0, Bytes(32, std::byte{0})), 0x8A9136AAU);
   EXPECT_EQ(crc32c(crc32c(0, as_bytes("1234")), as_bytes("56789")), 0xE3069283U);
+}
+
+TEST(Crc32c, IsTheDivisionByItsPolynomialWhateverTheLength) {
+  Bytes bytes(40'000);
+  std::mt19937 random(1);
+  for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
+  std::uint32_t rest = 0xFFFFFFFF;  // of bytes[1, size), by bits
+  std::size_t divided = 1;
+  for (const std::size_t size : {1, 2, 9, 4096, 12'287, 12'288, 12'289, 12'290, 24'577, 36'865, 40'000}) {
+    for (; divided < size; ++divided) {
+      rest ^= static_cast<std::uint32_t>(bytes[divided]);
+      for (int bit = 0; bit < 8; ++bit) rest = (rest >> 1) ^ ((rest & 1) != 0 ? 0x82F63B78U : 0);
+    }
+    EXPECT_EQ(crc32c(0, BytesView(bytes).subspan(1, size - 1)), ~rest) << size;
+  }
 }
 
 }  // namespace
