@@ -12,6 +12,7 @@
 #include "broker/server/journal_tool.h"
 #include "broker/server/offline.h"
 #include "broker/server/server.h"
+#include "sdk/base/heap.h"
 #include "sdk/base/log.h"
 #include "sdk/topology/resolved_file.h"
 
@@ -57,6 +58,7 @@ void define(CLI::App& app, Options& options) {
 }
 
 int serve(const Options& options) {
+  weir::keep_freed_memory();
   weir::server::LauncherLink launcher(options.launcher);
   const auto fail = [&](const weir::Error& error) {
     if (launcher.descriptor() >= 0) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "sdk/base/heap.h"
 #include "sdk/base/log.h"
 #include "sdk/topology/resolved_file.h"
 #include "sdk/topology/substitute.h"
@@ -66,6 +67,7 @@ int describe(const std::string& path) {
 }
 
 int work(Options options) {
+  weir::keep_freed_memory();
   using weir::host::LeaveSignal;
   options.engine.asked_to_leave = LeaveSignal::came;
   auto engine = weir::host::BrokerEngine::open(options.engine);
