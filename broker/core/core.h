@@ -263,6 +263,8 @@ class Core {
   void resume_restores();
   void send_finishes(std::uint32_t unit);
   void send(Worker& worker, wire::MessageType type, BytesView body);
+  /// `message` begins as wire::message_room().
+  void send_built(Worker& worker, wire::MessageType type, Bytes message);
   Worker* find_worker(Incarnation incarnation);
   std::vector<Worker*> workers_of(std::uint32_t unit, bool only_ready = true);
 

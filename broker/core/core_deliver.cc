@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kDeliveryBytes = 256 << 10;  ///< a delivery is sent when it has come to this size
 constexpr std::size_t kRangeBytes = 128 << 10;     ///< a range of unkeyed input is cut at the record behind this size
 constexpr std::size_t kRangeUnderWay = 512 << 10;  ///< so much of unkeyed input waits at one of several workers
+constexpr std::size_t kAloneUnderWay = 4 << 20;    ///< and at an only one: more would be out of the cache again
 constexpr std::uint32_t kPassedOverMax = 32;       ///< an idle worker gets a range behind so many: it may be fast again
 constexpr std::size_t kUrgentUnderWay = 128 << 10;  ///< the same where something more urgent may come
 constexpr std::uint64_t kShardsUnderWay = 4 << 20;  ///< so much of keyed input waits at a worker
@@ -160,16 +161,17 @@ bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& deli
 
 void Core::flush(Worker& worker, Delivery& delivery) {
   if (delivery.headers.empty()) return;
-  Bytes body;
-  body.reserve(sizeof(std::uint32_t) + delivery.headers.size() * sizeof(wire::DeliveryHeader) + delivery.bytes);
-  ByteWriter writer(body);
+  Bytes message = wire::message_room();
+  message.reserve(message.size() + sizeof(std::uint32_t) + delivery.headers.size() * sizeof(wire::DeliveryHeader) +
+                  delivery.bytes);
+  ByteWriter writer(message);
   writer.put(static_cast<std::uint32_t>(delivery.headers.size()));
   writer.raw(std::as_bytes(std::span(delivery.headers)));
   for (const BytesView records : delivery.records) writer.raw(records);
   std::uint64_t records = 0;
   for (const wire::DeliveryHeader& header : delivery.headers) records += header.count;
   worker.on_sent(delivery.bytes, records, now_);
-  send(worker, MessageType::kDeliver, body);
+  send_built(worker, MessageType::kDeliver, std::move(message));
   delivery = {};
 }
 
@@ -183,7 +185,7 @@ Worker* Core::choose(std::uint32_t unit, std::uint64_t bytes, std::uint64_t reco
     if (worker->capacity.first == 0 || !worker->admits(bytes, records)) return false;
     if (worker->under_way() == 0) return true;
     if (dispatch == Dispatch::kPriority) return worker->under_way() + bytes <= kUrgentUnderWay;
-    return !several || worker->under_way() + bytes <= kRangeUnderWay;
+    return worker->under_way() + bytes <= (several ? kRangeUnderWay : kAloneUnderWay);
   };
   if (dispatch == Dispatch::kRoundRobin) {
     Worker* next = workers[leases_[unit].worker_next % workers.size()];

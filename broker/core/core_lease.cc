@@ -30,6 +30,11 @@ void Core::send(Worker& worker, MessageType type, BytesView body) {
                 wire::message({type, wire::kWireVersion, 0, worker.incarnation.value(), ++worker.sent}, body));
 }
 
+void Core::send_built(Worker& worker, MessageType type, Bytes message) {
+  wire::put_header(message, {type, wire::kWireVersion, 0, worker.incarnation.value(), ++worker.sent});
+  outside_.send(worker.incarnation, std::move(message));
+}
+
 void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic now) {
   if (said.wire_version != wire::kWireVersion) {
     return refuse(

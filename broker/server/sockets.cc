@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "sdk/base/log.h"
+#include "sdk/wire/zmq_bytes.h"
 
 namespace weir::server {
 namespace {
@@ -25,13 +26,6 @@ constexpr int kSubscriptionBytesMax = 256;
 constexpr std::size_t kSubscriptionsMax = 1000;
 constexpr std::size_t kIpcPathMax = 107;  ///< of sockaddr_un
 constexpr std::size_t kSmall = 8 << 10;   ///< below this a message is copied out of libzmq's buffer, which it would pin
-
-/// Bytes that zmq frees when it has sent them.
-zmq::message_t outgoing(Bytes bytes) {
-  auto* held = new Bytes(std::move(bytes));
-  return zmq::message_t(
-      held->data(), held->size(), [](void*, void* hint) { delete static_cast<Bytes*>(hint); }, held);
-}
 
 /// Inboxes of workers that were killed ("w-STAGE-PID.ipc"); one that lives may just be waiting for this broker.
 void remove_inboxes(const std::string& folder) {
@@ -213,7 +207,7 @@ void Sockets::send(Incarnation incarnation, Bytes message) {
   if (found == workers_.end()) return;
   // A message that cannot be taken leaves a gap in the numbers, which ends the incarnation.
   try {
-    (void)found->second.send(outgoing(std::move(message)), zmq::send_flags::dontwait);
+    (void)found->second.send(wire::zmq_message(std::move(message)), zmq::send_flags::dontwait);
   } catch (const zmq::error_t& error) {
     log::warning("cannot send to a worker: {}", error.what());
   }
@@ -222,7 +216,7 @@ void Sockets::send(Incarnation incarnation, Bytes message) {
 void Sockets::reply(const std::string& client, Bytes message) {
   try {
     (void)router_.send(zmq::buffer(client), zmq::send_flags::sndmore | zmq::send_flags::dontwait);
-    (void)router_.send(outgoing(std::move(message)), zmq::send_flags::dontwait);
+    (void)router_.send(wire::zmq_message(std::move(message)), zmq::send_flags::dontwait);
   } catch (const zmq::error_t& error) {
     log::debug("cannot answer a client: {}", error.what());
   }
@@ -247,7 +241,7 @@ bool Sockets::wanted(const std::string& topic) {
 void Sockets::publish(const std::string& topic, Bytes message) {
   try {
     (void)news_.send(zmq::buffer(topic), zmq::send_flags::sndmore | zmq::send_flags::dontwait);
-    (void)news_.send(outgoing(std::move(message)), zmq::send_flags::dontwait);
+    (void)news_.send(wire::zmq_message(std::move(message)), zmq::send_flags::dontwait);
   } catch (const zmq::error_t& error) {
     log::debug("cannot publish: {}", error.what());
   }

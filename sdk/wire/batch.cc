@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/wire/batch.h"
 
+#include <algorithm>
+
 #include "weir/abi.h"
 
 namespace weir::wire {
@@ -10,10 +12,10 @@ std::size_t record_bytes(const RecordRef& record) {
          (record.headers.empty() ? 0 : sizeof(std::uint32_t) + record.headers.size());
 }
 
-void append_record(Bytes& batch, const RecordRef& record) {
-  const std::size_t at = batch.size();
-  batch.resize(at + record_bytes(record));
-  std::byte* to = batch.data() + at;
+namespace {
+
+/// REQUIRES: `to` has room for record_bytes(record).
+void write_record(std::byte* to, const RecordRef& record) {
   const auto put = [&to](const void* from, std::size_t size) {
     if (size != 0) std::memcpy(to, from, size);
     to += size;
@@ -31,6 +33,30 @@ void append_record(Bytes& batch, const RecordRef& record) {
     put(&headers_size, 4);
     put(record.headers.data(), record.headers.size());
   }
+}
+
+}  // namespace
+
+void append_record(Bytes& batch, const RecordRef& record) {
+  const std::size_t at = batch.size();
+  batch.resize(at + record_bytes(record));
+  write_record(batch.data() + at, record);
+}
+
+void BatchBuffer::append(const RecordRef& record) {
+  const std::size_t size = size_ + record_bytes(record);
+  if (size > capacity_) grow(size);
+  write_record(bytes_.get() + size_, record);
+  size_ = size;
+}
+
+void BatchBuffer::grow(std::size_t size_min) {
+  constexpr std::size_t kFirst = 512;
+  const std::size_t capacity = std::max({size_min, 2 * capacity_, kFirst});
+  std::unique_ptr<std::byte[]> larger(new std::byte[capacity]);
+  if (size_ != 0) std::memcpy(larger.get(), bytes_.get(), size_);
+  bytes_ = std::move(larger);
+  capacity_ = capacity;
 }
 
 std::optional<RecordRef> BatchReader::next() {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include "sdk/base/bytes.h"
 #include "sdk/base/ids.h"
@@ -25,6 +28,39 @@ std::size_t record_bytes(const RecordRef& record);
 
 /// Appends `record` in the layout of weir/abi.h. REQUIRES: key and value smaller than 2 GiB.
 void append_record(Bytes& batch, const RecordRef& record);
+
+/// A batch while it grows. Its memory is written once, not cleared before, and stays for the next batch.
+class BatchBuffer {
+ public:
+  BatchBuffer() = default;
+  BatchBuffer(BatchBuffer&& other) noexcept { swap(other); }
+  BatchBuffer& operator=(BatchBuffer&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+
+  /// As append_record().
+  void append(const RecordRef& record);
+  /// Takes back what was appended behind `size`. REQUIRES: size <= size().
+  void truncate(std::size_t size) { size_ = size; }
+  void clear() { size_ = 0; }
+  void swap(BatchBuffer& other) noexcept {
+    std::swap(bytes_, other.bytes_);
+    std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
+  }
+
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::size_t capacity() const { return capacity_; }
+  [[nodiscard]] BytesView bytes() const { return {bytes_.get(), size_}; }
+
+ private:
+  void grow(std::size_t size_min);
+
+  std::unique_ptr<std::byte[]> bytes_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
 
 /// Walks the records of a batch that may come from a stranger: never reads outside it.
 class BatchReader {

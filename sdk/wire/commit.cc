@@ -22,7 +22,7 @@ void get_list(ByteReader& reader, std::size_t size_min, std::vector<T>& list, Ge
 
 }  // namespace
 
-void encode(const Commit& commit, const std::vector<BytesView>& frames, Bytes& out) {
+void encode_head(const Commit& commit, std::uint32_t frames, Bytes& out) {
   ByteWriter writer(out);
   writer.put(commit.transaction);
   put_list(writer, commit.consumed, [&](const Consumed& range) {
@@ -61,7 +61,12 @@ void encode(const Commit& commit, const std::vector<BytesView>& frames, Bytes& o
     writer.put(changes.shard);
     writer.blob(changes.bytes);
   });
-  put_list(writer, frames, [&](BytesView frame) { writer.blob(frame); });
+  writer.put(frames);
+}
+
+void encode(const Commit& commit, const std::vector<BytesView>& frames, Bytes& out) {
+  encode_head(commit, static_cast<std::uint32_t>(frames.size()), out);
+  for (const BytesView frame : frames) ByteWriter(out).blob(frame);
 }
 
 Result<Commit> decode_commit(BytesView bytes, std::size_t start) {

@@ -83,6 +83,8 @@ struct Commit {
   std::vector<FrameAt> frames;  ///< decoding only
 };
 
+/// Appends `commit` and the count of its frames to `out`; each of them is to follow as a blob.
+void encode_head(const Commit& commit, std::uint32_t frames, Bytes& out);
 /// Appends `commit` and the frames (each a complete frame, see frame.h) to `out`.
 void encode(const Commit& commit, const std::vector<BytesView>& frames, Bytes& out);
 

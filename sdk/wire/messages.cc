@@ -31,10 +31,14 @@ double get_double(ByteReader& reader) { return std::bit_cast<double>(reader.get<
 
 }  // namespace
 
+void put_header(Bytes& message, const MessageHeader& header) { std::memcpy(message.data(), &header, sizeof(header)); }
+
 Bytes message(const MessageHeader& header, BytesView body) {
-  Bytes bytes(sizeof(header) + body.size());
-  std::memcpy(bytes.data(), &header, sizeof(header));
-  if (!body.empty()) std::memcpy(bytes.data() + sizeof(header), body.data(), body.size());
+  Bytes bytes;
+  bytes.reserve(sizeof(header) + body.size());
+  ByteWriter writer(bytes);
+  writer.raw(std::as_bytes(std::span(&header, 1)));
+  writer.raw(body);
   return bytes;
 }
 

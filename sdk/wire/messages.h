@@ -56,6 +56,11 @@ struct MessageHeader {
 };
 static_assert(sizeof(MessageHeader) == 24);
 
+/// What is large is written once, where it is sent from: a message begins as room for its header, its body is appended,
+/// and put_header() fills in the room when the message is numbered.
+inline Bytes message_room() { return Bytes(sizeof(MessageHeader)); }
+void put_header(Bytes& message, const MessageHeader& header);
+
 /// What a lease is the right to.
 enum class LeaseKind : std::uint8_t {
   kShard = 0,      ///< consume a whole shard of every input, and own its state

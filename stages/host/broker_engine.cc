@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "sdk/base/log.h"
+#include "sdk/wire/zmq_bytes.h"
 #include "stages/host/leave_signal.h"
 #include "stages/host/local_address.h"
 
@@ -163,8 +164,9 @@ void BrokerEngine::run_pulse() {
   }
 }
 
-void BrokerEngine::transmit(const Bytes& message) {
-  uninterrupted([&] { return commits_.send(zmq::buffer(message.data(), message.size()), zmq::send_flags::dontwait); });
+void BrokerEngine::transmit(Bytes message) {
+  zmq::message_t outgoing = wire::zmq_message(std::move(message));
+  uninterrupted([&] { return commits_.send(outgoing, zmq::send_flags::dontwait); });
 }
 
 std::optional<BrokerSession::Received> BrokerEngine::receive() {

@@ -40,7 +40,7 @@ class BrokerEngine final : public BrokerSession {
   void run_pulse();
   void wait_for_message(Monotonic most);
 
-  void transmit(const Bytes& message) override;
+  void transmit(Bytes message) override;
   std::optional<Received> receive() override;
   [[nodiscard]] Monotonic clock() const override { return monotonic_now(); }
   [[nodiscard]] bool asked_to_leave() const override { return asked_to_leave_(); }

@@ -30,9 +30,11 @@ void BrokerSession::start(const Topology& topology, std::uint32_t stage) {
   send_credit();
 }
 
-void BrokerSession::send(MessageType type, BytesView body) {
-  transmit(wire::message({type, wire::kWireVersion, 0, welcome_.incarnation.value(), ++sent_}, body));
+wire::MessageHeader BrokerSession::next_header(MessageType type) {
+  return {type, wire::kWireVersion, 0, welcome_.incarnation.value(), ++sent_};
 }
+
+void BrokerSession::send(MessageType type, BytesView body) { transmit(wire::message(next_header(type), body)); }
 
 void BrokerSession::send_credit() {
   credited_ = worked_;
@@ -47,13 +49,15 @@ void BrokerSession::worked_off(std::uint64_t bytes, std::uint64_t records) {
   if (much || worked_.second - credited_.second >= kCapacityRecords / 4) send_credit();
 }
 
-void BrokerSession::commit(const Bytes& body) {
+void BrokerSession::commit(Bytes message) {
   ++committed_;
-  published_ += wire::publish_cost(body.size());
-  unaccepted_.emplace_back(committed_, body.size());
-  unaccepted_bytes_ += body.size();
+  const std::size_t size = wire::body_of(message).size();
+  published_ += wire::publish_cost(size);
+  unaccepted_.emplace_back(committed_, size);
+  unaccepted_bytes_ += size;
   if (worked_ != credited_) send_credit();
-  send(MessageType::kCommit, body);
+  wire::put_header(message, next_header(MessageType::kCommit));
+  transmit(std::move(message));
 }
 
 void BrokerSession::release(const std::vector<wire::Lease>& leases) {

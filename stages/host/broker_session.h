@@ -25,7 +25,7 @@ class BrokerSession : public Engine {
   void start(const Topology& topology, std::uint32_t stage);
 
   bool urgent() override;
-  void commit(const Bytes& body) override;
+  void commit(Bytes message) override;
   [[nodiscard]] std::uint64_t committed() const override { return committed_; }
   [[nodiscard]] std::uint64_t settled() const override { return settled_; }
   [[nodiscard]] bool has_window() const override { return unaccepted_bytes_ < window_bytes_; }
@@ -43,7 +43,7 @@ class BrokerSession : public Engine {
 
  protected:
   /// Carries a message to the broker. What cannot be carried is lost: the broker sees the gap.
-  virtual void transmit(const Bytes& message) = 0;
+  virtual void transmit(Bytes message) = 0;
   /// Whether a message of the broker has come, and takes it: `owner` keeps its bytes.
   struct Received {
     std::shared_ptr<void> owner;
@@ -65,6 +65,7 @@ class BrokerSession : public Engine {
   std::optional<Event> hear(const Received& received);
   static Event lost(std::string sentence);
   void send(wire::MessageType type, BytesView body);
+  [[nodiscard]] wire::MessageHeader next_header(wire::MessageType type);
   void send_credit();
 
   wire::WorkerWelcome welcome_;

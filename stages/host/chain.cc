@@ -372,14 +372,14 @@ Status Chain::run_fused(Instance& instance, std::uint32_t lane) {
                   next.port,
                   lane,
                   batch.origins.front(),
-                  {reinterpret_cast<const std::uint8_t*>(batch.bytes.data()), batch.bytes.size()},
+                  {reinterpret_cast<const std::uint8_t*>(batch.records.bytes().data()), batch.records.size()},
                   topology_.streams[output->stream()].name.c_str()};
     std::uint32_t done = 0;
     if (Status status = work(item, 0, done); !status.ok()) return status;
-    batch.bytes.clear();
+    batch.records.clear();
     batch.origins.clear();
     batch.count = 0;
-    if (output->fused_batch().bytes.capacity() == 0) std::swap(batch, output->fused_batch());
+    if (output->fused_batch().records.capacity() == 0) std::swap(batch, output->fused_batch());
   }
   return {};
 }
@@ -469,17 +469,16 @@ Result<Bytes> Chain::close(std::uint64_t number) {
     }
     instance->close_transaction();
   }
-  std::vector<Bytes> frames;
+  std::vector<FrameBuilder*> filled;
   for (const auto& builder : builders_) {
-    if (!builder || builder->empty()) continue;
-    frames.push_back(builder->encode(transaction_.origin_us()));
-    builder->clear();
+    if (builder && !builder->empty()) filled.push_back(builder.get());
   }
-  Bytes body;
-  if (!transaction_.empty() || !frames.empty()) body = transaction_.encode(number, frames);
+  Bytes message;
+  if (!transaction_.empty() || !filled.empty()) message = transaction_.encode(number, filled);
+  for (FrameBuilder* builder : filled) builder->clear();
   transaction_.clear();
   letters_.clear();
-  return body;
+  return message;
 }
 
 Status Chain::flush_sink(Instance& sink) {

@@ -69,7 +69,8 @@ class Chain {
   static std::uint32_t target_of(const Instance& sink, std::uint32_t lane) {
     return sink.spec().sharing == Sharing::kShard ? lane : 0;
   }
-  /// Closes it: flushes state and sinks, and gives the commit's body; empty where there is nothing to commit.
+  /// Closes it: flushes state and sinks, and gives the commit as Engine::commit() takes it; empty where there is
+  /// nothing to commit.
   Result<Bytes> close(std::uint64_t number);
   [[nodiscard]] std::uint64_t state_bytes() const;
 

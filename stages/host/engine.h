@@ -53,8 +53,9 @@ class Engine {
   virtual Event next(Monotonic wait) = 0;
   /// Something has come that cannot wait for the records at hand: the drain, the end.
   virtual bool urgent() = 0;
-  /// Commits a transaction's body. Its number is the count of commits so far.
-  virtual void commit(const Bytes& body) = 0;
+  /// Commits a transaction: its body behind room for the engine's header (wire::message_room()). Its number is the
+  /// count of commits so far.
+  virtual void commit(Bytes message) = 0;
   /// Commits so far, and how many of them are accepted and settled.
   [[nodiscard]] virtual std::uint64_t committed() const = 0;
   [[nodiscard]] virtual std::uint64_t settled() const = 0;

@@ -171,7 +171,7 @@ int Instance::emit(std::uint32_t port, const weir_record& record) {
   record_bytes_ += size;
   bytes_ += size;
   ++records_out_;
-  if (bytes_ >= stop_bytes_ || (output.fused() && output.fused_batch().bytes.size() >= kFusedBytes)) {
+  if (bytes_ >= stop_bytes_ || (output.fused() && output.fused_batch().records.size() >= kFusedBytes)) {
     context_->abi.stop = 1;
   }
   return WEIR_OK;

@@ -149,10 +149,11 @@ Event MemoryEngine::next(Monotonic) {
   return event;
 }
 
-void MemoryEngine::commit(const Bytes& body) {
+void MemoryEngine::commit(Bytes message) {
   if (crashing_) crashed_ = true;
   if (crashed_) return;
   ++committed_;
+  const BytesView body = wire::body_of(message);
   published_ += wire::publish_cost(body.size());
   if (const Status status = journal_.commit(body); !status.ok() && failure_.empty()) {
     failure_ = "the commit is refused: " + status.error().message;

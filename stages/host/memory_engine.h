@@ -42,7 +42,7 @@ class MemoryEngine final : public Engine {
 
   [[nodiscard]] const std::string& host() const override { return host_; }
   Event next(Monotonic wait) override;
-  void commit(const Bytes& body) override;
+  void commit(Bytes message) override;
   bool urgent() override { return crashed_; }
   [[nodiscard]] std::uint64_t committed() const override { return committed_; }
   [[nodiscard]] std::uint64_t settled() const override { return committed_; }

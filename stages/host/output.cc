@@ -15,8 +15,8 @@ Status Output::add(wire::RecordRef record, std::uint64_t origin) {
     if (!shard.ok()) return shard.error();
     batch = &builder_->shard(shard->value());
   }
-  log_.push_back({batch, batch->bytes.size()});
-  wire::append_record(batch->bytes, record);
+  log_.push_back({batch, batch->records.size()});
+  batch->records.append(record);
   ++batch->count;
   if (builder_ == nullptr) fused_.origins.push_back(origin);
   return {};
@@ -25,7 +25,7 @@ Status Output::add(wire::RecordRef record, std::uint64_t origin) {
 std::uint64_t Output::undo() {
   const std::uint64_t records = log_.size();
   for (; !log_.empty(); log_.pop_back()) {
-    log_.back().batch->bytes.resize(log_.back().bytes);
+    log_.back().batch->records.truncate(log_.back().bytes);
     --log_.back().batch->count;
     if (builder_ == nullptr) fused_.origins.pop_back();
   }

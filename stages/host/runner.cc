@@ -514,9 +514,9 @@ Status Runner::read(std::uint32_t lane, ReadSplit& split, bool& read_some) {
 Status Runner::close() {
   if (!open_) return {};
   open_ = false;
-  const auto body = chain_.close(engine_.committed() + 1);
-  if (!body.ok()) return body.error();
-  if (!body->empty()) engine_.commit(*body);
+  auto commit = chain_.close(engine_.committed() + 1);
+  if (!commit.ok()) return commit.error();
+  if (!commit->empty()) engine_.commit(std::move(*commit));
   bound_memory();
   return {};
 }

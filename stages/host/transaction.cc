@@ -3,49 +3,59 @@
 
 #include <algorithm>
 
+#include "sdk/wire/messages.h"
+
 namespace weir::host {
 
 bool FrameBuilder::empty() const {
   return std::all_of(shards_.begin(), shards_.end(), [](const ShardBatch& shard) { return shard.count == 0; });
 }
 
-Bytes FrameBuilder::encode(std::int64_t origin_us) const {
+std::size_t FrameBuilder::frame_bytes() const {
+  std::size_t size = sizeof(wire::FrameHeader);
+  for (const ShardBatch& shard : shards_) {
+    if (shard.count != 0) size += sizeof(wire::BatchHeader) + shard.records.size();
+  }
+  return size;
+}
+
+void FrameBuilder::append_to(Bytes& out, std::int64_t origin_us) const {
   wire::FrameHeader header;
   header.stream = stream_;
-  std::size_t size = 0;
   for (const ShardBatch& shard : shards_) {
     if (shard.count == 0) continue;
     ++header.batches;
     header.records += shard.count;
-    size += sizeof(wire::BatchHeader) + shard.bytes.size();
   }
-  Bytes frame;
-  frame.reserve(sizeof(header) + size);
-  ByteWriter writer(frame);
+  ByteWriter writer(out);
   writer.raw(std::as_bytes(std::span(&header, 1)));
   for (std::uint32_t index = 0; index < shards_.size(); ++index) {
     const ShardBatch& shard = shards_[index];
     if (shard.count == 0) continue;
-    const wire::BatchHeader batch{index, shard.count, static_cast<std::uint32_t>(shard.bytes.size()), 0, 0, origin_us};
+    const wire::BatchHeader batch{index, shard.count, static_cast<std::uint32_t>(shard.records.size()),
+                                  0,     0,           origin_us};
     writer.raw(std::as_bytes(std::span(&batch, 1)));
   }
-  for (const ShardBatch& shard : shards_) writer.raw(shard.bytes);
-  return frame;
+  for (const ShardBatch& shard : shards_) writer.raw(shard.records.bytes());
 }
 
 void FrameBuilder::clear() {
   for (ShardBatch& shard : shards_) {
-    shard.bytes.clear();
+    shard.records.clear();
     shard.count = 0;
   }
 }
 
 void Transaction::consume(std::uint32_t stream, std::uint32_t shard, std::uint64_t from, std::uint64_t to) {
   if (from == to) return;
-  for (auto range = commit_.consumed.rbegin(); range != commit_.consumed.rend(); ++range) {
-    if (range->stream != stream || range->shard != shard || range->to != from) continue;
-    range->to = to;
-    return;
+  const auto [last, fresh] = consumed_last_.try_emplace(std::uint64_t{stream} << 32 | shard, commit_.consumed.size());
+  if (!fresh) {
+    wire::Consumed& range = commit_.consumed[last->second];
+    if (range.to == from) {
+      range.to = to;
+      return;
+    }
+    last->second = commit_.consumed.size();
   }
   commit_.consumed.push_back({stream, shard, from, to});
 }
@@ -60,7 +70,7 @@ bool Transaction::empty() const {
          changes_.empty();
 }
 
-Bytes Transaction::encode(std::uint64_t number, const std::vector<Bytes>& frames) {
+Bytes Transaction::encode(std::uint64_t number, std::span<const FrameBuilder* const> builders) {
   commit_.transaction = number;
   for (const auto& [lane, watermark] : advanced_) commit_.advanced.push_back({lane, watermark});
   for (const auto& [split, moved] : splits_) commit_.splits.push_back({split, moved.second, moved.first});
@@ -73,13 +83,16 @@ Bytes Transaction::encode(std::uint64_t number, const std::vector<Bytes>& frames
   for (const auto& [where, bytes] : changes_) {
     if (!bytes.empty()) commit_.changes.push_back({where.first, where.second, bytes});
   }
-  std::vector<BytesView> views(frames.begin(), frames.end());
-  Bytes out;
+  Bytes out = wire::message_room();
   std::size_t size = 4096;
-  for (const Bytes& frame : frames) size += frame.size() + 4;
+  for (const FrameBuilder* builder : builders) size += builder->frame_bytes() + 4;
   for (const auto& [where, bytes] : changes_) size += bytes.size() + 16;
   out.reserve(size);
-  wire::encode(commit_, views, out);
+  wire::encode_head(commit_, static_cast<std::uint32_t>(builders.size()), out);
+  for (const FrameBuilder* builder : builders) {
+    ByteWriter(out).put(static_cast<std::uint32_t>(builder->frame_bytes()));
+    builder->append_to(out, origin_us_);
+  }
   return out;
 }
 

@@ -4,10 +4,13 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "sdk/topology/topology.h"
+#include "sdk/wire/batch.h"
 #include "sdk/wire/commit.h"
 #include "sdk/wire/frame.h"
 
@@ -19,7 +22,7 @@ class FrameBuilder {
   FrameBuilder(std::uint32_t stream, std::uint32_t shards) : stream_(stream), shards_(shards) {}
 
   struct ShardBatch {
-    Bytes bytes;
+    wire::BatchBuffer records;
     std::uint32_t count = 0;
     /// Of a fused stream: for each record the offset of the record of the unit's input that it comes from.
     std::vector<std::uint64_t> origins;
@@ -27,8 +30,10 @@ class FrameBuilder {
   ShardBatch& shard(std::uint32_t index) { return shards_[index]; }
   [[nodiscard]] std::uint32_t shards() const { return static_cast<std::uint32_t>(shards_.size()); }
   [[nodiscard]] bool empty() const;
-  /// The frame as the broker takes it, shards rising.
-  [[nodiscard]] Bytes encode(std::int64_t origin_us) const;
+  /// Bytes of the frame as it stands.
+  [[nodiscard]] std::size_t frame_bytes() const;
+  /// Appends the frame as the broker takes it, shards rising.
+  void append_to(Bytes& out, std::int64_t origin_us) const;
   void clear();
 
  private:
@@ -63,12 +68,13 @@ class Transaction {
 
   /// Nothing in it that the broker should know.
   [[nodiscard]] bool empty() const;
-  /// The body of a commit message under `number`, with `frames`.
-  [[nodiscard]] Bytes encode(std::uint64_t number, const std::vector<Bytes>& frames);
+  /// A commit message under `number` with the frames of `builders`, behind room for its header.
+  [[nodiscard]] Bytes encode(std::uint64_t number, std::span<const FrameBuilder* const> builders);
   void clear() { *this = Transaction(); }
 
  private:
   wire::Commit commit_;
+  std::unordered_map<std::uint64_t, std::size_t> consumed_last_;  ///< by stream and shard: its last range
   std::map<std::uint32_t, Timestamp> advanced_;
   std::map<std::uint32_t, std::pair<Bytes, bool>> splits_;
   std::map<std::uint32_t, wire::Counted> counters_;

@@ -194,12 +194,12 @@ std::optional<host::BrokerSession::Received> WorkerProcess::receive() {
   return Received{std::move(message), view};
 }
 
-void WorkerProcess::transmit(const Bytes& message) {
+void WorkerProcess::transmit(Bytes message) {
   if (!alive_) return;
   world_.to_broker(pid_, message);
 }
 
-void WorkerProcess::commit(const Bytes& body) {
+void WorkerProcess::commit(Bytes message) {
   if (!alive_) return;
   if (world_.plan().kills &&
       world_.chance(World::kDeathsPerMillionCommits)) {  // what it has written to a target stays there
@@ -207,9 +207,8 @@ void WorkerProcess::commit(const Bytes& body) {
     world_.exited(*this);
     return;
   }
-  auto said = wire::decode_commit(body, 0);
+  auto said = wire::decode_commit(message, sizeof(wire::MessageHeader));
   if (!said.ok()) return world_.problem("a commit cannot be read: " + said.error().message);
-  BrokerSession::commit(mutilated(body, *said));
   Facts facts;
   for (const wire::Consumed& range : said->consumed) {
     if (lanes_.contains(range.shard)) facts[fact(range.stream, range.shard)] = range.to;
@@ -219,22 +218,23 @@ void WorkerProcess::commit(const Bytes& body) {
   }
   if (said->counters.size() > 1) ++world_.outcome().fused_transactions;
   if (facts_forgotten_) facts.clear();
+  BrokerSession::commit(mutilated(std::move(message), *said));
   unsettled_.emplace_back(committed(), std::move(facts));
 }
 
-Bytes WorkerProcess::mutilated(const Bytes& body, wire::Commit commit) {
+Bytes WorkerProcess::mutilated(Bytes message, wire::Commit commit) {
   const bool forgets = world_.has(Bug::kSinkForgets) && chain_->sink() != nullptr;
   const bool guesses = world_.has(Bug::kWatermarkGuessed) && !commit.splits.empty();
   const bool keeps = world_.has(Bug::kRequeuedKept);
   if (world_.has(Bug::kRefusalForgotten) && world_.chance(2000)) {
     wire::Commit nothing;
     nothing.transaction = commit.transaction;
-    Bytes bytes;
+    Bytes bytes = wire::message_room();
     wire::encode(nothing, {}, bytes);
     return bytes;
   }
   const bool passes = world_.has(Bug::kPastCursor);
-  if (!forgets && !guesses && !keeps && !passes) return body;
+  if (!forgets && !guesses && !keeps && !passes) return message;
   for (wire::Consumed& range : commit.consumed) {
     if (!passes) break;
     std::uint64_t& past = past_[{range.stream, range.shard}];
@@ -253,8 +253,8 @@ Bytes WorkerProcess::mutilated(const Bytes& body, wire::Commit commit) {
   std::vector<BytesView> frames;
   frames.reserve(commit.frames.size());
   for (const wire::FrameAt& frame : commit.frames)
-    frames.push_back(BytesView(body).subspan(frame.position, frame.size));
-  Bytes bytes;
+    frames.push_back(BytesView(message).subspan(frame.position, frame.size));
+  Bytes bytes = wire::message_room();
   wire::encode(commit, frames, bytes);
   return bytes;
 }

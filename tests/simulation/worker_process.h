@@ -69,8 +69,8 @@ class WorkerProcess final : private host::BrokerSession {
 
   // host::BrokerSession
   host::Event next(Monotonic wait) override;
-  void commit(const Bytes& body) override;
-  void transmit(const Bytes& message) override;
+  void commit(Bytes message) override;
+  void transmit(Bytes message) override;
   std::optional<Received> receive() override;
   [[nodiscard]] Monotonic clock() const override { return world_.now(); }
   [[nodiscard]] bool asked_to_leave() const override { return leaves_; }
@@ -84,7 +84,7 @@ class WorkerProcess final : private host::BrokerSession {
   void check_delivery(const wire::DeliveryView& delivery);
   void tell_settled();
   /// The commit as a bug would have it.
-  [[nodiscard]] Bytes mutilated(const Bytes& body, wire::Commit commit);
+  [[nodiscard]] Bytes mutilated(Bytes message, wire::Commit commit);
   [[nodiscard]] std::string fact(std::uint32_t stream, std::uint32_t shard) const;
 
   World& world_;

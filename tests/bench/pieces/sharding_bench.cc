@@ -51,7 +51,8 @@ void build_frame(benchmark::State& state) {
       output.mark();
       if (!output.add(record.ref(), 0).ok()) return state.SkipWithError("a record is refused");
     }
-    frame = builder.encode(0);
+    frame.clear();
+    builder.append_to(frame, 0);
     builder.clear();
     output.next_transaction();
   }

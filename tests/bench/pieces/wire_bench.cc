@@ -27,10 +27,12 @@ Bytes sample_frame(std::uint64_t records) {
   host::FrameBuilder builder(1, kShards);
   for (std::uint64_t i = 0; i < records; ++i) {
     auto& batch = builder.shard(static_cast<std::uint32_t>(i % kShards));
-    wire::append_record(batch.bytes, SampleRecord(i).ref());
+    batch.records.append(SampleRecord(i).ref());
     ++batch.count;
   }
-  return builder.encode(0);
+  Bytes frame;
+  builder.append_to(frame, 0);
+  return frame;
 }
 
 void commit_encode(benchmark::State& state) {

@@ -56,7 +56,7 @@ class Session final : public BrokerSession {
   std::vector<Bytes> said;
 
  private:
-  void transmit(const Bytes& message) override { said.push_back(message); }
+  void transmit(Bytes message) override { said.push_back(std::move(message)); }
   std::optional<Received> receive() override {
     if (inbox.empty()) return std::nullopt;
     auto owner = std::make_shared<Bytes>(std::move(inbox.front()));
@@ -137,13 +137,13 @@ TEST(BrokerSession, PublishesNoMoreThanTheJournalIsToTakeHoweverLittleEachCommit
   session.tell(MessageType::kPublish, wire::encode_totals({64 << 10, 0}));
   session.next({});
   int commits = 0;
-  for (; session.may_publish(); ++commits) session.commit(Bytes(10));
+  for (; session.may_publish(); ++commits) session.commit(Bytes(sizeof(wire::MessageHeader) + 10));
   EXPECT_EQ(commits, 8) << "a group and a mark take a block of 4 KiB each";
 }
 
 TEST(BrokerSession, HoldsDeliveriesBackWhileTheWindowIsFull) {
   Session session;
-  session.commit(Bytes(1 << 20));
+  session.commit(Bytes(sizeof(wire::MessageHeader) + (1 << 20)));
   EXPECT_FALSE(session.has_window());
   session.tell(MessageType::kDeliver, Bytes(4));
   session.tell(MessageType::kFinish, wire::encode_shards({1}));
