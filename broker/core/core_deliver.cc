@@ -185,7 +185,9 @@ Worker* Core::choose(std::uint32_t unit, std::uint64_t bytes, std::uint64_t reco
     if (worker->capacity.first == 0 || !worker->admits(bytes, records)) return false;
     if (worker->under_way() == 0) return true;
     if (dispatch == Dispatch::kPriority) return worker->under_way() + bytes <= kUrgentUnderWay;
-    return worker->under_way() + bytes <= (several ? kRangeUnderWay : kAloneUnderWay);
+    // As a sum, since a difference would turn round for a worker that says it has worked off more than it was sent.
+    const std::uint64_t most = several ? kRangeUnderWay : kAloneUnderWay;
+    return worker->used.first + worker->capacity.first + bytes <= worker->credit.first + most;
   };
   if (dispatch == Dispatch::kRoundRobin) {
     Worker* next = workers[leases_[unit].worker_next % workers.size()];
