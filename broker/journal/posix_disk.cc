@@ -141,7 +141,7 @@ class PosixFile final : public File {
   std::atomic<std::uint64_t> size_;
 };
 
-/// Makes `directory` and its parents, each synced into the one above.
+/// Makes `directory` and its parents.
 Status make_directory(const std::string& directory) {
   if (::mkdir(directory.c_str(), 0777) == 0 || errno == EEXIST) return {};
   if (errno != ENOENT) return failure("cannot make the directory", directory, errno);
@@ -154,17 +154,26 @@ Status make_directory(const std::string& directory) {
   return {};
 }
 
-/// An entry's directory must be durable for the entry to be.
-Status sync_parent(const std::string& directory) {
-  const std::size_t slash = directory.find_last_of('/');
-  const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : directory.substr(0, slash);
-  const int descriptor = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return failure("cannot open the directory", parent, errno);
-  const int answer = ::fsync(descriptor);
-  const int number = errno;
-  ::close(descriptor);
-  if (answer != 0) return failure("cannot sync the directory", parent, number);
-  return {};
+/// An entry's directory must be durable for the entry to be, and so on up: which of them a start made that was cut
+/// short nobody knows. Up to the file system's own root, or to where we may not look, and what we may not read we did
+/// not make.
+Status sync_parents(const std::string& directory) {
+  int below = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (below < 0) return failure("cannot open the directory", directory, errno);
+  Status done;
+  while (done.ok()) {
+    const int above = ::openat(below, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat facts_below {};
+    struct stat facts_above {};
+    const bool known = above >= 0 && ::fstat(below, &facts_below) == 0 && ::fstat(above, &facts_above) == 0;
+    ::close(below);
+    below = above;
+    if (!known || facts_above.st_dev != facts_below.st_dev || facts_above.st_ino == facts_below.st_ino) break;
+    if (::fsync(above) != 0 && errno != EINVAL && errno != EROFS)
+      done = failure("cannot sync the directories above", directory, errno);
+  }
+  if (below >= 0) ::close(below);
+  return done;
 }
 
 }  // namespace
@@ -173,18 +182,7 @@ Result<std::unique_ptr<PosixDisk>> PosixDisk::open(const std::string& directory)
   std::string path = directory;
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   if (Status made = make_directory(path); !made.ok()) return made.error();
-  std::string above = path;
-  // Up to the root or to where we may not look: parents that we made must be durable, and which these were is not
-  // known any more after a crash in the middle.
-  for (int levels = 0; levels < 3 && above.size() > 1; ++levels) {
-    if (Status synced = sync_parent(above); !synced.ok()) {
-      if (levels == 0) return synced.error();
-      break;
-    }
-    const std::size_t slash = above.find_last_of('/');
-    if (slash == std::string::npos || slash == 0) break;
-    above.resize(slash);
-  }
+  if (Status synced = sync_parents(path); !synced.ok()) return synced.error();
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return failure("cannot open the directory", path, errno);
   return std::unique_ptr<PosixDisk>(new PosixDisk(path, descriptor, false));

@@ -24,6 +24,8 @@ namespace {
 using nlohmann::json;
 /// 1: the journal held the topology's name only.
 constexpr int kFormat = 2;
+/// A journal that is being deleted.
+constexpr const char* kCleared = "journal.cleared";
 
 Result<std::string> read_text(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -47,6 +49,15 @@ Status write_text(const std::string& path, const std::string& text) {
   return {};
 }
 
+Status sync_folder(const std::string& path) {
+  const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = folder >= 0 && ::fsync(folder) == 0;
+  const int number = errno;
+  if (folder >= 0) ::close(folder);
+  if (!synced) return {Code::kIo, fmt::format("cannot sync {}: {}", path, std::strerror(number))};
+  return {};
+}
+
 }  // namespace
 
 Result<DataDir> DataDir::open(const Options& options, const Topology& topology) {
@@ -63,7 +74,7 @@ Result<DataDir> DataDir::open(const Options& options, const Topology& topology) 
   if (!owned) {
     for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
       const std::string name = entry.path().filename().string();
-      if (name == "lock" || name == "weir.json.new") continue;
+      if (name == "lock" || name == "weir.json.new" || name == kCleared) continue;
       return {
           Code::kRefused,
           fmt::format("{} holds \"{}\" and no weir.json: it is not a data directory of Weir; give --data another one",
@@ -73,9 +84,9 @@ Result<DataDir> DataDir::open(const Options& options, const Topology& topology) 
   if (Status status = directory.take_lock(options.patience); !status.ok()) return status.error();
   // What a killed broker left there must lead nobody to it while this one starts.
   (void)::unlink((path + "/endpoint.json").c_str());
-  if (options.fresh) {
-    if (Status status = directory.clear(); !status.ok()) return status.error();
-  } else if (owned) {
+  const Status cleared = options.fresh ? directory.clear() : directory.remove_cleared();
+  if (!cleared.ok()) return cleared.error();
+  if (owned && !options.fresh) {
     const auto before = read_owner(path);
     if (!before.ok()) return before.error();
     if (Status status = same_directory(before->topology, topology); !status.ok()) {
@@ -161,12 +172,25 @@ Status DataDir::take_lock(std::chrono::milliseconds patience) {
 }
 
 Status DataDir::clear() {
+  if (Status status = remove_cleared(); !status.ok()) return status;
+  // All at once or not at all: of a journal that is half deleted, a start would go on with the other half.
+  if (::rename(journal_path().c_str(), (path_ + "/" + kCleared).c_str()) != 0 && errno != ENOENT) {
+    return {Code::kIo, fmt::format("cannot delete the journal in {}: {}", path_, std::strerror(errno))};
+  }
+  if (Status status = sync_folder(path_); !status.ok()) return status;
+  if (Status status = remove_cleared(); !status.ok()) return status;
   std::error_code error;
+  std::filesystem::remove(path_ + "/endpoint.json", error);
   // The owner goes last: a deletion cut short leaves a directory that is still known as Weir's.
-  std::filesystem::remove_all(journal_path(), error);
-  if (!error) std::filesystem::remove(path_ + "/endpoint.json", error);
   if (!error) std::filesystem::remove(path_ + "/weir.json", error);
   if (error) return {Code::kIo, fmt::format("cannot delete what is in {}: {}", path_, error.message())};
+  return {};
+}
+
+Status DataDir::remove_cleared() const {
+  std::error_code error;
+  std::filesystem::remove_all(path_ + "/" + kCleared, error);
+  if (error) return {Code::kIo, fmt::format("cannot delete {}/{}: {}", path_, kCleared, error.message())};
   return {};
 }
 

@@ -61,6 +61,7 @@ class DataDir {
   explicit DataDir(std::string path) : path_(std::move(path)) {}
   Status take_lock(std::chrono::milliseconds patience);
   Status clear();
+  [[nodiscard]] Status remove_cleared() const;
 
   std::string path_;
   int lock_ = -1;

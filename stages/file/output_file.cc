@@ -17,6 +17,23 @@ std::filesystem::path folder_of(const std::string& path) {
   return folder.empty() ? std::filesystem::path(".") : folder;
 }
 
+/// The folder of a new file and those above it: which of them had to be made nobody knows after a crash in between. Up
+/// to the file system's root, or to where we may not look.
+void sync_folders(const std::string& folder) {
+  Descriptor at(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!at.is_open()) throw_errno("sync", folder);
+  struct stat facts {};
+  struct stat above_facts {};
+  if (::fsync(at.get()) != 0) throw_errno("sync", folder);
+  while (::fstat(at.get(), &facts) == 0) {
+    Descriptor above(::openat(at.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!above.is_open() || ::fstat(above.get(), &above_facts) != 0) return;
+    if (above_facts.st_dev != facts.st_dev || above_facts.st_ino == facts.st_ino) return;
+    if (::fsync(above.get()) != 0 && errno != EINVAL && errno != EROFS) throw_errno("sync", folder);
+    at = std::move(above);
+  }
+}
+
 }  // namespace
 
 OutputFile::OutputFile(std::string path, int flags) : path_(std::move(path)) {
@@ -45,7 +62,7 @@ OutputFile OutputFile::replace(const std::string& path) {
 OutputFile OutputFile::go_on(const std::string& path, std::uint64_t committed) {
   OutputFile file(path, 0);
   file.written_ = committed;
-  file.folder_synced_ = true;  // by the commit that is being gone on with
+  file.folders_synced_ = true;  // by the commit that is being gone on with
   if (!file.regular_) return file;
   struct stat status {};
   if (::fstat(file.descriptor_.get(), &status) != 0) throw_errno("write", path);
@@ -84,11 +101,9 @@ void OutputFile::sync() {
   write_out();
   if (!regular_) return;
   if (::fdatasync(descriptor_.get()) != 0) throw_errno("sync", path_);
-  if (folder_synced_) return;
-  const std::string folder = folder_of(path_);
-  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!opened.is_open() || ::fsync(opened.get()) != 0) throw_errno("sync", folder);
-  folder_synced_ = true;
+  if (folders_synced_) return;
+  sync_folders(folder_of(path_));
+  folders_synced_ = true;
 }
 
 }  // namespace weir::file

@@ -41,7 +41,7 @@ class OutputFile {
   std::string path_;
   Descriptor descriptor_;
   bool regular_ = false;
-  bool folder_synced_ = false;
+  bool folders_synced_ = false;
   std::string buffer_;
   std::uint64_t written_ = 0;
 };

@@ -2,6 +2,7 @@
 """What the end-to-end tests share: running topologies, finding their processes, and independent computations."""
 import atexit
 import collections
+import contextlib
 import json
 import os
 import random
@@ -195,7 +196,8 @@ class Launcher:
         """Launcher, broker and workers at once, as a power cut would."""
         everyone = [self.process.pid, *children_of(self.process.pid)]
         for pid in everyone:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # children die with the launcher, too
+                os.kill(pid, signal.SIGKILL)
         self.wait()
         wait_for("the end of everyone", lambda: not any(os.path.exists("/proc/%d" % pid) for pid in everyone), 10)
 
