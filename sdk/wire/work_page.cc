@@ -31,6 +31,8 @@ std::string_view to_string(Doing doing) {
       return "closing a sink's target";
     case Doing::kDurable:
       return "in on_durable";
+    case Doing::kDestroy:
+      return "ending the stage";
   }
   return "at something unknown";
 }

@@ -23,6 +23,7 @@ enum class Doing : std::uint32_t {
   kOpen,
   kClose,
   kDurable,
+  kDestroy,
 };
 /// "processing a record", "in finish".
 std::string_view to_string(Doing doing);

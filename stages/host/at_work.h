@@ -41,6 +41,11 @@ class AtWork {
     const wire::Doing before_;
   };
   Turn begin(wire::Doing doing) { return {*this, doing}; }
+  /// One call of a stage, outside its records.
+  Turn call(wire::Doing doing, std::uint32_t stage) {
+    enter(stage, nullptr);
+    return begin(doing);
+  }
   Turn process(const wire::DeliveryHeader& batch) {
     page_->stream.store(batch.stream, std::memory_order_relaxed);
     page_->shard.store(batch.shard, std::memory_order_relaxed);

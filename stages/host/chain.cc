@@ -71,15 +71,21 @@ Status Chain::create(const std::function<Result<const weir_descriptor*>(const st
     }
     const auto text = config(spec, **plugin);
     if (!text.ok()) return text.error();
-    at_work_.enter(stage, nullptr);
     {
-      const auto turn = at_work_.begin(wire::Doing::kCreate);
+      const auto turn = at_work_.call(wire::Doing::kCreate, stage);
       if (Status status = instance->create(*text); !status.ok()) return status;
     }
     typed_state_ |= instance->typed_state();
     instances_.push_back(std::move(instance));
   }
   return {};
+}
+
+void Chain::destroy() {
+  for (; !instances_.empty(); instances_.pop_back()) {
+    const auto turn = at_work_.call(wire::Doing::kDestroy, instances_.back()->stage());
+    instances_.back().reset();
+  }
 }
 
 Instance* Chain::find(std::uint32_t stage) {
@@ -442,14 +448,13 @@ bool Chain::full() const {
 }
 
 Result<Bytes> Chain::close(std::uint64_t number) {
-  const auto turn = at_work_.begin(wire::Doing::kFlush);
   for (const auto& instance : instances_) {
     weir_context* context = instance->context();
-    at_work_.enter(instance->stage(), nullptr);
     if (instance->plugin().state_flush != nullptr) {
       instance->set_flushing(true);
       for (const std::uint32_t lane : transaction_.touched()) {
         context->shard = lane;
+        const auto turn = at_work_.call(wire::Doing::kFlush, instance->stage());
         if (instance->plugin().state_flush(instance->self(), context) != WEIR_OK)
           return fatal(*instance, "state_flush").error();
       }
@@ -485,6 +490,7 @@ Status Chain::flush_sink(Instance& sink) {
   for (const auto& [target, lane] : written_) {
     sink.context()->shard = target;
     weir_bytes position{};
+    const auto turn = at_work_.call(wire::Doing::kFlush, sink.stage());
     if (sink.plugin().flush(sink.self(), sink.context(), &position) != WEIR_OK) return fatal(sink, "flush");
     if (position.size == 0 && !positions_said_.contains(target)) continue;
     positions_said_.insert(target);

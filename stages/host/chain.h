@@ -30,6 +30,8 @@ class Chain {
   /// Creates all instances. Errors: kNotFound, kRefused, with a sentence.
   Status create(const std::function<Result<const weir_descriptor*>(const std::string&)>& find,
                 const std::function<Result<std::string>(const StageSpec&, const weir_descriptor&)>& config);
+  /// Ends all instances, the last of the chain first.
+  void destroy();
 
   [[nodiscard]] AtWork& at_work() { return at_work_; }
   [[nodiscard]] Transaction& transaction() { return transaction_; }

@@ -91,6 +91,11 @@ int work(Options options) {
     if (page == nullptr) return refuse("--page names no page of a launcher");
     chain.at_work().use(*page);
   }
+  std::vector<std::uint32_t> stages;
+  for (std::uint32_t i = 0; i < topology->stages.size(); ++i) {
+    if (topology->stages[i].host == stage) stages.push_back(i);
+  }
+  const weir::host::Watchdog watchdog(*topology, stages, chain.at_work(), weir::host::Watchdog::kill);
   const weir::Status created = chain.create(
       [&](const std::string& plugin) { return libraries.find(plugin); },
       [](const weir::StageSpec& of, const weir_descriptor& plugin) {
@@ -102,13 +107,13 @@ int work(Options options) {
   }
   LeaveSignal::heed();
   (*engine)->start(*topology, stage);
-  std::vector<std::uint32_t> stages;
-  for (const auto& instance : chain.instances()) stages.push_back(instance->stage());
-  const weir::host::Watchdog watchdog(*topology, stages, chain.at_work(), weir::host::Watchdog::kill);
-  weir::host::MemoryLimit memory(
-      weir::host::MemoryLimit::growth_for(spec->memory_bytes, topology->broker.transaction_bytes_max));
-  weir::host::Runner runner(*topology, chain, **engine, {}, &memory);
-  return static_cast<int>(runner.run());
+  const Exit exit = [&] {
+    weir::host::MemoryLimit memory(
+        weir::host::MemoryLimit::growth_for(spec->memory_bytes, topology->broker.transaction_bytes_max));
+    return weir::host::Runner(*topology, chain, **engine, {}, &memory).run();
+  }();
+  chain.destroy();  // while the watchdog looks on
+  return static_cast<int>(exit);
 }
 
 }  // namespace

@@ -123,6 +123,7 @@ std::optional<Exit> Runner::handle(Event event) {
       if (status.ok()) engine_.drained();
       break;
     case Event::Kind::kStop:
+      tell_durable();  // what came last of all is on disk too
       while (!targets_.empty()) close_target(*targets_.begin());
       return Exit::kStopped;
     case Event::Kind::kFenced:
@@ -349,7 +350,7 @@ Status Runner::load(Instance& instance, std::uint32_t lane, const wire::Change& 
     return {};
   }
   instance.context()->shard = lane;
-  const auto turn = chain_.at_work().begin(wire::Doing::kRestore);
+  const auto turn = chain_.at_work().call(wire::Doing::kRestore, instance.stage());
   if (instance.plugin().state_load(instance.self(), instance.context(), lend(change.name), lend(change.key),
                                    lend(*change.value)) == WEIR_OK) {
     return {};
@@ -365,7 +366,7 @@ Status Runner::open_target(std::uint32_t lane, BytesView position) {
   const std::uint32_t target = Chain::target_of(*sink, lane);
   if (!targets_.insert(target).second) return {};
   sink->context()->shard = target;
-  const auto turn = chain_.at_work().begin(wire::Doing::kOpen);
+  const auto turn = chain_.at_work().call(wire::Doing::kOpen, sink->stage());
   if (sink->plugin().open(sink->self(), sink->context(), lend(position)) == WEIR_OK) return {};
   return {Code::kRefused, "stage \"" + sink->spec().name + "\": " + sink->take_failure()};
 }
@@ -374,7 +375,7 @@ void Runner::close_target(std::uint32_t target) {
   Instance& sink = *chain_.sink();
   targets_.erase(target);
   sink.context()->shard = target;
-  const auto turn = chain_.at_work().begin(wire::Doing::kClose);
+  const auto turn = chain_.at_work().call(wire::Doing::kClose, sink.stage());
   if (sink.plugin().close != nullptr) sink.plugin().close(sink.self(), sink.context());
 }
 
@@ -393,6 +394,7 @@ Status Runner::revoke(const std::vector<wire::Lease>& leases) {
         const bool unused = instance->spec().sharing == Sharing::kShard || lanes_.empty();
         if (unused && targets_.contains(target)) close_target(target);
       } else if (instance->plugin().state_drop != nullptr) {
+        const auto turn = chain_.at_work().call(wire::Doing::kClose, instance->stage());
         instance->plugin().state_drop(instance->self(), lease.shard);
       } else {
         instance->store().drop(lease.shard);
@@ -430,10 +432,10 @@ Status Runner::enumerate() {
   Instance& source = chain_.head();
   SplitList list{&chain_.transaction(), &splits_known_, source.spec().local ? engine_.host() : std::string()};
   source.mark();
-  chain_.at_work().enter(source.stage(), nullptr);
-  const auto turn = chain_.at_work().begin(wire::Doing::kEnumerate);
-  const int answer =
-      source.plugin().enumerate(source.self(), source.context(), reinterpret_cast<weir_split_list*>(&list));
+  const int answer = [&] {
+    const auto turn = chain_.at_work().call(wire::Doing::kEnumerate, source.stage());
+    return source.plugin().enumerate(source.self(), source.context(), reinterpret_cast<weir_split_list*>(&list));
+  }();
   if (answer != WEIR_END && answer != WEIR_MORE && answer != WEIR_OK) {
     return {Code::kRefused, "stage \"" + source.spec().name + "\": " + source.take_failure()};
   }
@@ -530,7 +532,7 @@ void Runner::tell_durable() {
     if (!durable) continue;
     Instance& source = chain_.head();
     source.context()->shard = lane;
-    const auto turn = chain_.at_work().begin(wire::Doing::kDurable);
+    const auto turn = chain_.at_work().call(wire::Doing::kDurable, source.stage());
     source.plugin().on_durable(source.self(), source.context(), reinterpret_cast<weir_split*>(&*durable));
   }
 }

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,8 +15,8 @@
 
 namespace weir::host {
 
-/// Ends what takes longer than the `deadline` of its stage: one record of process or write, one call of read,
-/// on_watermark or finish. Time in which the whole process stood still does not count. Thread: its own ("watchdog").
+/// Ends what takes longer than the `deadline` of its stage: one record of process or write, or one call of any other
+/// function. Time in which the whole process stood still does not count. Thread: its own ("watchdog").
 /// Lifetime: `work` and `topology` must outlive it.
 class Watchdog {
  public:
@@ -25,6 +26,9 @@ class Watchdog {
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
+
+  /// How long `stage` may be at `doing`; nothing: as long as it likes.
+  static std::optional<Monotonic> limit(const StageSpec& stage, wire::Doing doing);
 
   /// Says so and ends the process with Exit::kDeadline.
   [[noreturn]] static void kill(const std::string& sentence);

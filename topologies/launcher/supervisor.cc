@@ -102,7 +102,10 @@ void Supervisor::turn(Monotonic now) {
     if (worker.wanted && !worker.process.running() && after >= worker.start_at) start_worker(worker);
   }
   if (phase_ == Phase::kDraining && after >= deadline_) on_drained();
-  if (phase_ == Phase::kStopping && after >= deadline_) kill_all();
+  if (phase_ == Phase::kStopping && after >= deadline_) {
+    name_stragglers();
+    kill_all();
+  }
   if (phase_ != Phase::kStopping) progress_.tick(after);
   screen_.write_some();
 }
@@ -377,6 +380,16 @@ std::string Supervisor::last_line() const {
     return fmt::format("stopped {} at once; what was committed is kept, run again to go on", options_.topology.name);
   if (outcome_ == Outcome::kFailed) return fmt::format("failed {}: {}", options_.topology.name, failure_);
   return outcome_ == Outcome::kFinished ? progress_.finished(*finished_at_) : progress_.stopped();
+}
+
+/// Whoever is stuck in a plugin when all is over is not killed in silence.
+void Supervisor::name_stragglers() {
+  for (const Worker& worker : workers_) {
+    const std::optional<LastWork> last =
+        worker.process.running() && worker.page ? worker.page->read() : std::optional<LastWork>();
+    if (last && last->doing != wire::Doing::kNothing)
+      note(fmt::format("worker {}/{} is still {}; it is killed", worker.stage->name, worker.number, work_text(*last)));
+  }
 }
 
 void Supervisor::kill_all() {

@@ -81,6 +81,7 @@ class Supervisor {
   void stop(Outcome outcome);
   void fail(std::string_view reason);
   [[nodiscard]] std::string last_line() const;
+  void name_stragglers();
   void kill_all();
   void note(std::string_view text);
   void remove_socket_folder() const;

@@ -9,7 +9,7 @@
 
 namespace weir::launcher {
 
-/// What a dead worker was at.
+/// What a worker is at, or was when it died.
 struct LastWork {
   wire::Doing doing = wire::Doing::kNothing;
   std::uint32_t stage = 0;   ///< index in the topology
@@ -37,7 +37,7 @@ class WorkerPage {
   /// To be inherited; it may be closed here once the child runs.
   [[nodiscard]] int fd() const { return fd_.get(); }
   void close_fd() { fd_.reset(); }
-  /// REQUIRES: the worker is dead. Nothing where it died before it came to filling in the page.
+  /// What it is at, or was when it died. Nothing where it has not come to filling in the page.
   [[nodiscard]] std::optional<LastWork> read() const;
 
  private:

@@ -66,5 +66,19 @@ TEST_F(WatchdogTest, LooksAtTheStageThatIsAtWorkAndAtNothingBetweenCalls) {
   EXPECT_FALSE(bites_within(200ms));
 }
 
+TEST_F(WatchdogTest, GivesTenSecondsAtLeastToWhatNoRecordIsAbout) {
+  StageSpec stage;
+  stage.deadline = 50ms;
+  EXPECT_EQ(Watchdog::limit(stage, wire::Doing::kNothing), std::nullopt);
+  for (const auto doing : {wire::Doing::kProcess, wire::Doing::kRequeued, wire::Doing::kWatermark, wire::Doing::kFinish,
+                           wire::Doing::kRead})
+    EXPECT_EQ(Watchdog::limit(stage, doing), 50ms) << wire::to_string(doing);
+  const auto calls = {wire::Doing::kCreate, wire::Doing::kRestore, wire::Doing::kEnumerate, wire::Doing::kFlush,
+                      wire::Doing::kOpen,   wire::Doing::kClose,   wire::Doing::kDurable,   wire::Doing::kDestroy};
+  for (const auto doing : calls) EXPECT_EQ(Watchdog::limit(stage, doing), 10s) << wire::to_string(doing);
+  stage.deadline = 1h;
+  for (const auto doing : calls) EXPECT_EQ(Watchdog::limit(stage, doing), 1h) << wire::to_string(doing);
+}
+
 }  // namespace
 }  // namespace weir::host
