@@ -2,34 +2,61 @@
 #include "broker/server/http.h"
 
 #include <fmt/format.h>
-#include <httplib.h>
-
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "broker/server/http_connections.h"
+
 namespace weir::server {
 namespace {
 
-/// Each carries one connection at a time, so that as many peers that say nothing, or read nothing, keep nobody waiting.
-constexpr std::size_t kThreads = 32;
+constexpr int kRequestsMax = 100;                         ///< of one connection
+constexpr Monotonic kPatience = std::chrono::seconds(1);  ///< for its next one
 
 std::string error_body(const std::string& sentence) { return nlohmann::json{{"error", sentence}}.dump() + "\n"; }
+
+/// The library's server, with connections that have their time: of its own, a peer that sends a byte a second keeps its
+/// thread for as long as it likes.
+class TimedServer final : public httplib::Server {
+ public:
+  TimedServer() {
+    new_task_queue = [this] { return new HttpThreads(connections_); };
+  }
+
+  /// The library lets five connections wait to be taken; whoever comes behind them tries again a second later.
+  /// REQUIRES: it is bound.
+  void let_many_wait() { (void)::listen(svr_sock_, SOMAXCONN); }
+
+ private:
+  bool process_and_close_socket(socket_t socket) override {
+    bool done = false;
+    if (!HttpThreads::refuses()) {
+      HttpStream stream(socket);
+      for (int left = kRequestsMax; left > 0; --left) {
+        connections_.begin(socket);
+        if (svr_sock_ == INVALID_SOCKET || !stream.begin_request(kPatience)) break;
+        bool closed = false;
+        done = process_request(stream, left == 1, closed, nullptr);
+        if (!done || closed) break;
+      }
+    }
+    connections_.close(socket);
+    return done;
+  }
+
+  HttpConnections connections_;
+};
 
 class HttplibPort final : public Http {
  public:
   HttplibPort(std::string host, Answer answer) : host_(std::move(host)), answer_(std::move(answer)) {
-    server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
     // The library's default shares the port with whoever else asks for it, in silence.
     server_.set_socket_options([](socket_t socket) {
       const int yes = 1;
       setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
     });
     server_.set_payload_max_length(0);
-    server_.set_read_timeout(2, 0);
-    server_.set_write_timeout(5, 0);
-    server_.set_keep_alive_max_count(100);
-    server_.set_keep_alive_timeout(1);
     server_.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       if (request.method != "GET" && request.method != "HEAD") {
         response.status = 405;
@@ -61,6 +88,7 @@ class HttplibPort final : public Http {
     return server_.bind_to_port(host_, port);
   }
   void serve() {
+    server_.let_many_wait();
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     // stop() before listen_after_bind() has started would be lost.
     while (!server_.is_running()) std::this_thread::yield();
@@ -70,7 +98,7 @@ class HttplibPort final : public Http {
  private:
   std::string host_;
   Answer answer_;
-  httplib::Server server_;
+  TimedServer server_;
   int port_ = 0;
   std::thread thread_;
 };

@@ -275,13 +275,16 @@ def subscriptions(chooser):
 
 
 def trickles(_):
-    peers = [raw(http_port) for _ in range(10)]
-    for byte in b"GET /metrics?":
-        for peer in peers:
+    # More than are carried and may wait; who is cut off comes again at once.
+    peers = [raw(http_port) for _ in range(200)]
+    for byte in b"GET /metrics?and so on" * 2:
+        for i, peer in enumerate(peers):
             try:
                 peer.sendall(bytes([byte]))
             except OSError:
-                pass
+                peer.close()
+                peers[i] = raw(http_port)
+                done["scrapers that trickle and come again"] += 1
         time.sleep(0.3)  # the peer's pace, not a wait for anything
     done["scrapers that trickle"] += len(peers)
     kept.extend(peers)
