@@ -150,23 +150,10 @@ std::unique_ptr<Journal> Opening::make(const JournalOptions& options) {
   return journal;
 }
 
-Result<std::unique_ptr<Journal>> Opening::open(const JournalOptions& options, Recovery& out) {
-  if (options.segment_bytes % kBlockBytes != 0 || options.segment_bytes < kSegmentBytesMin ||
-      options.segment_bytes > kSegmentBytesMax) {
-    return {Code::kInvalid, fmt::format("a segment of {} bytes: must be a multiple of {}, from {} to {}",
-                                        options.segment_bytes, kBlockBytes, kSegmentBytesMin, kSegmentBytesMax)};
-  }
-  if (Status done = read(); !done.ok()) return done.error();
-  if (!history_.seed_known) history_.seed = options.seed;
-
+Result<Opening::Place> Opening::begin_reign(const JournalOptions& options) {
   SegmentHeader header;
   if (history_.newest) {
     header = files_[*history_.newest].header;
-    if (header.segment_bytes != options.segment_bytes) {
-      return {Code::kInvalid, fmt::format("{}: the journal has segments of {} bytes, asked for {}: the size is fixed "
-                                          "when a journal is new",
-                                          disk_.name(), header.segment_bytes, options.segment_bytes)};
-    }
     if (history_.opening_unproven) {
       if (Status proven = prove_reign(); !proven.ok()) return proven.error();
     }
@@ -193,6 +180,26 @@ Result<std::unique_ptr<Journal>> Opening::open(const JournalOptions& options, Re
                                          "bytes) and finds none: {}; free some space and start again",
                                          disk_.name(), options.segment_bytes, done.error().message)};
   }
+  return Place{*fresh, header, header.copy_end + kOpeningBytes};
+}
+
+Result<std::unique_ptr<Journal>> Opening::open(const JournalOptions& options, Recovery& out) {
+  if (options.segment_bytes % kBlockBytes != 0 || options.segment_bytes < kSegmentBytesMin ||
+      options.segment_bytes > kSegmentBytesMax) {
+    return {Code::kInvalid, fmt::format("a segment of {} bytes: must be a multiple of {}, from {} to {}",
+                                        options.segment_bytes, kBlockBytes, kSegmentBytesMin, kSegmentBytesMax)};
+  }
+  if (Status done = read(); !done.ok()) return done.error();
+  if (!history_.seed_known) history_.seed = options.seed;
+  if (history_.newest && files_[*history_.newest].header.segment_bytes != options.segment_bytes) {
+    return {Code::kInvalid,
+            fmt::format("{}: the journal has segments of {} bytes, asked for {}: the size is fixed when a journal is "
+                        "new",
+                        disk_.name(), files_[*history_.newest].header.segment_bytes, options.segment_bytes)};
+  }
+  const auto begun = begin_reign(options);
+  if (!begun.ok()) return begun.error();
+  const auto& [place, header, offset] = *begun;
 
   // In force. From here on the old version of the newest segment is free.
   if (Status removed = remove_leftovers(); !removed.ok()) return removed.error();
@@ -205,10 +212,10 @@ Result<std::unique_ptr<Journal>> Opening::open(const JournalOptions& options, Re
     SegmentFile& file = files_[index];
     journal->segments_[file.header.number] = {std::move(file.file), file.header};
   }
-  journal->segments_[header.number] = {std::move(files_[*fresh].file), header};
+  journal->segments_[header.number] = {std::move(files_[place].file), header};
   journal->current_ = &journal->segments_[header.number];
   journal->segment_newest_.store(header.number);
-  journal->offset_ = header.copy_end + kOpeningBytes;
+  journal->offset_ = offset;
   journal->warm_.store(header.number > 1 || journal->offset_ > options.segment_bytes / 2);
   for (SegmentFile& file : files_) {
     if (file.file != nullptr) journal->pool_.give(std::move(file.file));

@@ -13,9 +13,26 @@ namespace weir::journal {
 class Opening {
  public:
   explicit Opening(Disk& disk) : disk_(disk) {}
+  Opening(const Opening&) = delete;
+  Opening& operator=(const Opening&) = delete;
+  virtual ~Opening() = default;
 
   Result<std::unique_ptr<Journal>> open(const JournalOptions& options, Recovery& out);
   Result<std::unique_ptr<Journal>> open_read_only(Recovery& out);
+
+ protected:
+  /// Where a life of the broker writes on.
+  struct Place {
+    std::size_t file = 0;  ///< index
+    SegmentHeader header;
+    std::uint32_t offset = 0;
+  };
+  /// Steps 6 and 7: opens a reign behind the history that was read, durably. Virtual for tests, which show what becomes
+  /// of a start that does without.
+  virtual Result<Place> begin_reign(const JournalOptions& options);
+
+  [[nodiscard]] const History& history() const { return history_; }
+  [[nodiscard]] const SegmentHeader& header_of(std::size_t file) const { return files_[file].header; }
 
  private:
   Status read();

@@ -34,6 +34,7 @@ enum class Bug : std::uint8_t {
   kRefusalForgotten,     ///< a commit is refused, and the next one of the same worker accepted
   kPastCursor,           ///< a range is committed past what was worked off
   kBoundaryMoved,        ///< a worker begins a shard one key later than the broker
+  kCutGoneOn,            ///< recovery goes on in the segment that it has cut, under the reign that was
   kEnd,
 };
 
@@ -61,7 +62,8 @@ constexpr const char* kBugNames[] = {"none",
                                      "damage below the mark is cut",
                                      "a refused commit does not end the worker",
                                      "a range is committed past its end",
-                                     "a worker has a boundary of its own"};
+                                     "a worker has a boundary of its own",
+                                     "a cut segment is gone on with"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "broker/journal/opening.h"
 #include "broker/server/replay.h"
 #include "tests/simulation/model_producer.h"
 #include "tests/simulation/worker_process.h"
@@ -18,6 +19,21 @@ namespace {
 
 constexpr Monotonic kTick = 10ms;
 constexpr Monotonic kDeadline = 300s;
+
+/// A start that cuts the torn tail by writing over it, in the same segment and as the same reign (Bug::kCutGoneOn).
+class GoesOn final : public journal::Opening {
+ public:
+  using Opening::Opening;
+
+ protected:
+  Result<Place> begin_reign(const journal::JournalOptions& options) override {
+    if (!history().newest) return Opening::begin_reign(options);
+    const std::size_t newest = *history().newest;
+    const journal::SegmentHeader& header = header_of(newest);
+    const std::uint32_t first = header.opening ? header.copy_end + journal::kOpeningBytes : journal::kBlockBytes;
+    return Place{newest, header, std::max(first, journal::block_up(history().content_end))};
+  }
+};
 
 }  // namespace
 
@@ -119,7 +135,9 @@ void World::start_broker() {
   options.segment_bytes = topology_.broker.segment_bytes;
   options.seed = random_();
   journal::Recovery found;
-  auto journal = without_syncs(Bug::kTailServedUnsynced, [&] { return journal::Journal::open(disk_, options, found); });
+  auto journal = without_syncs(Bug::kTailServedUnsynced, [&] {
+    return has(Bug::kCutGoneOn) ? GoesOn(disk_).open(options, found) : journal::Journal::open(disk_, options, found);
+  });
   if (!journal.ok() && journal.error().code == Code::kDiskFull) {
     ++outcome_.disk_refusals;
     broker_.reset();
@@ -141,7 +159,9 @@ void World::start_broker() {
   revise_topology();
   broker_->reader = std::make_unique<server::JournalReader>(*broker_->journal, disk_);
   broker_->keeper = std::make_unique<server::Keeper>(*broker_->journal, disk_);
-  const Reign reign = has(Bug::kReignReused) ? Reign(1) : found.reign;
+  Reign reign = found.reign;
+  if (has(Bug::kReignReused)) reign = Reign(1);
+  if (has(Bug::kCutGoneOn)) reign = Reign(static_cast<std::uint32_t>(life_));  // the fault is to be the journal's alone
   broker_->core->start(reign, {broker_->journal->segment_oldest(), broker_->journal->segment_newest()}, now_);
   broker_->core->pump(now_);
 }
