@@ -108,14 +108,21 @@ Status JournalReader::restore(core::RestoreJob& job, const std::function<Status(
   std::size_t bytes = 0;
   /// Hands on what a worker may see of `changes`.
   const auto show = [&](std::uint32_t stage, std::uint32_t lane, BytesView changes, bool reset) -> Status {
+    const auto hidden = [reset](const wire::Change& change) {
+      return change.space == wire::Space::kDeadLetter || change.space == wire::Space::kRequeued ||
+             (reset && change.space == wire::Space::kState);
+    };
+    bool all = true;
+    wire::ChangesReader looked(changes);
+    while (const auto change = looked.next()) all = all && !hidden(*change);
+    if (!looked.ok()) return {Code::kCorrupt, "malformed state in the journal"};
+    bytes += changes.size();
+    if (all) return changes.empty() ? Status() : visit({stage, lane, false, changes});
     shown.clear();
     wire::ChangesReader reader(changes);
     while (const auto change = reader.next()) {
-      const bool letter = change->space == wire::Space::kDeadLetter || change->space == wire::Space::kRequeued;
-      if (!letter && !(reset && change->space == wire::Space::kState)) wire::append_change(shown, *change);
+      if (!hidden(*change)) wire::append_change(shown, *change);
     }
-    if (!reader.ok()) return {Code::kCorrupt, "malformed state in the journal"};
-    bytes += changes.size();
     return shown.empty() ? Status() : visit({stage, lane, false, shown});
   };
   core::RestoreJob::Reached& at = job.reached;

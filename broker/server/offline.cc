@@ -6,11 +6,11 @@
 #include <cstdio>
 
 #include "broker/core/core.h"
-#include "broker/journal/posix_disk.h"
 #include "broker/server/data_dir.h"
 #include "broker/server/journal_reader.h"
 #include "broker/server/letters_json.h"
 #include "broker/server/replay.h"
+#include "broker/server/resting_dir.h"
 #include "sdk/wire/batch.h"
 #include "weir/json.h"
 
@@ -73,15 +73,15 @@ Status read_offline(const std::string& what, const std::string& directory, const
                     std::uint64_t count) {
   const auto owner = DataDir::read_owner(directory);
   if (!owner.ok()) return owner.error();
-  auto disk = journal::PosixDisk::open(directory + "/journal");
-  if (!disk.ok()) return disk.error();
+  auto resting = RestingDir::open(directory);  // nothing is written there, and nobody starts meanwhile
+  if (!resting.ok()) return resting.error();
   journal::Recovery found;
-  auto journal = journal::Journal::open_read_only(**disk, found);
+  auto journal = journal::Journal::open_read_only(resting->disk(), found);
   if (!journal.ok()) return journal.error();
   Nowhere nowhere;
   core::Core core(owner->begins_with, {}, nowhere);
   if (Status status = replay(**journal, found, core.ledger()); !status.ok()) return status;
-  JournalReader reader(**journal, **disk);
+  JournalReader reader(**journal, resting->disk());
   if (what == "tail") {
     core.ledger().release();
     return print_stream(core.ledger(), reader, stream, count);

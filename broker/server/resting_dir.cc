@@ -20,6 +20,12 @@ Result<RestingDir> RestingDir::open(const std::string& path) {
     return {Code::kNotFound,
             fmt::format("{} is no data directory of Weir (it has neither weir.json nor journal/)", whole)};
   }
+  if (!std::filesystem::exists(whole + "/journal", error)) {
+    return {Code::kNotFound,
+            fmt::format("{} has no journal: it was just made, or --fresh was cut short; `weir run` begins "
+                        "anew there",
+                        whole)};
+  }
   auto disk = journal::PosixDisk::open_read_only(whole + "/journal");
   if (!disk.ok()) return disk.error();
   const int lock = ::open((whole + "/lock").c_str(), O_RDONLY | O_CLOEXEC);

@@ -29,7 +29,7 @@ class AtWork {
   class [[nodiscard]] Turn {
    public:
     Turn(AtWork& work, wire::Doing doing) : page_(*work.page_), before_(page_.doing.load(std::memory_order_relaxed)) {
-      page_.turn.fetch_add(1, std::memory_order_relaxed);
+      next_turn(page_);
       page_.doing.store(doing, std::memory_order_release);
     }
     Turn(const Turn&) = delete;
@@ -65,11 +65,16 @@ class AtWork {
   void enter(std::uint32_t stage, const weir_context* context) {
     page_->stage.store(stage, std::memory_order_relaxed);
     context_.store(context, std::memory_order_relaxed);
-    page_->turn.fetch_add(1, std::memory_order_relaxed);
+    next_turn(*page_);
   }
   [[nodiscard]] const weir_context* context() const { return context_.load(std::memory_order_relaxed); }
 
  private:
+  /// Only this thread writes: no locked instruction for each key of a state.
+  static void next_turn(wire::WorkPage& page) {
+    page.turn.store(page.turn.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+
   wire::WorkPage own_;
   wire::WorkPage* page_ = &own_;
   std::atomic<const weir_context*> context_{nullptr};
