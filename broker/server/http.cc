@@ -11,18 +11,28 @@
 namespace weir::server {
 namespace {
 
-constexpr int kRequestsMax = 100;                         ///< of one connection
-constexpr Monotonic kPatience = std::chrono::seconds(1);  ///< for its next one
+constexpr int kRequestsMax = 100;  ///< of one connection
 
 std::string error_body(const std::string& sentence) { return nlohmann::json{{"error", sentence}}.dump() + "\n"; }
 
-/// The library's server, with connections that have their time: of its own, a peer that sends a byte a second keeps its
-/// thread for as long as it likes.
-class TimedServer final : public httplib::Server {
+/// Takes what the library has accepted on its own thread, where its only use is to be handed on.
+class Inline final : public httplib::TaskQueue {
  public:
-  TimedServer() {
-    new_task_queue = [this] { return new HttpThreads(connections_); };
+  void enqueue(std::function<void()> task) override { task(); }
+  void shutdown() override {}
+};
+
+/// The library's server, but for its threads: there a peer that sends a byte a second, or reads none, keeps one for as
+/// long as it likes. A connection waits in the room until its request is whole, and is answered by a thread.
+class RoomyServer final : public httplib::Server {
+ public:
+  RoomyServer() {
+    new_task_queue = [] { return new Inline; };
   }
+  RoomyServer(const RoomyServer&) = delete;
+  RoomyServer& operator=(const RoomyServer&) = delete;
+  /// While both are there: each hands connections to the other.
+  ~RoomyServer() override { threads_.stop(); }
 
   /// The library lets five connections wait to be taken; whoever comes behind them tries again a second later.
   /// REQUIRES: it is bound.
@@ -30,22 +40,27 @@ class TimedServer final : public httplib::Server {
 
  private:
   bool process_and_close_socket(socket_t socket) override {
-    bool done = false;
-    if (!HttpThreads::refuses()) {
-      HttpStream stream(socket);
-      for (int left = kRequestsMax; left > 0; --left) {
-        connections_.begin(socket);
-        if (svr_sock_ == INVALID_SOCKET || !stream.begin_request(kPatience)) break;
-        bool closed = false;
-        done = process_request(stream, left == 1, closed, nullptr);
-        if (!done || closed) break;
-      }
-    }
-    connections_.close(socket);
-    return done;
+    room_.add({socket, {}, 0});
+    return true;
   }
 
-  HttpConnections connections_;
+  void answer(HttpConnection connection) {
+    const socket_t socket = connection.socket;
+    bool closed = false;
+    bool goes_on = false;
+    {
+      HttpStream stream(connection, [&] { threads_.writes_to(socket); });
+      goes_on = process_request(stream, ++connection.requests == kRequestsMax, closed, nullptr);
+      stream.keep_rest();
+    }
+    threads_.forget(socket);
+    if (goes_on && !closed && connection.requests < kRequestsMax) return room_.add(std::move(connection));
+    ::shutdown(socket, SHUT_RDWR);
+    ::close(socket);
+  }
+
+  HttpThreads threads_{[this](HttpConnection connection) { answer(std::move(connection)); }};
+  HttpRoom room_{[this](HttpConnection connection) { threads_.add(std::move(connection)); }};
 };
 
 class HttplibPort final : public Http {
@@ -98,7 +113,7 @@ class HttplibPort final : public Http {
  private:
   std::string host_;
   Answer answer_;
-  TimedServer server_;
+  RoomyServer server_;
   int port_ = 0;
   std::thread thread_;
 };

@@ -60,7 +60,7 @@ TEST(Http, AnswersSeveralRequestsOfAConnectionAndOnlyGet) {
   EXPECT_EQ(refused->status, 405);
 }
 
-TEST(Http, AnswersThoughMorePeersNeverEndTheirRequestsThanAreCarried) {
+TEST(Http, AnswersThoughACrowdNeverEndsItsRequests) {
   auto port = open_port();
   std::vector<Peer> peers;
   for (int i = 0; i < 300; ++i) peers.emplace_back(number_of(*port)).say("GET /");
