@@ -9,6 +9,12 @@
 
 namespace weir::core {
 
+namespace {
+
+constexpr Monotonic kTellEvery{5'000};
+
+}  // namespace
+
 using wire::Refusal;
 
 Core::Core(const Topology& topology, CoreOptions options, Outside& outside)
@@ -44,7 +50,9 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
   restarts_.resize(topology_.stages.size());
   stage_failed_.resize(topology_.stages.size());
   for (const Stream& stream : topology_.streams) sharding_.emplace_back(stream);
+  leaves_.resize(topology_.streams.size());
   for (const UnitState& unit : ledger_.units()) {
+    for (const std::uint32_t stream : unit.inputs()) leaves_[stream] = leaves_[stream] || unit.is_sink();
     UnitLeases leases;
     leases.lanes.resize(unit.lanes.size());
     leases.scan.assign(unit.inputs().size(), UINT64_MAX);
@@ -72,12 +80,12 @@ Sequence Core::append(EntryHeader header, BytesView body, Durability durability)
   return append(Buffer::of(std::move(payload)), durability);
 }
 
-Sequence Core::append(Buffer payload, Durability durability) {
+Sequence Core::append(Buffer payload, Durability durability, bool awaited) {
   const Sequence sequence = ledger_.next_sequence();
   const Status applied = ledger_.apply(sequence, payload, Place{}, true);
   WEIR_CHECK(applied.ok(), applied.ok() ? "" : applied.error().message);
   upkeep_.bytes_since_checkpoint += payload.bytes.size();
-  outside_.append(sequence, false, durability, std::move(payload));
+  outside_.append({sequence, false, durability, awaited, std::move(payload)});
   return sequence;
 }
 
@@ -273,6 +281,7 @@ void Core::pump(Monotonic now) {
       for (Worker* worker : workers_of(unit, false)) {
         if (worker->state == Worker::State::kConnecting) continue;
         worker->state = Worker::State::kStopping;
+        tell_committed(*worker);
         send(*worker, wire::MessageType::kStop, {});
       }
       outside_.notify({Notice::Kind::kStageFinished, ledger_.units()[unit].stage(), 0, 0, ""});
@@ -285,9 +294,9 @@ void Core::pump(Monotonic now) {
     send_publish_credit(unit);
   }
   for (auto& [incarnation, worker] : workers_) {
-    if (worker.told.first == worker.transactions && worker.told.second == worker.settled) continue;
-    worker.told = {worker.transactions, worker.settled};
-    send(worker, wire::MessageType::kCommitted, wire::encode_totals(worker.told));
+    // Each wakes the worker, which waits for none of them: its window is far from full, and a source tells its own
+    // outside soon enough.
+    if (worker.untold_bytes >= tell_bytes(worker) || now - worker.told_at >= kTellEvery) tell_committed(worker);
   }
   let_leave();
   drop_passed_bytes();
@@ -307,6 +316,19 @@ void Core::pump(Monotonic now) {
       outside_.notify({Notice::Kind::kDrained, 0, 0, 0, ""});
     }
   }
+}
+
+void Core::tell_committed(Worker& worker) {
+  if (worker.told.first == worker.transactions && worker.told.second == worker.settled) return;
+  worker.told = {worker.transactions, worker.settled};
+  worker.told_at = now_;
+  worker.untold_bytes = 0;
+  send(worker, wire::MessageType::kCommitted, wire::encode_totals(worker.told));
+}
+
+std::uint64_t Core::tell_bytes(const Worker& worker) const {
+  const std::uint64_t memory = topology_.stages[ledger_.units()[worker.unit].stage()].memory_bytes;
+  return wire::commit_window(topology_.broker.transaction_bytes_max, memory) / 4;
 }
 
 void Core::tick(Monotonic now) {

@@ -237,10 +237,16 @@ class Core {
   void enter_consumed(const Worker& worker, const wire::Consumed& range);
   void patch_frame(std::span<std::byte> frame);
   void count(const Worker& worker, const wire::Commit& commit);
+  /// Whether anybody outside waits for `commit` to be on disk: a sink for its records, a person for an end.
+  [[nodiscard]] bool awaited(const Worker& worker, const wire::Commit& commit, BytesView bytes) const;
   /// Journals and applies an entry whose payload starts with its header.
-  Sequence append(Buffer payload, Durability durability);
+  Sequence append(Buffer payload, Durability durability, bool awaited = true);
   Sequence append(EntryHeader header, BytesView body, Durability durability);
   void settle(Worker& worker);
+  /// How far its transactions have come, if it does not know.
+  void tell_committed(Worker& worker);
+  /// So much may be accepted before a worker has to be told, lest its window fill.
+  [[nodiscard]] std::uint64_t tell_bytes(const Worker& worker) const;
 
   // core_lease.cc
   void hello(const Client& client, const wire::WorkerHello& hello, Monotonic now);
@@ -390,6 +396,7 @@ class Core {
   std::deque<LetterAnswer> letter_answers_;
   std::uint64_t sessions_opened_ = 0;
   std::vector<wire::Sharding> sharding_;
+  std::vector<bool> leaves_;  ///< by stream: its records leave the system as soon as they are on disk
 
   std::vector<std::pair<Incarnation, std::vector<std::uint32_t>>> restores_waiting_;  ///< for what is not written yet
   std::deque<RestoreJob> restores_paused_;  ///< until their worker has taken in what it was sent

@@ -47,11 +47,13 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   const EntryHeader header{
       EntryType::kTransaction, {}, ledger_.units()[worker.unit].stage(), worker.incarnation.value()};
   std::memcpy(message.bytes.data() + kShift, &header, sizeof(header));
-  const Sequence sequence = append(message.part(kShift, message.bytes.size() - kShift), durability);
+  const bool hurries = awaited(worker, *commit, message.bytes);
+  const Sequence sequence = append(message.part(kShift, message.bytes.size() - kShift), durability, hurries);
 
   if (!leases_[worker.unit].requeued.empty()) forget_requeued(worker.unit);
   if (!leases_[worker.unit].suspects.empty()) clear_suspects(worker.unit, *commit);
   worker.transactions = commit->transaction;
+  worker.untold_bytes += message.bytes.size();
   worker.unsettled.push_back({commit->transaction, sequence, wire::publish_cost(wire::body_of(message.bytes).size())});
   count(worker, *commit);
   if (ledger_.units()[worker.unit].intake() == Intake::kSplits) {
@@ -65,6 +67,17 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
     worker.committed_told = now;
     outside_.notify({Notice::Kind::kCommitted, ledger_.units()[worker.unit].stage(), worker.index, worker.pid, ""});
   }
+}
+
+bool Core::awaited(const Worker& worker, const wire::Commit& commit, BytesView bytes) const {
+  if (draining_ || worker.leaving) return true;
+  const bool ends =
+      commit.enumeration_ended || !commit.finished.empty() ||
+      std::any_of(commit.splits.begin(), commit.splits.end(), [](const auto& split) { return split.ended; });
+  if (ends) return true;
+  return std::any_of(commit.frames.begin(), commit.frames.end(), [&](const wire::FrameAt& frame) {
+    return leaves_[wire::FrameView::parse(bytes.subspan(frame.position, frame.size))->header().stream];
+  });
 }
 
 std::optional<Core::Overfull> Core::overfull(const wire::Commit& commit) const {

@@ -120,7 +120,7 @@ void Core::on_checkpoint(BytesView payload, bool lacks_room) {
   const Sequence sequence = ledger_.next_sequence();
   ledger_.apply_checkpoint();
   upkeep_.entered = Upkeep::Entered{sequence, upkeep_.segment_from_writing};
-  outside_.append(sequence, true, Durability::kNone, Buffer::of(Bytes(payload.begin(), payload.end())));
+  outside_.append({sequence, true, Durability::kNone, true, Buffer::of(Bytes(payload.begin(), payload.end()))});
   outside_.sync();
 }
 

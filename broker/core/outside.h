@@ -79,13 +79,24 @@ struct Notice {
   std::string reason;
 };
 
+/// An entry on its way to the journal.
+struct NewEntry {
+  Sequence sequence;
+  bool checkpoint = false;
+  Durability durability = Durability::kFsync;
+  /// Something outside waits for it. What nobody waits for may gather with others for a few milliseconds, and goes with
+  /// the next that is awaited.
+  bool awaited = true;
+  Buffer payload;
+};
+
 /// What the core wants done. It never waits for any of it: results come back as events. The daemon and the simulation
 /// each have one.
 class Outside {
  public:
   virtual ~Outside() = default;
-  /// The entry `sequence` goes to the journal. Comes back as on_written, on_settled.
-  virtual void append(Sequence sequence, bool checkpoint, Durability durability, Buffer payload) = 0;
+  /// Goes to the journal. Comes back as on_written, on_settled.
+  virtual void append(NewEntry entry) = 0;
   /// What was appended goes to disk soon, whatever it asked for. Comes back as on_durable.
   virtual void sync() = 0;
   /// A socket to the inbox of a worker; send() goes there.

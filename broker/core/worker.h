@@ -39,6 +39,8 @@ struct Worker {
   std::uint64_t transactions = 0;  ///< number of the last one accepted
   std::uint64_t settled = 0;
   wire::Totals told;  ///< what kCommitted last said
+  Monotonic told_at{0};
+  std::uint64_t untold_bytes = 0;  ///< of transactions accepted since
   /// Accepted and not yet settled: number, entry, what it takes of what a source may publish.
   struct Unsettled {
     std::uint64_t transaction = 0;

@@ -4,9 +4,17 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace weir::server {
+
+namespace {
+
+/// Until then only what the last sync covered has no mark behind it, as always.
+constexpr std::chrono::milliseconds kMarkAfter{10};
+
+}  // namespace
 
 JournalWriter::JournalWriter(journal::Journal& journal, std::chrono::microseconds interval, Mailbox& mailbox,
                              WriterListener& listener)
@@ -30,11 +38,12 @@ JournalWriter::~JournalWriter() {
   thread_.join();
 }
 
-void JournalWriter::post(WriterEntry entry) {
+void JournalWriter::post(std::vector<core::NewEntry> entries) {
   {
     const std::lock_guard lock(mutex_);
-    queue_.push_back(std::move(entry));
-    if (queue_.size() > 1) return;
+    const bool idle = queue_.empty();
+    std::move(entries.begin(), entries.end(), std::back_inserter(queue_));
+    if (!idle) return;
   }
   queued_.notify_one();
 }
@@ -48,7 +57,7 @@ void JournalWriter::sync_soon() {
 }
 
 void JournalWriter::run() {
-  std::vector<WriterEntry> group;
+  std::vector<core::NewEntry> group;
   while (true) {
     bool wanted = false;
     {
@@ -56,6 +65,8 @@ void JournalWriter::run() {
       const auto ready = [this] { return stopping_ || sync_wanted_ || !queue_.empty(); };
       if (unsynced_) {
         queued_.wait_until(lock, synced_ + interval_, ready);
+      } else if (mark_due_) {
+        (void)queued_.wait_until(lock, synced_ + kMarkAfter, ready);
       } else {
         queued_.wait(lock, ready);
       }
@@ -63,25 +74,26 @@ void JournalWriter::run() {
       group.swap(queue_);
       wanted = std::exchange(sync_wanted_, false);
     }
+    if (group.empty() && !wanted && mark_due_ && !unsynced_) {
+      mark_due_ = false;
+      if (!journal_.mark_if_needed().ok()) return;
+      continue;
+    }
     if (!group.empty() && !write(group)) return;
     group.clear();
     needs_sync_ |= wanted && unsynced_;
-    if (needs_sync_ || (unsynced_ && std::chrono::steady_clock::now() - synced_ >= interval_)) {
-      if (!sync()) return;
-      const std::lock_guard lock(mutex_);
-      if (!queue_.empty()) continue;
-    } else {
-      continue;
-    }
-    if (!journal_.mark_if_needed().ok()) return;
+    const bool due = unsynced_ && std::chrono::steady_clock::now() - synced_ >= interval_;
+    if ((needs_sync_ || due) && !sync()) return;
+    // What comes next carries the mark: one of its own is written only where nothing comes.
+    mark_due_ = !unsynced_;
   }
   if (unsynced_) (void)sync();
 }
 
-bool JournalWriter::write(std::vector<WriterEntry>& group) {
+bool JournalWriter::write(std::vector<core::NewEntry>& group) {
   std::vector<BytesView> payloads;
   payloads.reserve(group.size());
-  for (const WriterEntry& entry : group) payloads.push_back(entry.payload.bytes);
+  for (const core::NewEntry& entry : group) payloads.push_back(entry.payload.bytes);
   std::vector<journal::EntryView> views;
   views.reserve(group.size());
   for (std::size_t i = 0; i < group.size(); ++i) {

@@ -9,20 +9,12 @@
 #include <thread>
 #include <vector>
 
-#include "broker/core/buffer.h"
+#include "broker/core/outside.h"
 #include "broker/journal/journal.h"
 #include "broker/server/mailbox.h"
 #include "sdk/topology/topology.h"
 
 namespace weir::server {
-
-/// One entry on its way to the journal.
-struct WriterEntry {
-  Sequence sequence;
-  bool checkpoint = false;
-  Durability durability = Durability::kFsync;
-  core::Buffer payload;
-};
 
 /// What the writer tells the server, on the server's thread.
 class WriterListener {
@@ -53,13 +45,13 @@ class JournalWriter {
   JournalWriter(const JournalWriter&) = delete;
   JournalWriter& operator=(const JournalWriter&) = delete;
 
-  void post(WriterEntry entry);
+  void post(std::vector<core::NewEntry> entries);
   /// Syncs what was posted, whatever it asked for.
   void sync_soon();
 
  private:
   void run();
-  bool write(std::vector<WriterEntry>& group);
+  bool write(std::vector<core::NewEntry>& group);
   bool sync();
 
   journal::Journal& journal_;
@@ -68,12 +60,13 @@ class JournalWriter {
   WriterListener& listener_;
   std::mutex mutex_;
   std::condition_variable queued_;
-  std::vector<WriterEntry> queue_;
+  std::vector<core::NewEntry> queue_;
   bool sync_wanted_ = false;
   bool stopping_ = false;
   // The thread's own.
   bool needs_sync_ = false;  ///< an entry that asked for a sync is written and not synced
   bool unsynced_ = false;    ///< anything is
+  bool mark_due_ = false;    ///< unless something comes, what is synced gets a mark of its own
   std::chrono::steady_clock::time_point synced_;
   std::thread thread_;
 };

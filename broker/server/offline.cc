@@ -20,7 +20,7 @@ namespace {
 /// An outside in which nothing happens: a directory at rest is only looked at.
 class Nowhere final : public core::Outside {
  public:
-  void append(Sequence, bool, Durability, core::Buffer) override {}
+  void append(core::NewEntry) override {}
   void sync() override {}
   void connect(Incarnation, const std::string&) override {}
   void disconnect(Incarnation) override {}

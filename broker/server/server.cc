@@ -70,6 +70,8 @@ Server::Server(const Topology& topology, DataDir directory, LauncherLink& launch
 Server::~Server() {
   http_.reset();
   mailbox_.close_for_good();
+  gathering_.hurry();
+  if (writer_) write_gathered(monotonic_now());
   writer_.reset();
   reader_thread_.reset();
   keeper_thread_.reset();
@@ -184,7 +186,7 @@ Exit Server::run() {
 void Server::turn() {
   const std::array descriptors = {mailbox_.descriptor(), signals_, launcher_.descriptor()};
   const std::size_t count = launcher_.descriptor() >= 0 ? 3 : 2;
-  sockets_->wait(std::span(descriptors).first(count), kTick);
+  sockets_->wait(std::span(descriptors).first(count), wait_most());
   mailbox_.run();
   for (int i = 0; i < kClientsPerTurn; ++i) {
     auto from = sockets_->receive_client();
@@ -211,6 +213,13 @@ void Server::turn() {
   } else {
     core_->pump(now);
   }
+  write_gathered(now);
+}
+
+std::chrono::milliseconds Server::wait_most() const {
+  const auto due = gathering_.due_at();
+  if (!due) return kTick;
+  return std::chrono::ceil<std::chrono::milliseconds>(std::clamp<Monotonic>(*due - monotonic_now(), 0ms, kTick));
 }
 
 void Server::tick(Monotonic now) {
@@ -319,9 +328,21 @@ void Server::on_signal() {
   }
 }
 
-void Server::append(Sequence sequence, bool checkpoint, Durability durability, core::Buffer payload) {
-  committing_.emplace_back(sequence, monotonic_now());
-  writer_->post({sequence, checkpoint, durability, std::move(payload)});
+void Server::append(core::NewEntry entry) {
+  const Monotonic now = monotonic_now();
+  committing_.emplace_back(entry.sequence, now);
+  gathering_.add(std::move(entry), now);
+  write_gathered(now);
+}
+
+void Server::sync() {
+  gathering_.hurry();
+  write_gathered(monotonic_now());
+  writer_->sync_soon();
+}
+
+void Server::write_gathered(Monotonic now) {
+  if (gathering_.due(now)) writer_->post(gathering_.take());
 }
 
 void Server::on_written(const std::vector<Written>& written) {

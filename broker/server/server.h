@@ -12,6 +12,7 @@
 #include "broker/journal/journal.h"
 #include "broker/journal/posix_disk.h"
 #include "broker/server/data_dir.h"
+#include "broker/server/gathering.h"
 #include "broker/server/http.h"
 #include "broker/server/journal_reader.h"
 #include "broker/server/journal_writer.h"
@@ -65,6 +66,8 @@ class Server final : public core::Outside, public WriterListener {
   void announce();
   void write_endpoint();
   void turn();
+  [[nodiscard]] std::chrono::milliseconds wait_most() const;
+  void write_gathered(Monotonic now);
   void tick(Monotonic now);
   void on_launcher(const nlohmann::ordered_json& event);
   void on_signal();
@@ -74,8 +77,8 @@ class Server final : public core::Outside, public WriterListener {
   HttpAnswer answer(const std::string& path);
 
   // core::Outside
-  void append(Sequence sequence, bool checkpoint, Durability durability, core::Buffer payload) override;
-  void sync() override { writer_->sync_soon(); }
+  void append(core::NewEntry entry) override;
+  void sync() override;
   void connect(Incarnation incarnation, const std::string& inbox) override { sockets_->connect(incarnation, inbox); }
   void disconnect(Incarnation incarnation) override { sockets_->disconnect(incarnation); }
   void send(Incarnation incarnation, Bytes message) override { sockets_->send(incarnation, std::move(message)); }
@@ -108,6 +111,7 @@ class Server final : public core::Outside, public WriterListener {
   std::unique_ptr<ReplayDesk> replay_desk_;
   ServerProbe probe_;
   std::deque<std::pair<Sequence, Monotonic>> committing_;
+  Gathering gathering_;
   std::optional<Exit> exit_;
   int signals_ = -1;
   bool space_warned_ = false;

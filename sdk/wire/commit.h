@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,11 @@ struct FrameAt {
 /// which its group ends and the one that a mark fills behind it. So those that carry next to nothing are bounded too.
 inline constexpr std::uint64_t kPublishOverhead = 8 << 10;
 inline constexpr std::uint64_t publish_cost(std::size_t body_bytes) { return body_bytes + kPublishOverhead; }
+
+/// So many bytes of commits a worker sends before it hears that the broker has accepted some.
+inline constexpr std::uint64_t commit_window(std::uint64_t transaction_bytes_max, std::uint64_t memory_bytes) {
+  return std::min(4 * transaction_bytes_max, memory_bytes / 4);
+}
 
 /// Everything that one worker commits at once. Encoded it is a message's body and, with offsets and watermarks filled
 /// in, the payload of a journal entry. Decoded it borrows the encoded bytes.

@@ -24,7 +24,7 @@ void BrokerSession::set_welcome(wire::WorkerWelcome welcome) {
 void BrokerSession::start(const Topology& topology, std::uint32_t stage) {
   const StageSpec& spec = topology.stages[stage];
   commit_after_ = spec.commit_after;
-  window_bytes_ = std::min(4 * topology.broker.transaction_bytes_max, spec.memory_bytes / 4);
+  window_bytes_ = wire::commit_window(topology.broker.transaction_bytes_max, spec.memory_bytes);
   capacity_bytes_ = std::clamp<std::uint64_t>(spec.memory_bytes / 4, 64 << 10, kCapacityBytesMax);
   send(MessageType::kReady, {});
   send_credit();

@@ -14,6 +14,7 @@
 
 #include "broker/core/core.h"
 #include "broker/journal/journal.h"
+#include "broker/server/gathering.h"
 #include "broker/server/journal_reader.h"
 #include "broker/server/keeper.h"
 #include "tests/simulation/letters_asked.h"
@@ -93,7 +94,7 @@ class World final : public core::Outside {
   void delivered_to_sink(std::uint32_t stream, std::uint32_t shard, std::uint64_t offset, BytesView record);
 
   // core::Outside
-  void append(Sequence sequence, bool checkpoint, Durability durability, core::Buffer payload) override;
+  void append(core::NewEntry entry) override;
   void sync() override;
   void connect(Incarnation incarnation, const std::string& inbox) override;
   void disconnect(Incarnation incarnation) override;
@@ -118,18 +119,13 @@ class World final : public core::Outside {
   };
   /// What comes one behind the other.
   using Lane = Monotonic;
-  struct Entry {
-    Sequence sequence;
-    bool checkpoint = false;
-    Durability durability{};
-    core::Buffer payload;
-  };
   struct Broker {
     std::unique_ptr<journal::Journal> journal;
     std::unique_ptr<server::JournalReader> reader;
     std::unique_ptr<server::Keeper> keeper;
     std::unique_ptr<core::Core> core;
-    std::vector<Entry> queue;
+    server::Gathering gathering;
+    std::vector<core::NewEntry> queue;
     bool writing = false;
     bool full = false;  ///< the last append found no room
     bool unsynced = false;
@@ -206,6 +202,8 @@ class World final : public core::Outside {
   void replay();
   void ask_for_replay(core::ReplayRequest request);
   [[nodiscard]] core::ReplayRequest wanted_replay();
+  void write_gathered();
+  void write_soon();
   void write_group();
   void sync_group();
   /// A failure that the disk's crash explains ends the broker; any other is a problem.

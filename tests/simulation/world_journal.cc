@@ -9,9 +9,24 @@ namespace weir::simulation {
 
 using namespace std::chrono_literals;
 
-void World::append(Sequence sequence, bool checkpoint, Durability durability, core::Buffer payload) {
-  trace("append", sequence.value(), payload.bytes);
-  broker_->queue.push_back({sequence, checkpoint, durability, std::move(payload)});
+void World::append(core::NewEntry entry) {
+  trace("append", entry.sequence.value(), entry.payload.bytes);
+  const bool first = !broker_->gathering.due_at();
+  broker_->gathering.add(std::move(entry), now_);
+  write_gathered();
+  if (!first || !broker_->gathering.due_at()) return;
+  Lane lane{0};
+  in_broker(lane, server::Gathering::kLongest, [this] { write_gathered(); });
+}
+
+void World::write_gathered() {
+  if (!broker_->gathering.due(now_)) return;
+  auto entries = broker_->gathering.take();
+  std::move(entries.begin(), entries.end(), std::back_inserter(broker_->queue));
+  write_soon();
+}
+
+void World::write_soon() {
   if (broker_->writing) return;
   broker_->writing = true;
   Lane lane{0};
@@ -19,22 +34,21 @@ void World::append(Sequence sequence, bool checkpoint, Durability durability, co
 }
 
 void World::sync() {
+  broker_->gathering.hurry();
+  write_gathered();
   broker_->sync_wanted = true;
-  if (broker_->writing) return;
-  broker_->writing = true;
-  Lane lane{0};
-  in_broker(lane, micros(500), [this] { write_group(); });
+  write_soon();
 }
 
 void World::write_group() {
   Broker& broker = *broker_;
   broker.writing = false;
-  std::vector<Entry> group;
+  std::vector<core::NewEntry> group;
   group.swap(broker.queue);
   if (!group.empty()) {
     std::vector<BytesView> payloads;
     payloads.reserve(group.size());
-    for (const Entry& entry : group) payloads.emplace_back(entry.payload.bytes);
+    for (const core::NewEntry& entry : group) payloads.emplace_back(entry.payload.bytes);
     std::vector<journal::EntryView> views;
     for (std::size_t i = 0; i < group.size(); ++i) {
       views.push_back(

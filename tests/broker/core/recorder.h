@@ -20,9 +20,10 @@ class Recorder final : public Outside {
     wire::MessageHeader header;
     Bytes message;
   };
-  void append(Sequence sequence, bool, Durability, Buffer payload) override {
-    appended = sequence.plus(1);
-    payloads.emplace_back(payload.bytes.begin(), payload.bytes.end());
+  void append(NewEntry entry) override {
+    appended = entry.sequence.plus(1);
+    awaited = entry.awaited;
+    payloads.emplace_back(entry.payload.bytes.begin(), entry.payload.bytes.end());
   }
   void sync() override { ++syncs_asked; }
   void connect(Incarnation incarnation, const std::string&) override { connected.push_back(incarnation); }
@@ -53,6 +54,7 @@ class Recorder final : public Outside {
   }
 
   Sequence appended;
+  bool awaited = false;  ///< of the last one
   int syncs_asked = 0;
   std::vector<Bytes> payloads;
   std::vector<Incarnation> connected;
