@@ -4,6 +4,7 @@
 #include <concepts>
 #include <limits>
 #include <msgpack.hpp>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -112,6 +113,37 @@ T ValueView::integer() const {
                     std::to_string(sizeof(T) * 8) + " bits");
 }
 
+/// Memory for what msgpack-c makes of one value. This thread's is used again, since a zone of its own costs a value two
+/// allocations; who decodes within the conversion of another value gets a fresh one.
+class [[gnu::visibility("hidden")]] ScratchZone {
+ public:
+  ScratchZone() : outermost_(!used()) {
+    used() = true;
+    if (!outermost_) own_.emplace();
+  }
+  ScratchZone(const ScratchZone&) = delete;
+  ScratchZone& operator=(const ScratchZone&) = delete;
+  ~ScratchZone() {
+    if (!outermost_) return;
+    shared().clear();
+    used() = false;
+  }
+  msgpack::zone& zone() { return outermost_ ? shared() : *own_; }
+
+ private:
+  static msgpack::zone& shared() {
+    static thread_local msgpack::zone zone;
+    return zone;
+  }
+  static bool& used() {
+    static thread_local bool used = false;
+    return used;
+  }
+
+  const bool outermost_;
+  std::optional<msgpack::zone> own_;
+};
+
 template <typename T>
 T ValueView::as() const {
   using Kind = Token::Kind;
@@ -137,11 +169,11 @@ T ValueView::as() const {
     return std::as_bytes(std::span(token.text.data(), token.text.size()));
   } else {
     try {
-      // Strings are referenced, not copied into the handle's zone, which does not outlive this call.
+      // Strings are referenced, not copied into the zone, of which nothing outlives this call.
       const auto by_reference = [](msgpack::type::object_type, std::size_t, void*) { return true; };
-      const msgpack::object_handle handle =
-          msgpack::unpack(reinterpret_cast<const char*>(bytes_.data()), bytes_.size(), by_reference);
-      return handle.get().template as<T>();
+      ScratchZone scratch;
+      return msgpack::unpack(scratch.zone(), reinterpret_cast<const char*>(bytes_.data()), bytes_.size(), by_reference)
+          .template as<T>();
     } catch (const std::bad_cast&) {
       refuse("a value of the type that the stage asks for");
     } catch (const msgpack::unpack_error&) {

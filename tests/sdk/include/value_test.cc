@@ -94,6 +94,37 @@ TEST(Value, ReadsWhatMsgpackCPacked) {
   EXPECT_THAT(view(list).as<std::vector<std::string_view>>(), testing::ElementsAre("one", "two"));
 }
 
+/// Holds a value within the bytes of another, which its conversion decodes, or refuses.
+struct Envelope {
+  std::string content;
+  std::vector<int> unpacked;
+  std::vector<int> behind;
+
+  template <typename Packer>
+  void msgpack_pack(Packer& packer) const {
+    packer.pack_array(2);
+    packer.pack(content);
+    packer.pack(behind);
+  }
+  void msgpack_unpack(const msgpack::object& object) {
+    content = object.via.array.ptr[0].as<std::string>();
+    unpacked = view(content).as<std::vector<int>>();
+    behind = object.via.array.ptr[1].as<std::vector<int>>();
+  }
+};
+
+TEST(Value, IsDecodedWithinTheConversionOfAnother) {
+  const Envelope envelope{by_msgpack_c(std::vector<int>{1, 2, 3}), {}, std::vector<int>(5000, 7)};
+  const std::string bytes = by_msgpack_c(envelope);
+  const std::string broken = by_msgpack_c(Envelope{by_weir("no list"), {}, {4}});
+  for (int round = 0; round < 3; ++round) {
+    const auto found = view(bytes).as<Envelope>();
+    EXPECT_THAT(found.unpacked, testing::ElementsAre(1, 2, 3));
+    EXPECT_EQ(found.behind, envelope.behind);
+    EXPECT_THROW(static_cast<void>(view(broken).as<Envelope>()), DecodeError);
+  }
+}
+
 TEST(Value, SaysWhatItFoundWhereItIsAskedForSomethingElse) {
   const auto sentence = [](const std::string& bytes, auto type) -> std::string {
     try {
