@@ -87,8 +87,6 @@ class Bench:
             for _ in range(self.options.rounds):
                 for peer, version in self.ready:
                     self.measure(peer, version, folder)
-                if not self.ready:
-                    self.measure_weir(folder)
         self.report.load = (load_before, os.getloadavg()[0])
         self.report.rows = [Row.of(pairs) for pairs in self.pairs.values()]
         return self.report
@@ -106,23 +104,24 @@ class Bench:
         return variant.what in self.options.what and ("fsync" if WEIR_DURABILITY[variant.durability] == "fsync" else "default") in self.options.durability
 
     def measure(self, peer, version, folder):
-        """Each peer right behind Weir: what else a machine does changes within minutes."""
-        variants = [variant for variant in peer.variants() if self.wants(variant)]
-        weir = self.measure_weir(folder) if variants else {}
-        for variant in variants:
+        """Each variant right behind Weir: what else a machine does changes within minutes."""
+        for variant in filter(self.wants, peer.variants()):
             tell("%s, %s, %s, %s" % (variant.name, variant.what, variant.framing, variant.durability))
+            weir = self.measure_weir(variant, folder)
             try:
                 measurement = measure(peer, version, variant, self.workload, folder, self.options.deadline)
             except Failure as failure:
                 tell(str(failure))
                 self.report.failed.append("%s, %s, %s: %s" % (variant.name, variant.what, variant.durability, failure))
                 continue
-            tell("  %.0f records/s" % measurement.records_per_second)
+            fsync = weir[variant.what, "fsync"]["records_per_second"]
+            tell("  %.0f records/s, Weir with fsync %.0f" % (measurement.records_per_second, fsync))
             self.pairs.setdefault(variant, []).append((measurement, weir))
 
-    def measure_weir(self, folder):
-        tell("Weir and the bare ZeroMQ relay")
-        measured, bare = self.weir.measure(self.workload, folder, self.options.deadline, self.options.what)
+    def measure_weir(self, variant, folder):
+        """At its default, and as the variant is durable."""
+        durabilities = sorted({"fsync", WEIR_DURABILITY[variant.durability]})
+        measured, bare = self.weir.measure(self.workload, folder, self.options.deadline, [variant.what], durabilities)
         for key, item in measured.items():
             self.report.weir.setdefault(key, []).append(item)
         self.report.bare += bare

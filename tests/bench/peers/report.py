@@ -72,7 +72,7 @@ def median(items, field):
 
 
 def weir_lines(report, what):
-    for (topology, durability), items in report.weir.items():
+    for (topology, durability), items in sorted(report.weir.items()):
         if topology == what:
             yield line(["**Weir**", "", durability, "exactly once", rate(median(items, "records_per_second")), "", "",
                         "%.2f" % median(items, "cpu_seconds_per_million"), ""])

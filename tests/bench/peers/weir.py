@@ -6,9 +6,6 @@ import os
 from programs import Failure, Program
 
 BARE = "bare ZeroMQ relay, 64 KiB frames"
-TOPOLOGIES = ("relay", "keyed_total")
-DURABILITIES = ("fsync", "interval", "none")
-MILLION = 1e6
 
 
 class Weir:
@@ -17,7 +14,7 @@ class Weir:
         if not os.access(self.weir, os.X_OK):
             raise Failure("there is no %s; build Weir, or set WEIR_BIN to the folder of its programs" % self.weir)
 
-    def measure(self, workload, folder, seconds, topologies=TOPOLOGIES, durabilities=DURABILITIES):
+    def measure(self, workload, folder, seconds, topologies, durabilities):
         """({(what, durability): item of `weir bench --json`}, [its bare relays]) of one run."""
         argv = [self.weir, "bench", *topologies, "--durability", ",".join(durabilities), "--records", workload.records,
                 "--keys", workload.keys, "--data", folder, "--json"]

@@ -61,6 +61,7 @@ final class StreamsTotal implements Client.Pass {
     properties.put("state.dir", client.option("folder"));
     properties.put("processing.guarantee", client.option("guarantee"));
     properties.put("num.stream.threads", client.option("threads"));
+    if (client.number("commit-ms") > 0) properties.put("commit.interval.ms", client.option("commit-ms"));
     properties.put("statestore.cache.max.bytes", String.valueOf(256L << 20));
     properties.put("auto.offset.reset", "earliest");
     return properties;

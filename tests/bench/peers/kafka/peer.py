@@ -26,6 +26,9 @@ message.max.bytes=4194304
 {durability}
 """
 FLUSH = {FSYNC: "log.flush.interval.messages=1", PAGE_CACHE: ""}
+# processing.guarantee, how it is called here, commit.interval.ms (0: its default), what tells it apart.
+STREAMS = [("exactly_once_v2", "exactly once", 0, ""), ("exactly_once_v2", "exactly once", 1000, "commit each second"),
+           ("at_least_once", "at least once", 0, "")]
 
 
 def java_command(class_path, heap, *more):
@@ -66,12 +69,14 @@ class ThePeer(Peer):
                 found.append(Variant("Kafka", "relay", durability, "at least once", framing,
                                      flush + "acks=all, batch.size 256 KiB, offsets committed after each poll",
                                      options=(("batch-size", 256 << 10),)))
-            for guarantee, named in (("exactly_once_v2", "exactly once"), ("at_least_once", "at least once")):
-                found.append(Variant("Kafka Streams", "keyed_total", durability, named,
-                                     settings=flush + guarantee + ", 4 partitions, 2 threads, store in memory with changelog, cache 256 MiB",
-                                     options=(("batch-size", 256 << 10), ("guarantee", guarantee), ("partitions", 4), ("threads", 2),
-                                              ("store", "memory"))))
+            found += [self.streams(durability, flush, *way) for way in STREAMS]
         return found
+
+    @staticmethod
+    def streams(durability, flush, guarantee, named, commit_ms, note):
+        settings = "%s%s, 4 partitions, 2 threads, store in memory with changelog, cache 256 MiB" % (flush, guarantee)
+        return Variant("Kafka Streams", "keyed_total", durability, named, settings=settings, note=note, options=(
+            ("batch-size", 256 << 10), ("guarantee", guarantee), ("commit-ms", commit_ms), ("partitions", 4), ("threads", 2), ("store", "memory")))
 
     def start(self, variant, folder, stack):
         program, connect = start_broker(broker_class_path(self.class_path), variant.durability, folder, stack)
