@@ -81,12 +81,16 @@ class Bench:
         self.peers = peers
 
     def run(self):
+        """What was measured, all of it or what was until it was told to stop."""
         load_before = os.getloadavg()[0]
-        self.prepare()
-        with tempfile.TemporaryDirectory(prefix="weir-peers-", dir=self.options.data) as folder:
-            for _ in range(self.options.rounds):
-                for peer, version in self.ready:
-                    self.measure(peer, version, folder)
+        try:
+            self.prepare()
+            with tempfile.TemporaryDirectory(prefix="weir-peers-", dir=self.options.data) as folder:
+                for _ in range(self.options.rounds):
+                    for peer, version in self.ready:
+                        self.measure(peer, version, folder)
+        except Stopped as stopped:
+            self.report.stopped = stopped.signum
         self.report.load = (load_before, os.getloadavg()[0])
         self.report.rows = [Row.of(pairs) for pairs in self.pairs.values()]
         return self.report
@@ -128,8 +132,16 @@ class Bench:
         return measured
 
 
+class Stopped(BaseException):
+    """A signal: every `with` ends what it started."""
+
+    def __init__(self, signum):
+        super().__init__()
+        self.signum = signum
+
+
 def stop(signum, _):
-    raise SystemExit(128 + signum)  # so that every `with` ends what it started
+    raise Stopped(signum)
 
 
 def main(arguments):
@@ -144,7 +156,7 @@ def main(arguments):
         tell(str(failure))
         return 1
     print(to_json(report) if options.json else to_markdown(report), end="" if not options.json else "\n")
-    return 1 if report.failed else 0
+    return 128 + report.stopped if report.stopped else 1 if report.failed else 0
 
 
 if __name__ == "__main__":

@@ -224,6 +224,21 @@ class TheBench(InAFolder):
         self.assertEqual(len(report.failed), 2)
         self.assertIn("- Made up, relay, page cache: Made up: 2000 results, but others than expected\n", to_markdown(report))
 
+    def test_reports_what_it_has_when_it_is_stopped(self):
+        peer = MadeUp()
+        variants = peer.variants()
+
+        def some_variants():
+            yield variants[0]
+            raise bench_peers.Stopped(signal.SIGTERM)
+
+        peer.variants = some_variants
+        report, _ = self.bench(peer)
+        self.assertEqual([row.variant for row in report.rows], variants[:1])
+        self.assertEqual(report.stopped, signal.SIGTERM)
+        self.assertIn("Stopped before all was measured.", to_markdown(report))
+        self.assertEqual(os.listdir(self.folder), [])
+
     def test_asks_no_registry_where_the_clients_are_missing(self):
         given = {name: os.environ.pop(name, None) for name in ("KAFKA_HOME", "FLINK_HOME", "NATS_SERVER", "REDIS_SERVER", "RABBITMQ_SERVER")}
         path, os.environ["PATH"] = os.environ["PATH"], self.folder

@@ -53,6 +53,7 @@ class Report:
     rows: list = dataclasses.field(default_factory=list)
     missing: dict = dataclasses.field(default_factory=dict)  # peer: why
     failed: list = dataclasses.field(default_factory=list)  # sentences
+    stopped: int = 0  # by which signal, before all was measured
 
 
 def rate(per_second):
@@ -115,6 +116,8 @@ def to_markdown(report):
         text += "\nNot to be had here:\n\n" + "".join("- %s: %s\n" % (name, first_line(why)) for name, why in sorted(report.missing.items()))
     if report.failed:
         text += "\nFailed, so without figures:\n\n" + "".join("- %s\n" % first_line(why) for why in report.failed)
+    if report.stopped:
+        text += "\nStopped before all was measured.\n"
     return text
 
 
@@ -133,4 +136,5 @@ def to_json(report):
         "machine": report.machine, "command": report.command, "load": report.load, "records": report.records, "keys": report.keys,
         "rounds": report.rounds, "weir": weir,
         "bare_relay": {"records_per_second": median(report.bare, "records_per_second")} if report.bare else None,
-        "peers": rows, "missing": report.missing, "failed": report.failed}, indent=2)
+        "peers": rows, "missing": report.missing, "failed": report.failed,
+        "stopped": report.stopped}, indent=2)

@@ -14,7 +14,7 @@ static inline void fail(const char* what, const char* why) {
   exit(1);
 }
 
-/// `address` is host:port, or the path of a socket.
+/// `address` is the path of a socket.
 static inline redisContext* connect_to(const char* address) {
   redisContext* context = redisConnectUnix(address);
   if (!context || context->err) fail(address, context ? context->errstr : "no memory");
