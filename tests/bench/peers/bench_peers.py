@@ -111,8 +111,8 @@ class Bench:
         """Each variant right behind Weir: what else a machine does changes within minutes."""
         for variant in filter(self.wants, peer.variants()):
             tell("%s, %s, %s, %s" % (variant.name, variant.what, variant.framing, variant.durability))
-            weir = self.measure_weir(variant, folder)
             try:
+                weir = self.measure_weir(variant, folder)
                 measurement = measure(peer, version, variant, self.workload, folder, self.options.deadline)
             except Failure as failure:
                 tell(str(failure))

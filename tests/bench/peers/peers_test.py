@@ -224,6 +224,17 @@ class TheBench(InAFolder):
         self.assertEqual(len(report.failed), 2)
         self.assertIn("- Made up, relay, page cache: Made up: 2000 results, but others than expected\n", to_markdown(report))
 
+    def test_goes_on_where_weir_fails(self):
+        class Broken(NoWeir):
+            def measure(self, *arguments):
+                if "relay" in arguments[3]:
+                    raise Failure("weir ended with 1")
+                return super().measure(*arguments)
+
+        report, _ = self.bench(MadeUp(), Broken())
+        self.assertEqual([row.variant.what for row in report.rows], ["keyed_total"])
+        self.assertEqual(report.failed, ["Made up, relay, page cache: weir ended with 1"])
+
     def test_reports_what_it_has_when_it_is_stopped(self):
         peer = MadeUp()
         variants = peer.variants()
