@@ -147,7 +147,8 @@ def stop(signum, _):
 def main(arguments):
     options = parse(arguments)
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, stop)
+        if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(signum, stop)
     command = shlex.join(["scripts/bench_peers.sh", *arguments])
     try:
         weir = Weir(os.environ.get("WEIR_BIN", os.path.join(HERE, "../../../build/release/bin")))
