@@ -24,8 +24,11 @@ constexpr int kCommitQueueMax = 64;  ///< of a worker: what is behind them stays
 constexpr int kNewsQueueMax = 4;     ///< messages that wait for a subscriber; more are old news
 constexpr int kSubscriptionBytesMax = 256;
 constexpr std::size_t kSubscriptionsMax = 1000;
-constexpr std::size_t kIpcPathMax = 107;  ///< of sockaddr_un
-constexpr std::size_t kSmall = 8 << 10;   ///< below this a message is copied out of libzmq's buffer, which it would pin
+constexpr std::uint64_t kNewsBytesMax = 1 << 20;  ///< of subscriptions under way
+constexpr std::size_t kIpcPathMax = 107;          ///< of sockaddr_un
+constexpr std::size_t kSmall = 8 << 10;  ///< below this a message is copied out of libzmq's buffer, which it would pin
+
+enum { kRouter, kCommits, kNews };  ///< in watches_
 
 /// Inboxes of workers that were killed ("w-STAGE-PID.ipc"); one that lives may just be waiting for this broker.
 void remove_inboxes(const std::string& folder) {
@@ -90,6 +93,14 @@ Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const 
   sockets->commits_.set(zmq::sockopt::linger, 0);
   sockets->commits_.set(zmq::sockopt::rcvhwm, kCommitQueueMax);
   sockets->commits_.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(commit_bytes_max));
+  // Honest workers have a quarter of their memory or four transactions under way, which is less than a segment, and
+  // producers their window: twice what one message may take is out of their reach.
+  const auto watch = [&](zmq::socket_t& socket, std::string_view name, std::uint64_t bytes_max) {
+    sockets->watches_.push_back(std::make_unique<PeerWatch>(sockets->context_, socket, name, bytes_max));
+  };
+  watch(sockets->router_, "the broker", 2 * std::uint64_t{kClientBytesMax});
+  watch(sockets->commits_, "the broker's commits", 2 * commit_bytes_max);
+  watch(sockets->news_, "the broker's news", kNewsBytesMax);
   std::string router = listen;
   std::string commits;
   std::string news;
@@ -130,6 +141,7 @@ Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const 
 Sockets::~Sockets() {
   for (auto& [incarnation, socket] : workers_) socket.set(zmq::sockopt::linger, 200);
   workers_.clear();
+  watches_.clear();
   router_.close();
   commits_.close();
   news_.close();
@@ -150,9 +162,11 @@ void Sockets::wait(std::span<const int> descriptors, std::chrono::milliseconds t
 std::optional<core::Buffer> Sockets::receive_commit() {
   zmq::message_t message;
   if (!commits_.recv(message, zmq::recv_flags::dontwait)) return std::nullopt;
+  watches_[kCommits]->took(message);
   // A commit is one frame; more are nobody's of ours.
   while (message.more()) {
     if (!commits_.recv(message, zmq::recv_flags::dontwait)) break;
+    watches_[kCommits]->took(message);
   }
   if (message.size() < kSmall) {
     const BytesView view(static_cast<const std::byte*>(message.data()), message.size());
@@ -173,6 +187,7 @@ std::optional<Sockets::FromClient> Sockets::receive_client() {
   while (more) {
     zmq::message_t frame;
     if (!router_.recv(frame, zmq::recv_flags::dontwait)) break;
+    watches_[kRouter]->took(frame);
     const BytesView view(static_cast<const std::byte*>(frame.data()), frame.size());
     from.message.assign(view.begin(), view.end());
     more = frame.more();
@@ -226,6 +241,7 @@ bool Sockets::wanted(const std::string& topic) {
   // libzmq tells of a topic's first subscriber and of its last: one byte, 1 or 0, and the topic's beginning.
   zmq::message_t said;
   while (news_.recv(said, zmq::recv_flags::dontwait)) {
+    watches_[kNews]->took(said);
     const std::string text = said.to_string();
     if (text.empty()) continue;
     if (text.front() == 0) {

@@ -7,9 +7,11 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 #include <zmq.hpp>
 
 #include "broker/core/buffer.h"
+#include "broker/server/peer_watch.h"
 #include "sdk/base/ids.h"
 #include "sdk/base/result.h"
 
@@ -57,7 +59,8 @@ class Sockets {
   zmq::context_t context_{1};
   zmq::socket_t router_;
   zmq::socket_t commits_;
-  zmq::socket_t news_;  ///< XPUB: a PUB that also says who subscribes
+  zmq::socket_t news_;                               ///< XPUB: a PUB that also says who subscribes
+  std::vector<std::unique_ptr<PeerWatch>> watches_;  ///< of router_, commits_, news_
   std::set<std::string> subscriptions_;
   std::map<Incarnation, zmq::socket_t> workers_;
   std::string endpoint_;

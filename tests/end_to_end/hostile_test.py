@@ -20,8 +20,9 @@ from weir_run import Launcher, check, make_text, read_records, status, wait_for
 SEED = 7
 MEMORY_MIB = 64
 # Beside its buffers: its code, its threads' stacks and heaps; 256 answers of 256 KiB that one peer does not read; 64
-# messages of a MiB that another one sends faster than they are taken.
-MARGIN_MIB = 64 + 64 + 64
+# messages of a MiB that another one sends faster than they are taken; parts of a message that is never whole, up to twice
+# the largest message, and what comes until that is seen.
+MARGIN_MIB = 64 + 64 + 64 + 128 + 64
 SANITIZED = os.environ.get("WEIR_SANITIZE") == "yes"
 
 folder = tempfile.mkdtemp(prefix="weir-hostile-")
@@ -185,6 +186,20 @@ def halves(_):
         done["messages that stop half way"] += 2
 
 
+def parts_without_end(_):
+    """Of a message that is never whole, each far below any limit."""
+    for to, kind in ((port, b"DEALER"), (commits_port, b"PUSH"), (news_port, b"SUB")):
+        peer = zmtp(to, kind)
+        body = frame(bytes(100 if to == news_port else 1 << 16), more=True)
+        try:
+            for _ in range((1 << 30) // len(body)):
+                peer.sendall(body)
+            failures.append("a gigabyte of parts was taken by a socket of %s" % kind)
+        except OSError:
+            done["messages of parts without end, hung up on"] += 1
+        peer.close()
+
+
 def too_large(_):
     for to, kind in ((port, b"DEALER"), (commits_port, b"PUSH"), (news_port, b"SUB")):
         for size in (1 << 30, 1 << 40, (1 << 63) + 5):
@@ -299,7 +314,7 @@ def run_peer(work, chooser):
 
 
 everyone = [threading.Thread(target=run_peer, args=(work, random.Random("%d %s" % (SEED, work.__name__))))
-            for work in (garbage, halves, too_large, requests, never_reads, false_commits, subscriptions, trickles)]
+            for work in (garbage, halves, parts_without_end, too_large, requests, never_reads, false_commits, subscriptions, trickles)]
 for peer in everyone:
     peer.start()
 number = 0

@@ -3,8 +3,15 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "tests/support/temporary_folder.h"
 
@@ -39,6 +46,86 @@ TEST(Sockets, TakeTheTwoPortsBehindTheOneThatIsGiven) {
     return;
   }
   FAIL() << "no three free ports in a row";
+}
+
+/// A connection that speaks as much of ZMTP as it takes to send parts of a message.
+class RawPusher {
+ public:
+  explicit RawPusher(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    std::string greeting(64, '\0');
+    greeting[0] = '\xff';
+    greeting[9] = '\x7f';
+    greeting[10] = 3;
+    greeting.replace(12, 4, "NULL");
+    say(greeting);
+    hear(greeting.size());
+    say(std::string("\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH", 28));
+    hear(static_cast<unsigned char>(hear(2)[1]));  // its READY: only behind it messages are taken
+  }
+  RawPusher(const RawPusher&) = delete;
+  RawPusher& operator=(const RawPusher&) = delete;
+  ~RawPusher() { ::close(socket_); }
+
+  /// As much of it as is taken now; nothing where the other side has hung up.
+  std::optional<std::size_t> say(std::string_view text) {
+    const ssize_t sent = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent >= 0) return static_cast<std::size_t>(sent);
+    return errno == EAGAIN ? std::optional<std::size_t>(0) : std::nullopt;
+  }
+
+ private:
+  std::string hear(std::size_t size) {
+    std::string heard(size, '\0');
+    EXPECT_EQ(::recv(socket_, heard.data(), size, MSG_WAITALL), static_cast<ssize_t>(size));
+    return heard;
+  }
+
+  const int socket_;
+};
+
+TEST(Sockets, HangUpOnWhoSendsPartsWithoutEnd) {
+  const testing_host::TemporaryFolder folder;
+  constexpr std::uint64_t kCommitBytesMax = 1 << 20;
+  const auto opened = Sockets::open("tcp://127.0.0.1:0", folder / "", kCommitBytesMax);
+  ASSERT_TRUE(opened.ok()) << opened.error().message;
+  Sockets& sockets = **opened;
+  zmq::context_t context;
+  zmq::socket_t honest(context, zmq::socket_type::push);
+  honest.set(zmq::sockopt::linger, 0);
+  honest.connect(sockets.commits_endpoint());
+  RawPusher hostile(port_of(sockets.commits_endpoint()));
+  const std::string size{'\x03', 0, 0, 0, 0, 0, 1, 0, 0};  // 64 KiB, and more to follow
+  const std::string part = size + std::string(1 << 16, 'x');
+  const std::string message(200'000, 'm');
+  std::uint64_t sent = 0;
+  std::uint64_t honest_sent = 0;
+  std::uint64_t honest_came = 0;
+  std::size_t at = 0;
+  bool hung_up = false;
+  // In all the honest one sends far more than may be under way.
+  const auto until = steady_clock::now() + seconds(60);
+  while ((!hung_up || honest_came < 100) && steady_clock::now() < until) {
+    if (!hung_up) {
+      const auto taken = hostile.say(std::string_view(part).substr(at));
+      hung_up = !taken;
+      sent += taken.value_or(0);
+      at = (at + taken.value_or(0)) % part.size();
+    }
+    if (honest_sent - honest_came < 5 && honest.send(zmq::buffer(message), zmq::send_flags::dontwait)) ++honest_sent;
+    sockets.wait({}, milliseconds(1));
+    while (const auto commit = sockets.receive_commit()) {
+      EXPECT_EQ(commit->bytes.size(), message.size());
+      ++honest_came;
+    }
+  }
+  EXPECT_TRUE(hung_up);
+  EXPECT_GT(sent, 2 * kCommitBytesMax);
+  EXPECT_GE(honest_came, 100U) << "of " << honest_sent;
 }
 
 class News : public testing::Test {
