@@ -90,7 +90,7 @@ std::optional<Core::Overfull> Core::overfull(const wire::Commit& commit) const {
   std::map<std::uint32_t, Added> by_stage;
   for (const wire::ChangesOf& changes : commit.changes) {
     wire::ChangesReader reader(changes.bytes);
-    while (const auto change = reader.next()) {
+    while (const auto change = reader.next_beside_state()) {
       if (change->space == wire::Space::kDeadLetter && change->value)
         by_stage[changes.stage].letters += change->key.size() + change->value->size();
       if (change->space != wire::Space::kParked) continue;

@@ -158,7 +158,7 @@ std::optional<std::string> Core::judge_requeued(const Worker& worker, const wire
   const auto& requeued = leases_[worker.unit].requeued;
   std::set<std::uint64_t> seen;
   wire::ChangesReader reader(changes.bytes);
-  while (const auto change = reader.next()) {
+  while (const auto change = reader.next_beside_state()) {
     if (change->space == wire::Space::kParked && !wire::decode_parked_name(change->name))
       return "its state changes are malformed";
     if (change->space != wire::Space::kRequeued) continue;

@@ -221,7 +221,7 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
     }
     bool only_position = true;
     wire::ChangesReader reader(changes.bytes);
-    while (const auto change = reader.next()) {
+    while (const auto change = reader.next_beside_state()) {
       if (change->space == wire::Space::kPosition && change->value) {
         if (changes.shard >= unit.lanes.size()) return corrupt(sequence, "moves a position of an unknown shard");
         unit.lanes[changes.shard].position.assign(change->value->begin(), change->value->end());
@@ -241,7 +241,7 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
         return corrupt(sequence, "parks a record under a malformed name");
     }
     if (!reader.ok()) return corrupt(sequence, "has malformed state changes");
-    if (only_position) continue;
+    if (only_position && !reader.passed_state()) continue;
     Place at = place;
     at.at = static_cast<std::uint32_t>(changes.bytes.data() - payload.bytes.data());
     at.size = static_cast<std::uint32_t>(changes.bytes.size());

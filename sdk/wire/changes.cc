@@ -4,51 +4,78 @@
 namespace weir::wire {
 namespace {
 
-constexpr std::size_t kChangeHeaderBytes = 12;
+struct ChangeHeader {
+  Space space = Space::kState;
+  std::uint8_t put = 0;
+  std::uint16_t name_size = 0;
+  std::uint32_t key_size = 0;
+  std::uint32_t value_size = 0;
+};
+static_assert(sizeof(ChangeHeader) == 12);
 
 }  // namespace
 
 void append_change(Bytes& changes, const Change& change) {
   // In one step: this is done for every change of state.
   const BytesView value = change.value.value_or(BytesView());
+  const ChangeHeader header{change.space, static_cast<std::uint8_t>(change.value.has_value()),
+                            static_cast<std::uint16_t>(change.name.size()),
+                            static_cast<std::uint32_t>(change.key.size()), static_cast<std::uint32_t>(value.size())};
   const std::size_t at = changes.size();
-  changes.resize(at + kChangeHeaderBytes + change.name.size() + change.key.size() + value.size());
+  changes.resize(at + sizeof(header) + change.name.size() + change.key.size() + value.size());
   std::byte* to = changes.data() + at;
   const auto put = [&to](const void* from, std::size_t size) {
     if (size != 0) std::memcpy(to, from, size);
     to += size;
   };
-  const auto flag = static_cast<std::uint8_t>(change.value.has_value());
-  const auto name_size = static_cast<std::uint16_t>(change.name.size());
-  const auto key_size = static_cast<std::uint32_t>(change.key.size());
-  const auto value_size = static_cast<std::uint32_t>(value.size());
-  put(&change.space, sizeof(change.space));
-  put(&flag, sizeof(flag));
-  put(&name_size, sizeof(name_size));
-  put(&key_size, sizeof(key_size));
-  put(&value_size, sizeof(value_size));
+  put(&header, sizeof(header));
   put(change.name.data(), change.name.size());
   put(change.key.data(), change.key.size());
   put(value.data(), value.size());
 }
 
-std::optional<Change> ChangesReader::next() {
-  if (!ok_ || reader_.at_end()) return std::nullopt;
-  Change change;
-  change.space = reader_.get<Space>();
-  const auto put = reader_.get<std::uint8_t>();
-  const auto name_size = reader_.get<std::uint16_t>();
-  const auto key_size = reader_.get<std::uint32_t>();
-  const auto value_size = reader_.get<std::uint32_t>();
-  change.name = reader_.raw(name_size);
-  change.key = reader_.raw(key_size);
-  const BytesView value = reader_.raw(value_size);
-  if (put != 0) change.value = value;
-  if (!reader_.ok() || put > 1 || change.space > Space::kParked || (put == 0 && value_size != 0)) {
-    ok_ = false;
-    return std::nullopt;
-  }
+struct ChangesReader::Found {
+  ChangeHeader header;
+  std::size_t at = 0;  ///< where the header begins
+};
+
+bool ChangesReader::find(Found& found) {
+  if (!ok_ || at_ == changes_.size()) return false;
+  const std::size_t left = changes_.size() - at_;
+  ChangeHeader& header = found.header;
+  ok_ = left >= sizeof(header);
+  if (!ok_) return false;
+  std::memcpy(&header, changes_.data() + at_, sizeof(header));
+  const std::uint64_t size = sizeof(header) + std::uint64_t{header.name_size} + header.key_size + header.value_size;
+  ok_ =
+      size <= left && header.put <= 1 && header.space <= Space::kParked && (header.put == 1 || header.value_size == 0);
+  if (!ok_) return false;
+  found.at = at_;
+  at_ += size;
+  return true;
+}
+
+Change ChangesReader::take(const Found& found) {
+  const ChangeHeader& header = found.header;
+  const BytesView rest = changes_.subspan(found.at + sizeof(header));
+  Change change{header.space, rest.first(header.name_size), rest.subspan(header.name_size, header.key_size), {}};
+  if (header.put != 0) change.value = rest.subspan(std::size_t{header.name_size} + header.key_size, header.value_size);
   return change;
+}
+
+std::optional<Change> ChangesReader::next() {
+  Found found;
+  if (!find(found)) return std::nullopt;
+  return take(found);
+}
+
+std::optional<Change> ChangesReader::next_beside_state() {
+  Found found;
+  while (find(found)) {
+    if (found.header.space != Space::kState) return take(found);
+    passed_state_ = true;
+  }
+  return std::nullopt;
 }
 
 Bytes dead_letter_key(const DeadLetter& letter) {

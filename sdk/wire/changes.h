@@ -31,14 +31,25 @@ void append_change(Bytes& changes, const Change& change);
 /// Walks changes one behind the other; never reads outside them.
 class ChangesReader {
  public:
-  explicit ChangesReader(BytesView changes) : reader_(changes) {}
+  explicit ChangesReader(BytesView changes) : changes_(changes) {}
   /// The next change, or nothing at the end and at the first malformed one; then ok() tells which.
   std::optional<Change> next();
+  /// The same, but passes those of Space::kState over: they are many, and most readers only have to know that they are
+  /// well formed.
+  std::optional<Change> next_beside_state();
   [[nodiscard]] bool ok() const { return ok_; }
+  /// next_beside_state() has passed some over.
+  [[nodiscard]] bool passed_state() const { return passed_state_; }
 
  private:
-  ByteReader reader_;
+  struct Found;
+  bool find(Found& found);
+  Change take(const Found& found);
+
+  BytesView changes_;
+  std::size_t at_ = 0;
   bool ok_ = true;
+  bool passed_state_ = false;
 };
 
 /// A record that a stage could not process. Kept as a change of the stage that failed, in the shard that consumed it.

@@ -189,7 +189,11 @@ int Instance::put(BytesView name, BytesView key, std::optional<BytesView> value)
     return WEIR_ERROR;
   }
   if (flushing_) {
-    wire::append_change(transaction_.changes(stage_, context_->abi.shard), {wire::Space::kState, name, key, value});
+    if (flushed_ == nullptr || flushed_shard_ != context_->abi.shard) {
+      flushed_shard_ = context_->abi.shard;
+      flushed_ = &transaction_.changes(stage_, flushed_shard_);
+    }
+    wire::append_change(*flushed_, {wire::Space::kState, name, key, value});
     return WEIR_OK;
   }
   if (typed_state()) {

@@ -94,7 +94,10 @@ class Instance {
   }
   /// Enters the transaction's counts, and starts anew.
   void close_transaction();
-  void set_flushing(bool flushing) { flushing_ = flushing; }
+  void set_flushing(bool flushing) {
+    flushing_ = flushing;
+    flushed_ = nullptr;
+  }
   /// What the source said in this read, or WEIR_TIME_MIN.
   Timestamp take_watermark();
 
@@ -137,6 +140,8 @@ class Instance {
   const std::uint64_t* origins_ = nullptr;
   bool refused_ = false;
   bool flushing_ = false;
+  Bytes* flushed_ = nullptr;  ///< while flushing: where the changes of `flushed_shard_` go
+  std::uint32_t flushed_shard_ = 0;
 };
 
 }  // namespace weir::host

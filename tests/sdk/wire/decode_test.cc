@@ -195,6 +195,40 @@ TEST(Messages, AreTakenWholeOrRefused) {
   expect_exact([](BytesView bytes) { return decode_delivery(bytes).ok(); }, delivery);
 }
 
+TEST(Changes, BesideStateAreFoundAmongThoseOfItAndNothingMalformedIsPassedOver) {
+  const Bytes key = {std::byte{1}};
+  const Bytes value = {std::byte{2}, std::byte{3}};
+  Bytes changes;
+  std::vector<std::size_t> borders = {0};
+  for (const Space space : {Space::kState, Space::kParked, Space::kState, Space::kState, Space::kPosition}) {
+    append_change(changes, {space, as_bytes("name"), key,
+                            space == Space::kParked ? std::nullopt : std::optional<BytesView>(value)});
+    borders.push_back(changes.size());
+  }
+  ChangesReader beside(changes);
+  const auto parked = beside.next_beside_state();
+  ASSERT_TRUE(parked);
+  EXPECT_EQ(parked->space, Space::kParked);
+  EXPECT_FALSE(parked->value);
+  EXPECT_TRUE(beside.passed_state());
+  const auto position = beside.next_beside_state();
+  ASSERT_TRUE(position);
+  EXPECT_EQ(position->space, Space::kPosition);
+  EXPECT_TRUE(std::ranges::equal(*position->value, value));
+  EXPECT_FALSE(beside.next_beside_state());
+  EXPECT_TRUE(beside.ok());
+  for (std::size_t size = 0; size < changes.size(); ++size) {
+    ChangesReader reader(BytesView(changes).first(size));
+    while (reader.next_beside_state()) {
+    }
+    EXPECT_EQ(reader.ok(), std::find(borders.begin(), borders.end(), size) != borders.end()) << size;
+  }
+  changes[0] = std::byte{9};  // no space
+  ChangesReader unknown(changes);
+  EXPECT_FALSE(unknown.next_beside_state());
+  EXPECT_FALSE(unknown.ok());
+}
+
 TEST(Batch, StopsAtTheFirstMalformedRecord) {
   const Bytes batch = batch_of(4);
   BatchReader whole(batch);
