@@ -8,13 +8,17 @@ namespace weir::core {
 
 namespace {
 
-constexpr std::uint64_t kTailBytesMin = 4 << 20;   ///< so many bytes of changes are worth a snapshot
-constexpr std::size_t kTailCountMax = 100'000;     ///< and so many changes, since memory names each
-constexpr std::uint64_t kCrowdedPart = 8;          ///< of memory: at twice as much the index is full, and sources wait
-constexpr std::uint64_t kSegmentsBehind = 3;       ///< closed segments that are held before upkeep hurries
-constexpr std::uint64_t kSegmentsFreedMin = 2;     ///< what upkeep must be about to free before anything waits for it
-constexpr std::uint64_t kQuickBytes = 8 << 20;     ///< a snapshot of so much, and so many changes, is made in a moment
-constexpr std::uint64_t kTailBytesMax = 64 << 20;  ///< so many bytes of changes are taken into a snapshot at once
+/// So many bytes of changes are worth a snapshot: a quarter of a segment within these bounds, since each rewrites the
+/// whole state, and a restore reads what lies behind it.
+constexpr std::uint64_t kTailBytesLeast = 4 << 20;
+constexpr std::uint64_t kTailBytesMost = 16 << 20;
+constexpr std::size_t kTailCountMax = 100'000;  ///< and so many changes, since memory names each
+constexpr std::uint64_t kCrowdedPart = 8;       ///< of memory: at twice as much the index is full, and sources wait
+constexpr std::uint64_t kSegmentsBehind = 3;    ///< closed segments that are held before upkeep hurries
+constexpr std::uint64_t kSegmentsFreedMin = 2;  ///< what upkeep must be about to free before anything waits for it
+constexpr std::uint64_t kQuickBytes = 8 << 20;  ///< a snapshot of so much is made in a moment ...
+constexpr std::uint64_t kQuickTailBytes = 32 << 20;  ///< ... out of so many changes
+constexpr std::uint64_t kTailBytesMax = 64 << 20;    ///< so many bytes of changes are taken into a snapshot at once
 /// So many segments, beside four times the state, are held for a snapshot that takes long; of more ...
 constexpr std::uint64_t kSegmentsHeldMin = 8;
 constexpr Monotonic kSlot{20'000};              ///< ... there are deliveries only in one of several such slots,
@@ -41,7 +45,7 @@ bool Core::upkeep_lags() const {
   // A small state is written anew for every segment, and that is a matter of a moment. A large one is not: its changes
   // may pin some, and nobody stands still for the seconds that its snapshot takes.
   const std::uint64_t segment_bytes = topology_.broker.segment_bytes;
-  if (ledger_.segment_needed_min(upkeep_.segment_now, std::min(segment_bytes, kQuickBytes), kQuickBytes) >=
+  if (ledger_.segment_needed_min(upkeep_.segment_now, std::min(segment_bytes, kQuickBytes), kQuickTailBytes) >=
       from + kSegmentsFreedMin) {
     return true;
   }
@@ -142,12 +146,13 @@ void Core::consider_compaction() {
   if (upkeep_.compacting || upkeep_.copying || !upkeep_.restoring_from.empty()) return;
   if (now_ < upkeep_.compaction_from) return;
   const std::size_t crowding = crowding_tail();
+  const std::uint64_t tail_bytes_min = std::clamp(topology_.broker.segment_bytes / 4, kTailBytesLeast, kTailBytesMost);
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     const Changelog& changelog = ledger_.changelog(stage);
     if (changelog.tail().empty() || changelog.tail().front().sequence >= settled_) continue;
     const std::uint64_t oldest = changelog.use().oldest().value_or(upkeep_.segment_now);
     const std::uint64_t before = changelog.newest() ? changelog.newest()->bytes : 0;
-    const bool long_tail = changelog.tail_bytes() >= std::max(kTailBytesMin, before / 2) ||
+    const bool long_tail = changelog.tail_bytes() >= std::max(tail_bytes_min, before / 2) ||
                            changelog.tail().size() > kTailCountMax || changelog.tail().size() == crowding;
     // A small state that changes often must not hold on to segments.
     const bool old_tail = upkeep_.segment_now > oldest && before < topology_.broker.segment_bytes;

@@ -198,8 +198,7 @@ Status JournalReader::compact(core::CompactJob& job) {
       if (changes.lane < first->first || (end != lanes.end() && changes.lane >= end->first)) continue;
       const auto read = entry(changes.place);
       if (!read.ok()) return read.error();
-      if (Status added = tail[changes.lane].add(*read, changes.sequence.value() < job.reset_before); !added.ok())
-        return added;
+      tail[changes.lane].add(*read, changes.sequence.value() < job.reset_before);
     }
     for (; first != end; ++first) {
       const auto changed = tail.find(first->first);

@@ -183,7 +183,9 @@ Result<std::uint64_t> SnapshotWriter::finish() {
 }
 
 Status merge_lane(const SnapshotBefore& before, std::uint32_t lane, const LaneTail* tail, SnapshotWriter& writer) {
-  const std::vector<wire::Change> changes = tail != nullptr ? tail->sorted() : std::vector<wire::Change>();
+  const auto sorted = tail != nullptr ? tail->sorted() : std::vector<wire::Change>();
+  if (!sorted.ok()) return sorted.error();
+  const std::vector<wire::Change>& changes = *sorted;
   auto next = changes.begin();
   const auto put = [&](const wire::Change& change) { return change.value ? writer.add(lane, change) : Status(); };
   if (before.reader != nullptr) {
