@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -114,15 +115,46 @@ class BatchPlace {
   std::size_t position_ = 0;
 };
 
+/// Goes through a batch some records in front of the stage and says which keys come, so that their state is near when
+/// it is asked for: with many keys that is what a record waits for longest.
+class KeysAhead {
+ public:
+  /// `store`: null for a stage that keeps no state.
+  KeysAhead(const StateStore* store, std::uint32_t shard) : store_(store), shard_(shard) {}
+  /// `cursor` is about to give the next record.
+  void before(const BatchCursor& cursor) {
+    AnyStateTable* table = store_ == nullptr ? nullptr : store_->likely(shard_);
+    if (table == nullptr || ended_) return;
+    if (!ahead_) ahead_.emplace(cursor);
+    for (; lead_ < kLead; ++lead_) {
+      const RecordView* record = ahead_->next();
+      ended_ = record == nullptr;
+      if (ended_) return;
+      const BytesView key = record->key_bytes();
+      table->expect({reinterpret_cast<const char*>(key.data()), key.size()});
+    }
+    --lead_;
+  }
+
+ private:
+  static constexpr int kLead = 8;
+  const StateStore* store_;
+  std::uint32_t shard_;
+  std::optional<BatchCursor> ahead_;
+  int lead_ = 0;  ///< records between the stage and `ahead_`
+  bool ended_ = false;
+};
+
 /// Works off a batch for process and write: `each(record)` answers WEIR_OK or what failed it. The contract is abi.h's.
 template <typename Each>
-int work_off(weir_context* raw, const weir_batch& batch, std::string_view port, BatchPlace& place, std::uint32_t first,
-             std::uint32_t* done, Each each) {
+int work_off(weir_context* raw, const weir_batch& batch, std::string_view port, BatchPlace& place, KeysAhead ahead,
+             std::uint32_t first, std::uint32_t* done, Each each) {
   BatchCursor cursor(batch, port);
   *done = first;
   if (!place.seek(cursor, batch, first)) throw Fatal("a batch has fewer records than it says");
   while (*done < batch.count) {
     __atomic_store_n(&raw->record, *done, __ATOMIC_RELAXED);  // the host looks at it from another thread
+    ahead.before(cursor);
     const RecordView* record = cursor.next();
     if (record == nullptr) throw Fatal("a batch has fewer records than it says");
     const int answer = each(*record);
@@ -176,12 +208,14 @@ class [[gnu::visibility("hidden")]] StageAdapter {
     Self& me = Self::of(self);
     const int answer = Call::guard(raw, WEIR_ERROR, [&] {
       Call call(me.context, raw, outputs, store(me), false);
-      return work_off(raw, *batch, inputs.name(batch->port), me.place, first, done, [&](const RecordView& record) {
-        me.store.begin();
-        call.begin(&record);
-        me.stage.process(record, me.context);
-        return call.refused() ? WEIR_ERROR : WEIR_OK;
-      });
+      const KeysAhead ahead(store(me), raw->shard);
+      return work_off(raw, *batch, inputs.name(batch->port), me.place, ahead, first, done,
+                      [&](const RecordView& record) {
+                        me.store.begin();
+                        call.begin(&record);
+                        me.stage.process(record, me.context);
+                        return call.refused() ? WEIR_ERROR : WEIR_OK;
+                      });
     });
     if (answer != WEIR_OK) me.store.undo();
     return answer;
@@ -298,10 +332,12 @@ class [[gnu::visibility("hidden")]] SinkAdapter {
       Self& me = Self::of(self);
       const Call call(me.context, raw, {}, nullptr, false);
       base(me).context_ = &me.context;
-      return work_off(raw, *batch, inputs.name(batch->port), me.place, first, done, [&](const RecordView& record) {
-        me.stage.write(record);
-        return WEIR_OK;
-      });
+      const KeysAhead none(nullptr, raw->shard);
+      return work_off(raw, *batch, inputs.name(batch->port), me.place, none, first, done,
+                      [&](const RecordView& record) {
+                        me.stage.write(record);
+                        return WEIR_OK;
+                      });
     });
   }
   static int flush(void* self, weir_context* raw, weir_bytes* position) noexcept {

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,7 @@ class StateStore {
     if (place.table == nullptr) {
       place.table = std::make_unique<StateTable<T>>();
       place.type = StateTable<T>::type_of();
+      learn(place);
       restore(place);
     } else if (place.type != StateTable<T>::type_of()) {
       throw StateError("state \"" + place.name + "\" is asked for as two different types");
@@ -56,7 +58,7 @@ class StateStore {
   template <typename T>
   StateTable<T>& changing(std::uint32_t shard, std::string_view name) {
     StateTable<T>& table = this->table<T>(shard, name);
-    Place& place = *places_[last_];
+    Place& place = *last_;
     if (place.unit != unit_) {
       place.unit = unit_;
       place.changed = true;
@@ -68,12 +70,10 @@ class StateStore {
   void load(std::uint32_t shard, std::string_view name, std::string_view key, BytesView value) {
     Place& place = find_or_add(shard, name);
     if (place.table == nullptr) {
-      for (const auto& other : places_) {
-        if (other->name == name && other->table != nullptr) {
-          place.table = other->table->like();
-          place.type = other->type;
-          break;
-        }
+      for (const Kind& kind : kinds_) {
+        if (kind.name != name) continue;
+        place.table = kind.table->like();
+        place.type = kind.table->type();
       }
     }
     if (place.table != nullptr) {
@@ -87,8 +87,10 @@ class StateStore {
   template <typename ChangesOf>
   void flush(std::uint32_t shard, ChangesOf changes_of) {
     begin();
-    for (const auto& place : places_) {
-      if (place->shard != shard || !place->changed) continue;
+    const auto found = places_.find(shard);
+    if (found == places_.end()) return;
+    for (const auto& place : found->second) {
+      if (!place->changed) continue;
       place->changed = false;
       auto changes = changes_of(std::string_view(place->name));
       place->table->flush(changes);
@@ -97,15 +99,22 @@ class StateStore {
 
   void drop(std::uint32_t shard) {
     begin();
-    std::erase_if(places_, [&](const auto& place) { return place->shard == shard; });
-    last_ = 0;
+    places_.erase(shard);
+    last_ = nullptr;
+  }
+
+  /// The table that was asked for last, if it is of `shard`: the next record will ask for it as a rule. Or null.
+  [[nodiscard]] AnyStateTable* likely(std::uint32_t shard) const {
+    return last_ != nullptr && last_->shard == shard ? last_->table.get() : nullptr;
   }
 
   [[nodiscard]] std::uint64_t bytes() const {
     std::uint64_t sum = 0;
-    for (const auto& place : places_) {
-      if (place->table != nullptr) sum += place->table->bytes();
-      for (const auto& [key, value] : place->waiting) sum += key.size() + value.size() + 2 * sizeof(std::string);
+    for (const auto& [shard, places] : places_) {
+      for (const auto& place : places) {
+        if (place->table != nullptr) sum += place->table->bytes();
+        for (const auto& [key, value] : place->waiting) sum += key.size() + value.size() + 2 * sizeof(std::string);
+      }
     }
     return sum;
   }
@@ -121,16 +130,30 @@ class StateStore {
     std::vector<std::pair<std::string, std::string>> waiting;
   };
 
+  struct Kind {
+    std::string name;
+    std::unique_ptr<AnyStateTable> table;  ///< empty, to make others like it
+  };
+
   Place& find_or_add(std::uint32_t shard, std::string_view name) {
-    if (last_ < places_.size() && places_[last_]->shard == shard && places_[last_]->name == name)
-      return *places_[last_];
-    for (last_ = 0; last_ < places_.size(); ++last_) {
-      if (places_[last_]->shard == shard && places_[last_]->name == name) return *places_[last_];
+    if (last_ != nullptr && last_->shard == shard && last_->name == name) return *last_;
+    auto& places = places_[shard];
+    for (const auto& place : places) {
+      last_ = place.get();
+      if (last_->name == name) return *last_;
     }
-    places_.push_back(std::make_unique<Place>());
-    places_.back()->shard = shard;
-    places_.back()->name = name;
-    return *places_.back();
+    last_ = places.emplace_back(std::make_unique<Place>()).get();
+    last_->shard = shard;
+    last_->name = name;
+    return *last_;
+  }
+
+  /// Remembers what type the states of this name are.
+  void learn(const Place& place) {
+    for (const Kind& kind : kinds_) {
+      if (kind.name == place.name && kind.table->type() == place.type) return;
+    }
+    kinds_.push_back({place.name, place.table->like()});
   }
 
   static void restore(Place& place) {
@@ -145,9 +168,10 @@ class StateStore {
     place.waiting = {};
   }
 
-  std::vector<std::unique_ptr<Place>> places_;  ///< few: names times shards of this worker
+  std::unordered_map<std::uint32_t, std::vector<std::unique_ptr<Place>>> places_;  ///< by shard, a few names each
+  std::vector<Kind> kinds_;
   std::vector<AnyStateTable*> touched_;
-  std::size_t last_ = 0;
+  Place* last_ = nullptr;  ///< that was asked for last
   std::uint64_t unit_ = 1;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,6 +37,8 @@ class AnyStateTable {
   virtual void load(std::string_view key, BytesView value) = 0;
   /// Hands over every change since the last flush. Errors: what `changes` and the values' packing throw.
   virtual void flush(StateChanges& changes) = 0;
+  /// Says that `key` will be asked for in a moment: what the processor needs for it is fetched meanwhile. No effect.
+  virtual void expect(std::string_view key) noexcept = 0;
   /// The unit of work, a record or a call of finish, is done: its changes stay. Or it failed: they are undone.
   virtual void keep() noexcept = 0;
   virtual void undo() noexcept = 0;
@@ -109,7 +112,10 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   }
 
   void flush(StateChanges& changes) override {
-    for (const std::uint32_t number : changed_) {
+    constexpr std::size_t kAhead = 8;
+    for (std::size_t i = 0; i < changed_.size(); ++i) {
+      if (i + kAhead < changed_.size()) fetch(this->entry(changed_[i + kAhead]));
+      const std::uint32_t number = changed_[i];
       Entry& entry = this->entry(number);
       entry.changed = false;
       if (entry.present) {
@@ -123,6 +129,17 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
       }
     }
     changed_.clear();
+  }
+
+  void expect(std::string_view key) noexcept override {
+    if (slots_.empty()) return;
+    const std::size_t mask = slots_.size() - 1;
+    std::uint32_t& expected = expected_[expected_next_++ % expected_.size()];
+    // The slot of an earlier key has come by now, and says where its entry is.
+    const Slot& slot = slots_[expected & mask];
+    if (slot.entry != 0 && slot.hash == expected) fetch(entry(slot.entry - 1));
+    expected = hash(key);
+    __builtin_prefetch(&slots_[expected & mask]);
   }
 
   void keep() noexcept override { before_.clear(); }
@@ -180,6 +197,12 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
 
   Entry& entry(std::uint32_t number) { return chunks_[number / kChunk][number % kChunk]; }
   const Entry& entry(std::uint32_t number) const { return chunks_[number / kChunk][number % kChunk]; }
+  static void fetch(const Entry& entry) {
+    constexpr std::size_t kLine = 64;
+    const auto* at = reinterpret_cast<const char*>(&entry);
+    for (std::size_t i = 0; i < sizeof(Entry); i += kLine) __builtin_prefetch(at + i, 1);
+    __builtin_prefetch(at + sizeof(Entry) - 1, 1);
+  }
   static ValueView key_of(const Entry& entry) { return ValueView(std::as_bytes(std::span(entry.key))); }
 
   static std::uint32_t hash(std::string_view key) {
@@ -296,6 +319,8 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   std::size_t used_ = 0;
   std::uint32_t entries_ = 0;
   std::uint32_t drained_ = 0;
+  std::array<std::uint32_t, 4> expected_{};  ///< hashes of what expect() was told last
+  std::uint32_t expected_next_ = 0;
   std::uint64_t encoded_bytes_ = 0;
 };
 
