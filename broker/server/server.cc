@@ -26,6 +26,7 @@ namespace {
 
 constexpr auto kTick = 20ms;
 constexpr auto kStatusEvery = 200ms;
+constexpr auto kSpareEvery = 100ms;
 constexpr const char* kStatusTopic = "status";
 constexpr auto kEndpointAgain = 500ms;
 constexpr auto kSpaceWarnedEvery = 60s;
@@ -227,8 +228,9 @@ void Server::tick(Monotonic now) {
   watch_space(now);
   core_->tick(now);
   watch_retention(now);
-  if (!spare_asked_) {
+  if (!spare_asked_ && now - spare_asked_at_ >= kSpareEvery) {
     spare_asked_ = true;
+    spare_asked_at_ = now;
     spares_thread_->post([this] {
       const Status status = journal_->prepare_spare();
       mailbox_.post([this, status] {

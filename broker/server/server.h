@@ -121,6 +121,7 @@ class Server final : public core::Outside, public WriterListener {
   std::optional<Monotonic> endpoint_due_;          ///< when to try again to write it
   bool journal_full_ = false;
   bool spare_asked_ = false;
+  Monotonic spare_asked_at_{0};
   bool finished_ = false;
   Monotonic ticked_{0};
   Monotonic status_said_{0};

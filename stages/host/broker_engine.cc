@@ -137,7 +137,11 @@ Status BrokerEngine::say_hello(const Options& options) {
 }
 
 BrokerEngine::~BrokerEngine() {
-  stopping_ = true;
+  {
+    const std::lock_guard lock(pulse_mutex_);
+    stopping_ = true;
+  }
+  pulse_ends_.notify_one();
   if (pulse_.joinable()) pulse_.join();
   inbox_.close();
   commits_.close();
@@ -154,12 +158,8 @@ void BrokerEngine::run_pulse() {
   socket.set(zmq::sockopt::reconnect_ivl, -1);
   socket.connect(welcome().commits);
   const Bytes message = wire::message({MessageType::kPulse, wire::kWireVersion, 0, welcome().incarnation.value(), 0});
-  Monotonic said = monotonic_now();
-  while (!stopping_) {
-    // Nobody wakes this thread: it looks up often enough to end soon.
-    zmq::poll(static_cast<zmq::pollitem_t*>(nullptr), 0, 50ms);
-    if (monotonic_now() - said < welcome().beat) continue;
-    said = monotonic_now();
+  std::unique_lock lock(pulse_mutex_);
+  while (!pulse_ends_.wait_for(lock, welcome().beat, [this] { return stopping_; })) {
     (void)socket.send(zmq::buffer(message.data(), message.size()), zmq::send_flags::dontwait);
   }
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <zmq.hpp>
@@ -51,7 +52,9 @@ class BrokerEngine final : public BrokerSession {
   std::string inbox_file_;
   std::string inbox_endpoint_;
   bool (*asked_to_leave_)() = nullptr;
-  std::atomic<bool> stopping_{false};
+  std::mutex pulse_mutex_;
+  std::condition_variable pulse_ends_;
+  bool stopping_ = false;  ///< under pulse_mutex_
   std::thread pulse_;
 };
 
