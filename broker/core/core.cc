@@ -299,7 +299,8 @@ void Core::pump(Monotonic now) {
     if (worker.untold_bytes >= tell_bytes(worker) || now - worker.told_at >= kTellEvery) tell_committed(worker);
   }
   let_leave();
-  drop_passed_bytes();
+  // Where nothing has come since, it is left to the next tick: with many lanes it is long to look for.
+  if (hot_bytes_ != hot_bytes_left_) drop_passed_bytes();
   consider_checkpoint();
   finish_checkpoint();
   consider_compaction();

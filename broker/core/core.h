@@ -401,6 +401,7 @@ class Core {
   std::vector<std::pair<Incarnation, std::vector<std::uint32_t>>> restores_waiting_;  ///< for what is not written yet
   std::deque<RestoreJob> restores_paused_;  ///< until their worker has taken in what it was sent
   std::uint64_t hot_bytes_ = 0;
+  std::uint64_t hot_bytes_left_ = 0;  ///< by drop_passed_bytes() when it was at work last
   std::uint32_t loads_ = 0;
   std::vector<std::uint64_t> hot_from_;
   bool space_low_ = false;

@@ -445,6 +445,7 @@ void Core::drop_passed_bytes() {
       slot.bytes = {};
     }
   }
+  hot_bytes_left_ = hot_bytes_;
 }
 
 void Core::raise_cursor_frames() {

@@ -103,6 +103,8 @@ Instance* Chain::sink() {
 }
 
 Chain::Joint Chain::joint(std::uint32_t stream) {
+  if (stream < joints_.size() && joints_[stream].consumer != nullptr) return joints_[stream];
+  joints_.resize(topology_.streams.size());
   for (const auto& instance : instances_) {
     for (const PortBinding& input : instance->spec().inputs) {
       if (input.stream != stream) continue;
@@ -110,6 +112,7 @@ Chain::Joint Chain::joint(std::uint32_t stream) {
       if (const char* const* names = instance->plugin().inputs) {
         while (names[port] != nullptr && input.port != names[port]) ++port;
       }
+      if (stream < joints_.size()) joints_[stream] = {instance.get(), port};
       return {instance.get(), port};
     }
   }

@@ -118,6 +118,7 @@ class Chain {
   void add_dead_letter(const Work& work, const wire::DeadLetter& letter);
   Status portion(std::uint32_t lane, bool& more, int (*weir_descriptor::*call)(void*, weir_context*), const char* name);
   Status flush_sink(Instance& sink);
+  /// Who reads `stream` in this worker; asked for every batch.
   Joint joint(std::uint32_t stream);
   Status fatal(Instance& instance, const char* what);
 
@@ -126,6 +127,7 @@ class Chain {
   std::uint32_t worker_;
   Transaction transaction_;
   AtWork at_work_;
+  std::vector<Joint> joints_;                            ///< by stream; those that were asked for
   std::vector<std::unique_ptr<FrameBuilder>> builders_;  ///< by stream; null where nothing is emitted to it
   std::vector<std::unique_ptr<Instance>> instances_;
   bool typed_state_ = false;
