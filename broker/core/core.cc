@@ -50,7 +50,7 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
   restarts_.resize(topology_.stages.size());
   stage_failed_.resize(topology_.stages.size());
   for (const Stream& stream : topology_.streams) sharding_.emplace_back(stream);
-  leaves_.resize(topology_.streams.size());
+  for (const Stream& stream : topology_.streams) leaves_.push_back(stream.external_out);
   for (const UnitState& unit : ledger_.units()) {
     for (const std::uint32_t stream : unit.inputs()) leaves_[stream] = leaves_[stream] || unit.is_sink();
     UnitLeases leases;
@@ -102,6 +102,7 @@ void Core::on_settled(Sequence sequence, Monotonic now) {
   for (auto& [incarnation, worker] : workers_) settle(worker);
   for (auto& [client, session] : sessions_) settle(client, session);
   settle_letters();
+  settle_consumers();
 }
 
 bool Core::lies_at(std::uint32_t stream, std::uint64_t frame, const Place& place) const {
@@ -134,8 +135,22 @@ void Core::on_client(const Client& client, BytesView message, Monotonic now) {
   if (op == "publish") return publish(client, *map, now);
   if (op == "end") return end_stream(client, *map);
   if (op == "tail") return tail(client, *map, now);
+  if (op == "consume") return open_consumer(client, *map, now);
+  if (op == "credit") return take_consumer_credit(client, *map, now);
+  if (op == "acknowledge") return acknowledge(client, *map, now);
+  if (op == "leave") return leave_group(client, *map);
+  if (op == "drop_group") return drop_group(client, *map);
   if (op == "ping") {
     const auto session = sessions_.find(client);
+    if (session == sessions_.end() && consumers_.contains(client)) {
+      Consumer* consumer = consumer_of(client, *map);
+      if (consumer == nullptr) return;
+      consumer->heard = now;
+      wire::MapWriter answer("pong");
+      answer.put("session", consumer->id);
+      answer.put("sent", consumer->sent);  // so that a delivery that was lost is missed, were it the last one
+      return outside_.reply(client, std::move(answer).finish());
+    }
     if (session == sessions_.end()) return refuse(client, Refusal::kClosed, "this session is not open; say open first");
     session->second.heard = now;
     return outside_.reply(client, wire::MapWriter("pong").finish());
@@ -143,8 +158,9 @@ void Core::on_client(const Client& client, BytesView message, Monotonic now) {
   if (op == "status") return outside_.reply(client, status_message());
   refuse(client, Refusal::kInvalid,
          "\"" + op +
-             "\" is no operation of this broker (open, publish, end, tail, ping, status, dead_letters, drop_letters, "
-             "requeue_letters, replay)");
+             "\" is no operation of this broker (open, publish, end, consume, credit, acknowledge, leave, drop_group, "
+             "tail, ping, "
+             "status, dead_letters, drop_letters, requeue_letters, replay)");
 }
 
 void Core::on_message(const Buffer& message, Monotonic now) {
@@ -299,6 +315,7 @@ void Core::pump(Monotonic now) {
     if (worker.untold_bytes >= tell_bytes(worker) || now - worker.told_at >= kTellEvery) tell_committed(worker);
   }
   let_leave();
+  serve_groups();
   // Where nothing has come since, it is left to the next tick: with many lanes it is long to look for.
   if (hot_bytes_ != hot_bytes_left_) drop_passed_bytes();
   consider_checkpoint();
@@ -338,6 +355,7 @@ void Core::tick(Monotonic now) {
   if (now - ticked_ > options_.silence / 2) {
     for (auto& [incarnation, worker] : workers_) worker.heard = now;
     for (auto& [client, session] : sessions_) session.heard = now;
+    for (auto& [client, consumer] : consumers_) consumer.heard = now;
   }
   ticked_ = now;
   now_ = now;
@@ -352,6 +370,12 @@ void Core::tick(Monotonic now) {
   }
   for (const Incarnation incarnation : silent) fence(incarnation, "it was silent for too long");
   std::erase_if(sessions_, [&](const auto& entry) { return now - entry.second.heard > 6 * options_.silence; });
+  std::vector<Client> silent_consumers;
+  for (const auto& [client, consumer] : consumers_) {
+    if (now - consumer.heard > consumer.silence) silent_consumers.push_back(client);
+  }
+  for (const Client& client : silent_consumers)
+    end_consumer(client, Refusal::kClosed, "this consumer was silent for too long: its shards go to others");
   std::erase_if(taps_, [&](const auto& entry) { return now - entry.second.asked > std::chrono::seconds(2); });
   for (std::uint32_t unit = 0; unit < leases_.size(); ++unit) {
     leases_[unit].dirty = true;
@@ -359,6 +383,7 @@ void Core::tick(Monotonic now) {
   }
   drop_passed_bytes();
   raise_cursor_frames();
+  raise_group_frames();
   // What is kept only for a replay yields to what is waited for.
   ledger_.release(started_us_ + (now - serving_since_).count(), topology_.broker.memory_bytes / 8 / sizeof(FrameSlot));
   pump(now);

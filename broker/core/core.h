@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/core/consumer.h"
 #include "broker/core/ledger.h"
 #include "broker/core/outside.h"
 #include "broker/core/priority_turns.h"
@@ -21,6 +22,8 @@
 #include "sdk/wire/sharding.h"
 
 namespace weir::core {
+
+struct Parcel;
 
 struct CoreOptions {
   std::chrono::microseconds beat{500'000};
@@ -179,6 +182,8 @@ class Core {
   [[nodiscard]] std::uint64_t records_out() const;  ///< consumed by sinks
   [[nodiscard]] std::uint64_t dead_letters() const;
   [[nodiscard]] std::uint64_t waiting() const;
+  /// Empty, or which group outside the end waits for, in a few words.
+  [[nodiscard]] std::string waits_outside() const;
   /// Empty, or why /healthz says 503.
   [[nodiscard]] std::string unhealthy() const;
   void set_started_us(std::int64_t wall_us) { started_us_ = wall_us; }
@@ -359,6 +364,27 @@ class Core {
   void refuse(const Client& client, wire::Refusal refusal, std::string_view sentence, std::uint64_t number = 0);
   [[nodiscard]] std::optional<std::uint32_t> stream_named(const std::string& name) const;
 
+  // core_consumers.cc
+  void open_consumer(const Client& client, const wire::MapReader& map, Monotonic now);
+  void take_consumer_credit(const Client& client, const wire::MapReader& map, Monotonic now);
+  void acknowledge(const Client& client, const wire::MapReader& map, Monotonic now);
+  void leave_group(const Client& client, const wire::MapReader& map);
+  void drop_group(const Client& client, const wire::MapReader& map);
+  /// The consumer whose session the message names; null, and refused, where it is not open.
+  Consumer* consumer_of(const Client& client, const wire::MapReader& map);
+  /// Tells it why, and gives its shards to others.
+  void end_consumer(const Client& client, wire::Refusal refusal, std::string_view sentence);
+  void forget_consumer(const Client& client);
+  void serve_groups();
+  void lease_group(GroupLease& lease);
+  void deliver_group(GroupLease& lease);
+  bool deliver_frame(Consumer& consumer, GroupLease& lease, Parcel& parcel);
+  void send_parcel(const Client& client, Consumer& consumer, Parcel& parcel);
+  void tell_end(GroupLease& lease);
+  void settle_consumers();
+  void raise_group_frames();
+  [[nodiscard]] std::uint64_t consumers_scanned_to(std::uint32_t stream) const;
+
   // core_upkeep.cc
   void consider_checkpoint();
   void take_checkpoint();
@@ -393,6 +419,8 @@ class Core {
   std::vector<UnitLeases> leases_;
   std::map<Client, Session> sessions_;
   std::map<Client, Tap> taps_;
+  std::map<Client, Consumer> consumers_;
+  std::map<std::pair<std::uint32_t, std::string>, GroupLease> group_leases_;  ///< of groups that somebody reads for
   std::deque<LetterAnswer> letter_answers_;
   std::uint64_t sessions_opened_ = 0;
   std::vector<wire::Sharding> sharding_;

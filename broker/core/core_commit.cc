@@ -10,6 +10,24 @@
 
 namespace weir::core {
 
+namespace {
+
+/// Nothing can come behind the end of a loop, where its readers have finished: what emits there nevertheless, from
+/// `finish`, is wrong, and stays so.
+std::optional<std::string> behind_the_end(const Ledger& ledger, const wire::Commit& commit, BytesView message) {
+  for (const wire::FrameAt& frame : commit.frames) {
+    const std::uint32_t stream = wire::FrameView::parse(message.subspan(frame.position, frame.size))->header().stream;
+    if (!ledger.stream(stream).ended) continue;
+    return fmt::format(
+        "it emits to stream \"{}\", which has ended: what a stage emits when its input has ended must "
+        "lead out of its loop",
+        ledger.topology().streams[stream].name);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   const auto commit = wire::decode_commit(message.bytes, sizeof(wire::MessageHeader));
   if (!commit.ok()) return fence(worker.incarnation, commit.error().message);
@@ -19,6 +37,13 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   }
   if (const auto wrong = judge(worker, *commit, message.bytes)) return fence(worker.incarnation, *wrong);
 
+  if (auto wrong = behind_the_end(ledger_, *commit, message.bytes)) {
+    const std::uint32_t stage = ledger_.units()[worker.unit].stage();
+    stage_failed_[stage] = true;
+    failed_ = true;
+    outside_.notify({Notice::Kind::kStageFailed, stage, worker.index, worker.pid, std::move(*wrong)});
+    return fence(worker.incarnation, "it emits behind the end of a stream");
+  }
   if (auto full = overfull(*commit)) {
     stage_failed_[full->stage] = true;
     failed_ = true;

@@ -24,6 +24,27 @@ constexpr std::uint32_t kLoadsMax = 16;
 
 }  // namespace
 
+namespace {
+
+/// What goes round a loop holds back nobody inside it, or all would wait for each other.
+bool comes_back_to(const Ledger& ledger, const UnitState& unit, std::uint32_t output) {
+  return unit.loop != 0 && ledger.topology().streams[output].loop && ledger.loop_of(output) == unit.loop;
+}
+
+/// A loop that has too much going round takes nothing new: `unit` is part of one, and `input` leads into it.
+bool waits_for_loop(const Ledger& ledger, const UnitState& unit, std::uint32_t input) {
+  if (unit.loop == 0 || ledger.loop_of(input) == unit.loop) return false;
+  for (std::uint32_t stream = 0; stream < ledger.topology().streams.size(); ++stream) {
+    const Stream& spec = ledger.topology().streams[stream];
+    if (spec.loop && ledger.loop_of(stream) == unit.loop &&
+        ledger.stream(stream).bytes_waiting() >= spec.backlog_bytes_max)
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 // Many tiny frames, or changes of state, take more of the index than of the disk.
 bool Core::index_is_full() const { return ledger_.slots() * sizeof(FrameSlot) >= topology_.broker.memory_bytes / 4; }
 bool Core::full(std::uint32_t stream) const {
@@ -35,6 +56,7 @@ bool Core::blocked(const UnitState& unit) const {
   // it waits only until its consumers have taken what it made before.
   const bool index_full = index_is_full();
   return std::any_of(unit.outputs().begin(), unit.outputs().end(), [&](std::uint32_t stream) {
+    if (comes_back_to(ledger_, unit, stream)) return false;
     const std::uint64_t waiting = ledger_.stream(stream).bytes_waiting();
     if (waiting >= topology_.streams[stream].backlog_bytes_max) return true;
     return index_full && (waiting != 0 || unit.intake() == Intake::kSplits);
@@ -45,8 +67,9 @@ bool Core::waits_for_space(const UnitState& unit) const {
   if (!low_on_space() || unit.outputs().empty()) return false;
   if (out_of_space_) return true;
   // What it makes takes room before what it consumes gives any back: as long as its consumers have nothing to do.
-  return std::any_of(unit.outputs().begin(), unit.outputs().end(),
-                     [&](std::uint32_t stream) { return ledger_.stream(stream).bytes_waiting() != 0; });
+  return std::any_of(unit.outputs().begin(), unit.outputs().end(), [&](std::uint32_t stream) {
+    return !comes_back_to(ledger_, unit, stream) && ledger_.stream(stream).bytes_waiting() != 0;
+  });
 }
 
 void Core::deliver(std::uint32_t index, Monotonic) {
@@ -97,7 +120,7 @@ std::uint64_t Core::shards_under_way_max() const {
 bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& delivery) {
   const UnitState& unit = ledger_.units()[worker.unit];
   const std::uint32_t stream = unit.inputs()[input];
-  if (unit.rests(input)) return false;
+  if (unit.rests(input) || waits_for_loop(ledger_, unit, stream)) return false;
   StreamState& state = ledger_.stream(stream);
   UnitLeases& leases = leases_[worker.unit];
   std::uint64_t& scan = worker.scan[input];
@@ -261,7 +284,7 @@ void Core::deliver_ranges(std::uint32_t index) {
   }
   const bool several = topology_.stages[unit.stage()].workers > 1;
   for (std::uint32_t input = 0; input < unit.inputs().size(); ++input) {
-    if (unit.rests(input)) continue;
+    if (unit.rests(input) || waits_for_loop(ledger_, unit, unit.inputs()[input])) continue;
     if (by_priority(unit, input)) {
       deliver_lanes(index, input);
       continue;
@@ -414,6 +437,7 @@ std::uint64_t Core::scanned_to(std::uint32_t stream) const {
       }
     }
   }
+  passed = std::min(passed, consumers_scanned_to(stream));
   for (const auto& [client, tap] : taps_) {
     if (tap.stream == stream) passed = std::min(passed, tap.frame);
   }

@@ -27,7 +27,7 @@ void Core::LettersMove::refuse(std::string sentence) {
 
 bool Core::lane_ended(const UnitState& unit, std::uint32_t index) const {
   const Lane& lane = unit.lanes[index];
-  if (lane.finished) return true;
+  if (lane.finished || ledger_.loop_ended(unit.loop)) return true;
   if (unit.intake() == Intake::kSplits) return lane.split_ended;
   return std::all_of(lane.cursors.begin(), lane.cursors.end(), [&](const Cursor& cursor) {
     const StreamState& stream = ledger_.stream(unit.inputs()[cursor.input]);

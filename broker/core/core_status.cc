@@ -124,6 +124,14 @@ std::string Core::status_text() const {
       }
       backlog = std::max(backlog, waiting);
     }
+    ordered_json groups = ordered_json::array();
+    for (const auto& [name, group] : ledger_.groups(stream)) {
+      if (!spec.resting) backlog = std::max(backlog, group.records_backlog);
+      if (name == kUnclaimed) continue;
+      const auto lease = group_leases_.find({stream, name});
+      const std::size_t consumers = lease == group_leases_.end() ? 0 : lease->second.members.size();
+      groups.push_back({{"name", name}, {"backlog_records", group.records_backlog}, {"consumers", consumers}});
+    }
     status["streams"].push_back({{"name", spec.name},
                                  {"transport", name_of(spec.transport)},
                                  {"partition", name_of(spec.partition)},
@@ -132,6 +140,7 @@ std::string Core::status_text() const {
                                  {"bytes", state.bytes_total()},
                                  {"backlog_records", backlog},
                                  {"watermark", watermark_json(state.watermark())}});
+    if (spec.external_out) status["streams"].back()["groups"] = std::move(groups);
     if (spec.resting) status["streams"].back()["resting"] = true;
   }
   status["workers"] = ordered_json::array();
@@ -176,6 +185,10 @@ std::uint64_t Core::dead_letters() const {
 std::uint64_t Core::waiting() const {
   std::uint64_t total = 0;
   for (const UnitState& unit : ledger_.units()) total += unit.records_backlog;
+  for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {
+    if (topology_.streams[stream].resting) continue;
+    for (const auto& [name, group] : ledger_.groups(stream)) total += group.records_backlog;
+  }
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     if (!topology_.stages[stage].resting) total += ledger_.requeued(stage).size();
   }
@@ -197,6 +210,24 @@ std::string Core::unreachable_split(std::uint32_t index) const {
     return fmt::format("\"{}\" of stage \"{}\" is on {}, where no worker of the stage is: it waits for one", split.name,
                        topology_.stages[unit.stage()].name,
                        split.host.empty() ? std::string("the broker's host") : std::string(split.host));
+  }
+  return "";
+}
+
+std::string Core::waits_outside() const {
+  const bool worked_off = std::all_of(ledger_.units().begin(), ledger_.units().end(),
+                                      [](const UnitState& unit) { return unit.finished || unit.resting(); });
+  if (!worked_off) return "";
+  for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {
+    const Stream& spec = topology_.streams[stream];
+    if (spec.resting) continue;
+    for (const auto& [name, group] : ledger_.groups(stream)) {
+      if (group.records_backlog == 0) continue;
+      if (name == kUnclaimed)
+        return fmt::format("{} of stream {} wait for a first group: weir consume {} --group NAME",
+                           group.records_backlog, spec.name, spec.name);
+      return fmt::format("{} of stream {} wait for group {}", group.records_backlog, spec.name, name);
+    }
   }
   return "";
 }

@@ -13,7 +13,7 @@ Result<EntryHeader> decode_header(BytesView payload) {
   EntryHeader header;
   if (payload.size() < sizeof(header)) return {Code::kCorrupt, "is shorter than its header"};
   std::memcpy(&header, payload.data(), sizeof(header));
-  if (header.type < EntryType::kTopology || header.type > EntryType::kReplay) {
+  if (header.type < EntryType::kTopology || header.type > EntryType::kGroup) {
     return {Code::kRefused, "is of an unknown type: use the Weir that wrote it, or a newer one"};
   }
   return header;
@@ -154,6 +154,37 @@ Result<Replay> decode_replay(BytesView body) {
   }
   if (!reader.ok() || !reader.at_end()) return {Code::kCorrupt, "a journal entry of a replay that is malformed"};
   return replay;
+}
+
+Bytes encode(const GroupMoved& moved) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(moved.what);
+  writer.put(moved.stream);
+  writer.text(moved.group);
+  writer.put(static_cast<std::uint32_t>(moved.to.size()));
+  for (const GroupMoved::To& to : moved.to) {
+    writer.put(to.shard);
+    writer.put(to.offset);
+  }
+  return bytes;
+}
+
+Result<GroupMoved> decode_group_moved(BytesView body) {
+  ByteReader reader(body);
+  GroupMoved moved;
+  moved.what = reader.get<GroupMoved::What>();
+  moved.stream = reader.get<std::uint32_t>();
+  moved.group = reader.text();
+  const std::uint32_t count = reader.count(12);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto shard = reader.get<std::uint32_t>();
+    moved.to.push_back({shard, reader.get<std::uint64_t>()});
+  }
+  const bool known = moved.what >= GroupMoved::What::kEntered && moved.what <= GroupMoved::What::kDropped;
+  if (!reader.ok() || !reader.at_end() || !known)
+    return {Code::kCorrupt, "a journal entry of a group outside that is malformed"};
+  return moved;
 }
 
 }  // namespace weir::core

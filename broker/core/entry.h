@@ -21,6 +21,7 @@ enum class EntryType : std::uint8_t {
   kLetters = 7,      ///< dead letters of a stage go: dropped, or put in front of their stage again
   kParked = 8,       ///< parked keys of a stage are to be worked off, or some of their records dropped
   kReplay = 9,       ///< a group goes back in one of its streams
+  kGroup = 10,       ///< a group outside the topology comes, has consumed, or goes
 };
 
 /// Starts every entry's payload.
@@ -85,6 +86,19 @@ struct Replay {
   std::vector<From> from;  ///< by shard
 };
 
+/// Body of kGroup: what became of a group outside the topology.
+struct GroupMoved {
+  enum class What : std::uint8_t { kEntered = 1, kConsumed = 2, kDropped = 3 };
+  struct To {
+    std::uint32_t shard = 0;
+    std::uint64_t offset = 0;
+  };
+  What what{};
+  std::uint32_t stream = 0;
+  std::string group;
+  std::vector<To> to;  ///< kEntered: where it begins, every shard; kConsumed: before which all is acknowledged
+};
+
 Bytes encode_header(const EntryHeader& header);
 Result<EntryHeader> decode_header(BytesView payload);
 
@@ -98,5 +112,7 @@ Bytes encode(const std::vector<ParkedAsked>& asked);
 Result<std::vector<ParkedAsked>> decode_parked_asked(BytesView body);
 Bytes encode(const Replay& replay);
 Result<Replay> decode_replay(BytesView body);
+Bytes encode(const GroupMoved& moved);
+Result<GroupMoved> decode_group_moved(BytesView body);
 
 }  // namespace weir::core

@@ -55,6 +55,10 @@ std::uint64_t Ledger::kept_from(std::uint32_t stream, std::uint32_t shard) const
     if (!at || unit.rests(unit.cursor(*at).input)) continue;
     least = std::min(least.value_or(UINT64_MAX), unit.cursor(*at).offset);
   }
+  if (!topology_.streams[stream].resting) {
+    for (const auto& [name, group] : groups_[stream])
+      least = std::min(least.value_or(UINT64_MAX), group.cursors[shard].offset);
+  }
   return std::max(least.value_or(0), streams_[stream].kept_from(shard));
 }
 
@@ -66,6 +70,7 @@ void Ledger::revise(Topology next) {
   topology_ = std::move(next);
   for (std::size_t stream = streams_.size(); stream < topology_.streams.size(); ++stream)
     streams_.emplace_back(topology_.streams[stream]);
+  groups_.resize(streams_.size());
   std::vector<UnitState> before = std::move(units_);
   units_.clear();
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
@@ -89,6 +94,8 @@ void Ledger::revise(Topology next) {
   dead_letter_bytes_.resize(topology_.stages.size());
   parked_bytes_.resize(topology_.stages.size());
   requeued_.resize(topology_.stages.size());
+  for (std::uint32_t stream = 0; stream < streams_.size(); ++stream) refresh_unclaimed(stream);
+  find_loops();
   count_backlog();
   refresh_ends();
 }
@@ -126,6 +133,12 @@ Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool
       return apply_parked(sequence, *header, payload);
     case EntryType::kReplay:
       return apply_replay(sequence, *header, payload);
+    case EntryType::kGroup: {
+      const auto moved = decode_group_moved(body);
+      if (!moved.ok()) return corrupt(sequence, moved.error().message);
+      const std::string wrong = apply_group(*moved);
+      return wrong.empty() ? Status() : corrupt(sequence, wrong);
+    }
   }
   return {};
 }
@@ -262,7 +275,8 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
   }
   const bool ends =
       std::any_of(commit->splits.begin(), commit->splits.end(), [](const auto& split) { return split.ended; });
-  if (!commit->finished.empty() || commit->enumeration_ended || ends) refresh_ends();
+  const bool stands_still = unit.loop != 0 && !loop_ended(unit.loop) && worked_off(unit.loop);
+  if (!commit->finished.empty() || commit->enumeration_ended || ends || stands_still) refresh_ends();
   return {};
 }
 
@@ -476,6 +490,11 @@ Status Ledger::append_frame(Sequence sequence, std::uint32_t stream, const Buffe
         cursor.frame = std::max(cursor.frame, state.end_frame());
       if (!unit.rests(cursor.input)) unit.records_backlog += batch.count;
     }
+    for (auto& [name, group] : groups_[stream]) {
+      ExternalGroup::Cursor& cursor = group.cursors[batch.shard];
+      if (cursor.offset == batch.offset) cursor.frame = std::max(cursor.frame, state.end_frame());
+      group.records_backlog += batch.count;
+    }
     if (i > 0 && view->batch(i - 1).shard >= batch.shard)
       return corrupt(sequence, "has a frame whose shards do not rise");
   }
@@ -529,6 +548,14 @@ void Ledger::release(std::optional<std::int64_t> now_us, std::size_t slots_max) 
         read |= !rests;
         std::uint64_t& least = rests ? needed_by_resting : needed;
         if (cursor.offset < state.next_offset(shard)) least = std::min(least, cursor.frame);
+      }
+    }
+    const bool rests = topology_.streams[index].resting;
+    for (const auto& [name, group] : groups_[index]) {
+      read |= !rests;
+      std::uint64_t& least = rests ? needed_by_resting : needed;
+      for (std::uint32_t shard = 0; shard < state.shards(); ++shard) {
+        if (group.cursors[shard].offset < state.next_offset(shard)) least = std::min(least, group.cursors[shard].frame);
       }
     }
     // Who rests holds nothing back in a stream that goes on. One that rests itself cannot grow: what waits in it stays.
@@ -599,6 +626,11 @@ void Ledger::refresh_ends() {
     for (std::uint32_t stream = 0; stream < streams_.size(); ++stream) {
       const Stream& spec = topology_.streams[stream];
       if (spec.resting) continue;  // it stays what it was
+      if (spec.loop && loop_of_[stream] != 0) {
+        // Once and for all: what `finish` of its readers brings about leads out of the loop.
+        streams_[stream].ended = streams_[stream].ended || worked_off(loop_of_[stream]);
+        continue;
+      }
       bool ended = !spec.external_in || streams_[stream].external_ended;
       for (const UnitState& unit : units_) {
         const auto& outputs = unit.outputs();
@@ -608,11 +640,13 @@ void Ledger::refresh_ends() {
       streams_[stream].ended = ended && spec.transport == Transport::kQueue;
     }
   }
-  finished_ =
-      std::all_of(units_.begin(), units_.end(), [](const UnitState& unit) { return unit.finished || unit.resting(); });
+  finished_ = std::all_of(units_.begin(), units_.end(),
+                          [](const UnitState& unit) { return unit.finished || unit.resting(); }) &&
+              consumed_outside();
 }
 
 void Ledger::count_backlog() {
+  for (std::uint32_t stream = 0; stream < streams_.size(); ++stream) count_backlog(stream);
   for (UnitState& unit : units_) {
     unit.records_backlog = 0;
     for (const Lane& lane : unit.lanes) {

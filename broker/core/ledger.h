@@ -11,6 +11,7 @@
 #include "broker/core/changelog.h"
 #include "broker/core/copy_job.h"
 #include "broker/core/entry.h"
+#include "broker/core/external_group.h"
 #include "broker/core/place.h"
 #include "broker/core/stream_state.h"
 #include "broker/core/unit_state.h"
@@ -114,6 +115,13 @@ class Ledger {
   [[nodiscard]] std::uint64_t next_file() const { return next_file_; }
   [[nodiscard]] std::uint64_t dead_letter_bytes(std::uint32_t stage) const { return dead_letter_bytes_[stage]; }
   [[nodiscard]] std::uint64_t parked_bytes(std::uint32_t stage) const { return parked_bytes_[stage]; }
+  /// The loop that `stream` lies in, written and read by parts of it: by number from 1; 0: none.
+  [[nodiscard]] std::uint32_t loop_of(std::uint32_t stream) const { return loop_of_[stream]; }
+  /// Nothing goes round the loop any more, and nothing may: its "loop" streams have ended.
+  [[nodiscard]] bool loop_ended(std::uint32_t loop) const;
+  /// Groups outside the topology that read `stream`.
+  [[nodiscard]] ExternalGroups& groups(std::uint32_t stream) { return groups_[stream]; }
+  [[nodiscard]] const ExternalGroups& groups(std::uint32_t stream) const { return groups_[stream]; }
   /// A worker of `unit` must be told what the lanes that it is leased hold.
   [[nodiscard]] bool keeps_state(const UnitState& unit) const;
   /// What waits to be done about records of `stage` that failed, by number, which is their order.
@@ -124,6 +132,12 @@ class Ledger {
 
  private:
   friend class LedgerCodec;
+  void find_loops();
+  [[nodiscard]] bool writes(const UnitState& unit, std::uint32_t stream) const;
+  [[nodiscard]] bool reads(const UnitState& unit, std::uint32_t stream) const;
+  /// Its inputs from outside have ended, and all that it has is consumed: then, since a transaction consumes and emits
+  /// at once, nothing can go round any more.
+  [[nodiscard]] bool worked_off(std::uint32_t loop) const;
   Status apply_topology(Sequence sequence, BytesView body);
   /// Goes on with `next`, which has the numbers of what is known. Groups that are new, or have not begun, start at the
   /// oldest record that is kept; what rests is only set aside.
@@ -135,6 +149,14 @@ class Ledger {
   Status apply_parked(Sequence sequence, const EntryHeader& header, const Buffer& payload);
   Status apply_replay(Sequence sequence, const EntryHeader& header, const Buffer& payload);
   Status apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep);
+  /// Answers what is wrong with it, as a part of a sentence; "" where it was applied.
+  std::string apply_group(const GroupMoved& moved);
+  [[nodiscard]] bool read_by_stage(std::uint32_t stream) const;
+  /// Whether what a stream holds waits for a first group follows from who reads it now.
+  void refresh_unclaimed(std::uint32_t stream);
+  void count_backlog(std::uint32_t stream);
+  /// All that groups outside read has ended, and they have acknowledged it.
+  [[nodiscard]] bool consumed_outside() const;
   void forget_producers();
   Status append_frame(Sequence sequence, std::uint32_t stream, const Buffer& frame, Place place, bool keep);
   /// Derives what has ended from what the lanes say; the flow goes from sources down, so one pass per stage suffices.
@@ -146,6 +168,7 @@ class Ledger {
   [[nodiscard]] std::string contradiction() const;
   [[nodiscard]] std::string contradiction_of(const StreamState& stream) const;
   [[nodiscard]] std::string contradiction_of(const UnitState& unit) const;
+  [[nodiscard]] std::string contradiction_of(const StreamState& stream, const ExternalGroups& groups) const;
   [[nodiscard]] std::string contradiction_of(std::uint32_t stage) const;
   /// No number of anything comes near this: more than a million a second for thirty thousand years.
   static constexpr std::uint64_t kNumberMax = 1ULL << 60;
@@ -153,6 +176,8 @@ class Ledger {
   Topology topology_;
   bool says_topology_ = false;
   std::vector<StreamState> streams_;
+  std::vector<ExternalGroups> groups_;  ///< by stream
+  std::vector<std::uint32_t> loop_of_;  ///< the same
   std::vector<UnitState> units_;
   std::vector<std::uint32_t> unit_of_;
   std::vector<Changelog> changelogs_;

@@ -9,9 +9,9 @@
 namespace weir::core {
 namespace {
 
-/// 1 had no requeued letters, 2 no parked keys, 3 no topology, no times of frames and no resets of state; they are read
-/// too.
-constexpr std::uint32_t kCheckpointVersion = 4;
+/// 1 had no requeued letters, 2 no parked keys, 3 no topology, no times of frames and no resets of state, 4 no groups
+/// outside; they are read too.
+constexpr std::uint32_t kCheckpointVersion = 5;
 
 using Fixups = std::vector<Ledger::Fixup>;
 
@@ -89,6 +89,30 @@ class LedgerCodec {
   }
   static void get_origins(ByteReader& reader, StreamState& stream) {
     for (FrameSlot& slot : stream.frames_) slot.origin_us = reader.get<std::int64_t>();
+  }
+
+  static void put(ByteWriter& writer, const ExternalGroups& groups) {
+    writer.put(static_cast<std::uint32_t>(groups.size()));
+    for (const auto& [name, group] : groups) {
+      writer.text(name);
+      for (const ExternalGroup::Cursor& cursor : group.cursors) {
+        writer.put(cursor.offset);
+        writer.put(cursor.frame);
+      }
+    }
+  }
+
+  static void get(ByteReader& reader, const StreamState& stream, ExternalGroups& groups) {
+    groups.clear();
+    const std::uint32_t count = reader.count(4);
+    for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
+      ExternalGroup& group = groups[reader.text()];
+      group.cursors.resize(stream.shards());
+      for (std::uint32_t shard = 0; shard < stream.shards() && reader.ok(); ++shard) {
+        group.cursors[shard].offset = reader.get<std::uint64_t>();
+        group.cursors[shard].frame = reader.get<std::uint64_t>();
+      }
+    }
   }
 
   static void put(ByteWriter& writer, const UnitState& unit) {
@@ -222,6 +246,7 @@ Bytes Ledger::encode_checkpoint(std::vector<Fixup>& fixups) const {
   for (const std::uint64_t parked : parked_bytes_) writer.put(parked);
   for (const Changelog& changelog : changelogs_) writer.put(changelog.reset_before());
   for (const StreamState& stream : streams_) LedgerCodec::put_origins(writer, stream);
+  for (const ExternalGroups& groups : groups_) LedgerCodec::put(writer, groups);
   std::sort(fixups.begin(), fixups.end(), [](const Fixup& a, const Fixup& b) { return a.sequence < b.sequence; });
   return bytes;
 }
@@ -296,6 +321,9 @@ Status Ledger::decode_checkpoint(BytesView bytes) {
   if (version >= 4) {
     for (Changelog& changelog : changelogs_) changelog.reset(Sequence(reader.get<std::uint64_t>()));
     for (StreamState& stream : streams_) LedgerCodec::get_origins(reader, stream);
+  }
+  if (version >= 5) {
+    for (std::size_t i = 0; i < streams_.size(); ++i) LedgerCodec::get(reader, streams_[i], groups_[i]);
   }
   if (!reader.ok() || !reader.at_end()) return broken("its length");
   if (const std::string what = contradiction(); !what.empty())

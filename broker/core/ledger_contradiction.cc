@@ -15,6 +15,10 @@ std::string Ledger::contradiction() const {
   for (std::uint32_t index = 0; index < streams_.size(); ++index) {
     if (const std::string what = contradiction_of(streams_[index]); !what.empty())
       return fmt::format("stream \"{}\": {}", topology_.streams[index].name, what);
+    if (!groups_[index].empty() && !topology_.streams[index].external_out)
+      return fmt::format("stream \"{}\": groups outside read it that may not", topology_.streams[index].name);
+    if (const std::string what = contradiction_of(streams_[index], groups_[index]); !what.empty())
+      return fmt::format("groups outside of stream \"{}\": {}", topology_.streams[index].name, what);
   }
   for (const UnitState& unit : units_) {
     if (const std::string what = contradiction_of(unit); !what.empty())
@@ -42,6 +46,19 @@ std::string Ledger::contradiction_of(const StreamState& stream) const {
   for (std::uint32_t shard = 0; shard < stream.shards(); ++shard) {
     if (stream.next_offset(shard) > kNumberMax) return "an offset is too large";
     if (stream.kept_from(shard) > stream.next_offset(shard)) return "it keeps records that it does not have";
+  }
+  return "";
+}
+
+std::string Ledger::contradiction_of(const StreamState& stream, const ExternalGroups& groups) const {
+  for (const auto& [name, group] : groups) {
+    for (std::uint32_t shard = 0; shard < stream.shards(); ++shard) {
+      const ExternalGroup::Cursor& cursor = group.cursors[shard];
+      const std::uint64_t end = stream.next_offset(shard);
+      if (cursor.offset > end || cursor.frame > stream.end_frame()) return "one has consumed what does not exist";
+      if (cursor.offset < end && stream.first_frame() == stream.end_frame())
+        return "one waits for records that are not kept";
+    }
   }
   return "";
 }

@@ -32,6 +32,7 @@ UnitState::UnitState(const Topology& topology, std::uint32_t stage)
     if (std::find(inputs_.begin(), inputs_.end(), input.stream) == inputs_.end()) {
       inputs_.push_back(input.stream);
       inputs_resting_.push_back(input.resting);
+      inputs_coming_back_.push_back(topology.streams[input.stream].loop);
     }
     partitioned |= topology.streams[input.stream].partition != PartitionBy::kNone;
   }
@@ -134,10 +135,12 @@ Timestamp UnitState::advanced_min() const {
   }
   Timestamp least = INT64_MAX;
   for (const Lane& lane : lanes) {
-    // Of an input that is no longer read nothing is emitted.
-    const bool silent = lane.finished || (!lane.cursors.empty() &&
-                                          std::all_of(lane.cursors.begin(), lane.cursors.end(),
-                                                      [&](const Cursor& cursor) { return rests(cursor.input); }));
+    // Of an input that is no longer read nothing is emitted, and what comes round a loop holds nothing back.
+    const bool silent =
+        lane.finished ||
+        (!lane.cursors.empty() && std::all_of(lane.cursors.begin(), lane.cursors.end(), [&](const Cursor& cursor) {
+          return rests(cursor.input) || comes_back(cursor.input);
+        }));
     least = std::min(least, silent ? INT64_MAX : lane.advanced);
   }
   return least;

@@ -61,6 +61,8 @@ class UnitState {
   [[nodiscard]] bool resting() const { return resting_; }
   /// The same of one of its inputs, by index into inputs().
   [[nodiscard]] bool rests(std::uint32_t input) const { return resting_ || inputs_resting_[input]; }
+  /// Its records come from a loop's back edge, which never holds event time back.
+  [[nodiscard]] bool comes_back(std::uint32_t input) const { return inputs_coming_back_[input]; }
   [[nodiscard]] bool is_sink() const { return sink_; }
   [[nodiscard]] bool keeps_state() const { return keeps_state_; }
   /// All lanes must go to one worker.
@@ -89,6 +91,7 @@ class UnitState {
   bool enumeration_ended = false;     ///< sources
   bool begun = false;                 ///< it has committed something
   bool finished = false;              ///< derived, see Ledger::refresh_ends
+  std::uint32_t loop = 0;             ///< derived: the loop that it is part of, by number from 1; 0: none
   std::uint64_t records_backlog = 0;  ///< derived: not yet committed, over all inputs
 
  private:
@@ -99,6 +102,7 @@ class UnitState {
   std::vector<std::uint32_t> outputs_;
   std::vector<std::uint32_t> first_lanes_;  ///< kRanges: lane of shard 0 of each input
   std::vector<bool> inputs_resting_;
+  std::vector<bool> inputs_coming_back_;
   bool resting_ = false;
   bool sink_ = false;
   bool keeps_state_ = false;

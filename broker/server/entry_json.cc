@@ -204,6 +204,23 @@ ordered_json record_json(BytesView payload, const Topology* topology) {
       for (const core::Replay::From& from : replay->from) json["from"].push_back(from.offset);
       break;
     }
+    case core::EntryType::kGroup: {
+      const auto moved = core::decode_group_moved(body);
+      json["what"] = "group outside";
+      if (!moved.ok()) {
+        json["problem"] = moved.error().message;
+        break;
+      }
+      using What = core::GroupMoved::What;
+      json["what"] = moved->what == What::kEntered    ? "group outside enters"
+                     : moved->what == What::kConsumed ? "group outside has consumed"
+                                                      : "group outside is dropped";
+      json["name"] = moved->group;
+      json["stream"] = stream_name(topology, moved->stream);
+      for (const core::GroupMoved::To& to : moved->to)
+        json["to"].push_back({{"shard", to.shard}, {"offset", to.offset}});
+      break;
+    }
     case core::EntryType::kCopied:
       tell_copies(json, payload, topology);
       break;

@@ -121,6 +121,11 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
       page.gauge("weir_stream_backlog_records", "Records not yet committed by a group",
                  {{"stream", spec.name}, {"group", topology.stages[unit.stage()].name}}, static_cast<double>(waiting));
     }
+    for (const auto& [name, group] : core.ledger().groups(index)) {
+      // What waits for a first group has none yet: its label is empty.
+      page.gauge("weir_stream_backlog_records", "Records not yet committed by a group",
+                 {{"stream", spec.name}, {"group", name}}, static_cast<double>(group.records_backlog));
+    }
     if (spec.retains()) {
       page.counter("weir_stream_retained_less_records_total",
                    "Consumed records that went before their retention was over, for want of broker.memory", labels,

@@ -281,6 +281,7 @@ void Server::say_status() {
   ordered_json status = {
       {"event", "status"},           {"state", core_->state_name()},          {"in", core_->records_in()},
       {"out", core_->records_out()}, {"dead_letters", core_->dead_letters()}, {"waiting", core_->waiting()}};
+  if (const std::string outside = core_->waits_outside(); !outside.empty()) status["waits_outside"] = outside;
   std::string text = status.dump();
   if (text != status_last_) {
     const double seconds = std::chrono::duration<double>(now - status_said_).count();

@@ -142,6 +142,8 @@ Sockets::~Sockets() {
   for (auto& [incarnation, socket] : workers_) socket.set(zmq::sockopt::linger, 200);
   workers_.clear();
   watches_.clear();
+  // Whoever waits for the last word, as a consumer for the end of its stream, still gets it.
+  router_.set(zmq::sockopt::linger, 200);
   router_.close();
   commits_.close();
   news_.close();

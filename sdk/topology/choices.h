@@ -40,9 +40,15 @@ inline constexpr std::array kSharings = {Choice<Sharing>{"single", Sharing::kSin
                                          Choice<Sharing>{"shard", Sharing::kShard},
                                          Choice<Sharing>{"any", Sharing::kAny}};
 
+/// Which way a stream leads out of the topology, or into it.
+struct External {
+  bool in = false;
+  bool out = false;
+};
+inline constexpr std::array kExternals = {Choice<External>{"in", {true, false}}, Choice<External>{"out", {false, true}},
+                                          Choice<External>{"both", {true, true}}};
+
 // Fields with one value so far.
-inline constexpr std::array kExternals = {Choice<bool>{"in", true}, Choice<bool>{"out", false, false},
-                                          Choice<bool>{"both", true, false}};
 inline constexpr std::array kEngines = {Choice<bool>{"broker", true}, Choice<bool>{"kafka", false, false}};
 inline constexpr std::array kStores = {Choice<bool>{"memory", true}, Choice<bool>{"rocksdb", false, false}};
 inline constexpr std::array kRetentions = {Choice<bool>{"consumed", true}, Choice<bool>{"forever", false, false},

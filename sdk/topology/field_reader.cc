@@ -86,6 +86,20 @@ std::optional<std::uint64_t> FieldReader::number(std::string_view name, std::uin
   return std::nullopt;
 }
 
+std::optional<bool> FieldReader::boolean(std::string_view name) {
+  const JsonNode* node = field(name);
+  if (node == nullptr) return std::nullopt;
+  JsonNode value = *node;
+  if (node->is(Kind::kString) && is_one_variable(node->text)) {
+    const std::optional<std::string> expanded = text(name);
+    if (!expanded) return std::nullopt;
+    if (Result<JsonNode> parsed = parse_json_strictly(*expanded)) value = std::move(*parsed);
+  }
+  if (value.is(Kind::kBool)) return value.boolean;
+  report_.error(pointer(name), fmt::format("must be true or false, not {}", kind_name(value)));
+  return std::nullopt;
+}
+
 std::optional<std::uint64_t> FieldReader::size(std::string_view name, std::uint64_t bytes_min) {
   const std::optional<std::string> written = text(name);
   if (!written) return std::nullopt;

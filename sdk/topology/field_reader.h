@@ -37,6 +37,7 @@ class FieldReader {
 
   // Each returns nothing where the field is absent without a default, or wrong (reported).
   std::optional<std::string> text(std::string_view name);
+  std::optional<bool> boolean(std::string_view name);
   std::optional<std::uint64_t> number(std::string_view name, std::uint64_t min, std::uint64_t max);
   std::optional<std::uint64_t> size(std::string_view name, std::uint64_t bytes_min);
   std::optional<std::chrono::microseconds> duration(std::string_view name,

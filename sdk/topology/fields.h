@@ -88,7 +88,7 @@ inline constexpr std::array kFields = {
     Field{FieldOwner::kStream, "compression", "\"none\""},
     Field{FieldOwner::kStream, "durability", ""},
     Field{FieldOwner::kStream, "external", ""},
-    Field{FieldOwner::kStream, "loop", "false", false},
+    Field{FieldOwner::kStream, "loop", "false"},
 
     Field{FieldOwner::kPartition, "by", "\"none\""},
     Field{FieldOwner::kPartition, "hot_keys", "", false},

@@ -21,6 +21,7 @@ struct Arrow {
 
 std::string stage_node(std::size_t index) { return fmt::format("stage{}", index); }
 std::string outside_node(std::size_t stream) { return fmt::format("outside{}", stream); }
+std::string groups_node(std::size_t stream) { return fmt::format("groups{}", stream); }
 
 bool has(const std::vector<PortBinding>& bindings, std::size_t stream) {
   return std::ranges::any_of(bindings, [&](const PortBinding& binding) { return binding.stream == stream; });
@@ -38,6 +39,7 @@ std::vector<Arrow> arrows(const Topology& topology) {
       for (std::size_t i = 0; i < topology.stages.size(); ++i) {
         if (has(topology.stages[i].inputs, s)) found.push_back({node, stage_node(i), &topology.streams[s]});
       }
+      if (topology.streams[s].external_out) found.push_back({node, groups_node(s), &topology.streams[s]});
     }
   }
   return found;
@@ -75,6 +77,7 @@ std::string to_mermaid(const Topology& topology) {
   }
   for (std::size_t s = 0; s < topology.streams.size(); ++s) {
     if (topology.streams[s].external_in) text += fmt::format("  {}((\"outside\"))\n", outside_node(s));
+    if (topology.streams[s].external_out) text += fmt::format("  {}((\"groups outside\"))\n", groups_node(s));
   }
   for (const Arrow& arrow : arrows(topology)) {
     text +=
@@ -94,6 +97,8 @@ std::string to_dot(const Topology& topology) {
   for (std::size_t s = 0; s < topology.streams.size(); ++s) {
     if (topology.streams[s].external_in)
       text += fmt::format("  {} [label=\"outside\", shape=circle];\n", outside_node(s));
+    if (topology.streams[s].external_out)
+      text += fmt::format("  {} [label=\"groups outside\", shape=circle];\n", groups_node(s));
   }
   for (const Arrow& arrow : arrows(topology)) {
     text += fmt::format("  {} -> {} [label=\"{}\"{}];\n", arrow.from, arrow.to, plain(stream_label(*arrow.stream)),

@@ -37,7 +37,7 @@ void read_retention(FieldReader& fields, Stream& stream) {
 /// A fused stream is no queue: nothing that makes a queue applies to it.
 void check_fused(FieldReader& fields) {
   for (const char* field :
-       {"partition", "shards", "key", "dispatch", "priority", "retention", "max_backlog", "external"}) {
+       {"partition", "shards", "key", "dispatch", "priority", "retention", "max_backlog", "external", "loop"}) {
     if (!fields.has(field)) continue;
     fields.report().error(
         fields.pointer(field),
@@ -55,7 +55,10 @@ Stream read_stream(FieldReader fields, const std::string& name, Durability inher
   stream.backlog_bytes_max = fields.size("max_backlog", 1).value_or(0);
   fields.choice("compression", kCompressions);
   stream.durability = fields.choice("durability", kDurabilities).value_or(inherited);
-  stream.external_in = fields.choice("external", kExternals).value_or(false);
+  const External external = fields.choice("external", kExternals).value_or(External());
+  stream.external_in = external.in;
+  stream.external_out = external.out;
+  stream.loop = fields.boolean("loop").value_or(false);
   if (stream.transport == Transport::kFused) check_fused(fields);
   return stream;
 }

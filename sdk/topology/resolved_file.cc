@@ -227,6 +227,8 @@ void visit(Visitor& visitor, T& stream) {
   visitor.field("backlog_bytes_max", stream.backlog_bytes_max);
   visitor.word("durability", stream.durability, kDurabilities);
   visitor.field("external_in", stream.external_in);
+  visitor.flag("external_out", stream.external_out);
+  visitor.flag("loop", stream.loop);
   visitor.later("retention_time_us", stream.retention_time);
   visitor.later("retention_bytes", stream.retention_bytes);
   visitor.flag("resting", stream.resting);

@@ -24,6 +24,7 @@ class Rules {
     check_ends();
     check_ports();
     check_cycles();
+    check_loops();
     check_fused_streams();
     find_hosts();
     for (std::uint32_t i = 0; i < stages_.size(); ++i) {
@@ -55,9 +56,10 @@ class Rules {
                                                   "\"external\": \"in\" if its records come from outside",
                                                   in_quotes(streams_[i].name)));
       }
-      if (stream.readers.empty() && !stream.meant_as_input) {
-        report_.error(stream.pointer,
-                      fmt::format("no stage reads stream {}; make it the input of one", in_quotes(streams_[i].name)));
+      if (stream.readers.empty() && !stream.meant_as_input && !streams_[i].external_out) {
+        report_.error(stream.pointer, fmt::format("no stage reads stream {}; make it the input of one, or write "
+                                                  "\"external\": \"out\" if programs outside read it",
+                                                  in_quotes(streams_[i].name)));
       }
     }
   }
@@ -84,8 +86,8 @@ class Rules {
     }
   }
 
-  /// No stage feeds itself. Each stream that closes a cycle is named; the search is iterative, since a file may hold
-  /// a chain as long as it likes.
+  /// No stage feeds itself but over a "loop" stream. Each stream that closes a cycle is named; the search is iterative,
+  /// since a file may hold a chain as long as it likes.
   void check_cycles() {
     enum class Seen { kNot, kOnPath, kDone };
     struct Step {
@@ -108,7 +110,7 @@ class Rules {
         }
         const std::uint32_t stream = outputs[at.output].stream;
         const std::vector<std::uint32_t>& readers = draft_.streams[stream].readers;
-        if (at.reader == readers.size()) {
+        if (streams_[stream].loop || at.reader == readers.size()) {
           ++at.output;
           at.reader = 0;
           continue;
@@ -122,11 +124,52 @@ class Rules {
           const auto first = std::ranges::find(path, next, &Step::stage);
           for (auto step = first; step != path.end(); ++step) cycle.push_back(step->stage);
           has_cycle_ = true;
-          report_.error(draft_.streams[stream].pointer,
-                        fmt::format("stream {} closes a cycle of the stages {}, and \"loop\" is not built in this "
-                                    "version of Weir",
-                                    in_quotes(streams_[stream].name), names_of(cycle)));
+          report_.error(
+              draft_.streams[stream].pointer,
+              fmt::format("stream {} closes a cycle of the stages {}; if its records are to come round again, "
+                          "write \"loop\": true",
+                          in_quotes(streams_[stream].name), names_of(cycle)));
         }
+      }
+    }
+  }
+
+  /// The stages that records of `stage` come to, itself only where they come back to it.
+  [[nodiscard]] std::vector<bool> behind(const std::vector<std::uint32_t>& stages) const {
+    std::vector<bool> reached(stages_.size(), false);
+    std::vector<std::uint32_t> next = stages;
+    for (const std::uint32_t stage : stages) reached[stage] = true;
+    while (!next.empty()) {
+      const std::uint32_t stage = next.back();
+      next.pop_back();
+      for (const Joint& joint : draft_.stages[stage].outputs) {
+        for (const std::uint32_t reader : draft_.streams[joint.stream].readers) {
+          if (!reached[reader]) next.push_back(reader);
+          reached[reader] = true;
+        }
+      }
+    }
+    return reached;
+  }
+
+  /// A "loop" stream leads back to a stage before it, and what goes round does so before the loop has ended.
+  void check_loops() {
+    for (std::uint32_t i = 0; i < streams_.size(); ++i) {
+      if (!streams_[i].loop || draft_.streams[i].readers.empty() || draft_.streams[i].writers.empty()) continue;
+      const std::vector<bool> reached = behind(draft_.streams[i].readers);
+      const auto closes = [&](std::uint32_t writer) { return reached[writer]; };
+      if (std::ranges::none_of(draft_.streams[i].writers, closes)) {
+        report_.error(pointer_to(draft_.streams[i].pointer, "loop"),
+                      fmt::format("stream {} closes no cycle: nothing that its readers emit comes back to {}",
+                                  in_quotes(streams_[i].name), names_of(draft_.streams[i].writers)));
+        continue;
+      }
+      for (const std::uint32_t stage : draft_.streams[i].writers) {
+        if (!draft_.stages[stage].final || !reached[stage]) continue;
+        report_.error(pointer_to(draft_.stages[stage].pointer, "config"),
+                      fmt::format("stage {} emits when its input has ended, but the loop over stream {} ends only when "
+                                  "nothing goes round any more",
+                                  in_quotes(stages_[stage].name), in_quotes(streams_[i].name)));
       }
     }
   }

@@ -68,7 +68,9 @@ struct Stream {
   Priority priority;  ///< under kPriority
   std::uint64_t backlog_bytes_max = 0;
   Durability durability = Durability::kFsync;
-  bool external_in = false;
+  bool external_in = false;   ///< records also come from programs outside
+  bool external_out = false;  ///< read by named groups outside
+  bool loop = false;          ///< it closes a cycle
   /// Records that all groups have consumed are kept for a replay until they are older than `retention_time` or take
   /// more than `retention_bytes`; 0: not bounded by it. Both 0: they are not kept.
   std::chrono::microseconds retention_time{0};

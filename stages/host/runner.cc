@@ -257,7 +257,7 @@ void Runner::open_transaction() {
 }
 
 Status Runner::raise_watermark(std::uint32_t lane_index, std::uint32_t stream, Timestamp watermark) {
-  if (watermark == INT64_MIN) return {};
+  if (watermark == INT64_MIN || topology_.streams[stream].loop) return {};  // a back edge holds nothing back
   Lane& lane = lanes_[lane_index];
   Timestamp& known = lane.watermarks[stream];
   if (watermark <= known) return {};
@@ -295,7 +295,8 @@ Status Runner::grant(const std::vector<wire::Lease>& leases) {
         lane.watermark = lease.watermark;
         if (lease.state_follows) restored_[lease.shard];
         for (const PortBinding& input : chain_.head().spec().inputs) {
-          if (lease.shard < topology_.streams[input.stream].shards) lane.watermarks[input.stream] = INT64_MIN;
+          const Stream& stream = topology_.streams[input.stream];
+          if (lease.shard < stream.shards && !stream.loop) lane.watermarks[input.stream] = INT64_MIN;
         }
         break;
       }

@@ -47,6 +47,7 @@ std::optional<BrokerEvent> parse_event(std::string_view line) {
   event.records_out = count_of(object, "out");
   event.dead_letters = count_of(object, "dead_letters");
   event.waiting = count_of(object, "waiting");
+  event.waits_outside = text_of(object, "waits_outside");
   const auto rate = object.find("records_per_second");
   if (rate != object.end() && rate->is_number()) event.records_per_second = rate->get<double>();
   event.stage = text_of(object, "stage");

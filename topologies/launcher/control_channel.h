@@ -24,6 +24,7 @@ struct BrokerEvent {
   std::uint64_t records_out = 0;
   std::uint64_t dead_letters = 0;
   std::uint64_t waiting = 0;
+  std::string waits_outside;  ///< status: which group outside the end waits for; "" for none
   double records_per_second = 0;
   std::string stage;  ///< fenced, committed, stage_failed, stage_finished
   std::int64_t worker = -1;

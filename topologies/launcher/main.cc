@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   launcher::add_status(app, line);
   launcher::add_tail(app, line);
   launcher::add_produce(app, line);
+  launcher::add_consume(app, line);
   launcher::add_dead_letters(app, line);
   launcher::add_replay(app, line);
   launcher::add_journal(app, line);

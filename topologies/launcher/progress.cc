@@ -31,7 +31,8 @@ void Progress::tick(Monotonic now) {
   if (quiet_) return;
   const std::string& state = override_.empty() ? status_.state : override_;
   const std::string text =
-      fmt::format("{} ({:.0f} records/s), {} wait", counts(), status_.records_per_second, status_.waiting);
+      fmt::format("{} ({:.0f} records/s), {} wait{}{}", counts(), status_.records_per_second, status_.waiting,
+                  status_.waits_outside.empty() ? "" : ": ", status_.waits_outside);
   if (screen_.live()) {
     screen_.show(fmt::format("{}: {} {:.0f} s: {}", name_, state, seconds(now - start_), text));
   } else if (const std::string told = state + text; told != last_) {

@@ -17,6 +17,19 @@ bool take_value(TokenReader& reader, std::string_view& bytes) {
   return true;
 }
 
+bool append_fields(BytesView key, BytesView value, Timestamp timestamp, BytesView headers, std::string& out) {
+  JsonWriter writer(out);
+  out += "{\"key\":";
+  if (!writer.value(key)) return false;
+  out += ",\"value\":";
+  if (!writer.value(value)) return false;
+  out += ",\"timestamp\":";
+  writer.integer(timestamp);
+  if (headers.empty()) return true;
+  out += ",\"headers\":";
+  return writer.value(headers);
+}
+
 bool append_record(TokenReader& reader, std::string& out) {
   Token token;
   std::string_view key;
@@ -27,17 +40,8 @@ bool append_record(TokenReader& reader, std::string& out) {
       !take_value(reader, headers)) {
     return false;
   }
-  JsonWriter writer(out);
-  out += "{\"key\":";
-  if (!writer.value(as_bytes(key))) return false;
-  out += ",\"value\":";
-  if (!writer.value(as_bytes(value))) return false;
-  out += ",\"timestamp\":";
-  writer.integer(token.as_signed());
-  if (headers != "\xc0") {
-    out += ",\"headers\":";
-    if (!writer.value(as_bytes(headers))) return false;
-  }
+  const BytesView shown = headers == "\xc0" ? BytesView() : as_bytes(headers);
+  if (!append_fields(as_bytes(key), as_bytes(value), token.as_signed(), shown, out)) return false;
   out += "}\n";
   return true;
 }
@@ -68,6 +72,12 @@ Result<std::uint64_t> append_records(std::string_view records, std::uint64_t cou
     if (!append_record(reader, out)) return {Code::kInvalid, "a record of the answer cannot be read"};
   }
   return count;
+}
+
+void append_record(const RecordView& record, bool position, std::string& out) {
+  append_fields(record.key_bytes(), record.value_bytes(), record.timestamp(), record.headers_bytes(), out);
+  if (position) out += fmt::format(",\"shard\":{},\"offset\":{}", record.shard(), record.offset());
+  out += "}\n";
 }
 
 Result<JsonRecord> parse_record(std::string_view line) {

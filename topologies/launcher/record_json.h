@@ -9,6 +9,7 @@
 #include "sdk/base/bytes.h"
 #include "sdk/base/ids.h"
 #include "sdk/base/result.h"
+#include "weir/record.h"
 
 namespace weir::launcher {
 
@@ -20,6 +21,9 @@ bool read_tail_answer(BytesView answer, std::string_view& records, std::string& 
 /// a line, as `file.write` prints them and with "headers" where a record has some. Returns their number. Errors:
 /// kInvalid.
 Result<std::uint64_t> append_records(std::string_view records, std::uint64_t count_max, std::string& out);
+
+/// Appends one record in the same form, with "shard" and "offset" at its end where `position`.
+void append_record(const RecordView& record, bool position, std::string& out);
 
 /// A record as it was written in JSON: {"key", "value", "timestamp", "headers"}, of which only "value" is required.
 struct JsonRecord {

@@ -43,7 +43,7 @@ const Case kCases[] = {
      "http, libraries, name, stages, streams)\n"},
     {R"("lines":  {})", R"("lines":  {"shard": 4})",
      "t.json:6: /streams/lines/shard: no field \"shard\"; did you mean \"shards\"? (fields: compression, dispatch, "
-     "durability, external, key, max_backlog, partition, priority, retention, shards, transport)\n"},
+     "durability, external, key, loop, max_backlog, partition, priority, retention, shards, transport)\n"},
     {R"("on_error": {})", R"("on_error": {"retires": 1})",
      "t.json:13: /stages/count/on_error/retires: no field \"retires\"; did you mean \"retries\"? (fields: "
      "kept_bytes_max, parked_bytes_max, retries, then)\n"},
@@ -158,11 +158,12 @@ const Case kCases[] = {
      "t.json:8: /streams/more: no stage writes stream \"more\"; make it the output of one, or write \"external\": "
      "\"in\" "
      "if its records come from outside\n"
-     "t.json:8: /streams/more: no stage reads stream \"more\"; make it the input of one\n"},
+     "t.json:8: /streams/more: no stage reads stream \"more\"; make it the input of one, or write \"external\": "
+     "\"out\" "
+     "if programs outside read it\n"},
     {R"("input": "lines")", R"("input": ["lines", "counts"])",
-     "t.json:8: /streams/counts: stream \"counts\" closes a cycle of the stages split, count, and \"loop\" is not "
-     "built "
-     "in this version of Weir\n"},
+     "t.json:8: /streams/counts: stream \"counts\" closes a cycle of the stages split, count; if its records are "
+     "to come round again, write \"loop\": true\n"},
 
     // Keys.
     {R"({ "partition": { "by": "hash" }, "shards": 32 })", "{}",
@@ -271,10 +272,13 @@ const Case kCases[] = {
      "t.json:6: /streams/lines/retention: bounds nothing; write {\"time\": \"1h\"}, {\"size\": \"1GiB\"} or both\n"},
     {R"("lines":  {})", R"("lines":  {"compression": "lz4"})",
      "t.json:6: /streams/lines/compression: \"lz4\" is not built in this version of Weir\n"},
-    {R"("lines":  {})", R"("lines":  {"external": "both"})",
-     "t.json:6: /streams/lines/external: \"both\" is not built in this version of Weir\n"},
+    {R"("lines":  {})", R"("lines":  {"external": "inout"})",
+     "t.json:6: /streams/lines/external: no external \"inout\" (external: both, in, out)\n"},
     {R"("lines":  {})", R"("lines":  {"loop": true})",
-     "t.json:6: /streams/lines/loop: \"loop\" is not built in this version of Weir\n"},
+     "t.json:6: /streams/lines/loop: stream \"lines\" closes no cycle: nothing that its readers emit comes back to "
+     "read\n"},
+    {R"("lines":  {})", R"("lines":  {"loop": "yes"})",
+     "t.json:6: /streams/lines/loop: must be true or false, not a string\n"},
     {R"("on_error": {})", R"("on_error": {"then": "park_key", "parked_bytes_max": "0B"})",
      "t.json:13: /stages/count/on_error/parked_bytes_max: must be at least 1B\n"},
     {R"("on_error": {})", R"("deadline": "999us", "idle_after": "1s")",
@@ -337,7 +341,8 @@ TEST(Malformed, IsReportedAllAtOnceByLine) {
       "t.json:3: /streams/numbers/shards: must be a whole number from 1 to 65536\n"
       "t.json:3: /streams/b: no stage writes stream \"b\"; make it the output of one, or write \"external\": \"in\" "
       "if its records come from outside\n"
-      "t.json:3: /streams/b: no stage reads stream \"b\"; make it the input of one\n"
+      "t.json:3: /streams/b: no stage reads stream \"b\"; make it the input of one, or write \"external\": \"out\" if "
+      "programs outside read it\n"
       "t.json:5: /stages/n/config/step: must be of type integer, not a string\n"
       "t.json:6: /stages/p/input: no stream \"number\"; did you mean \"numbers\"? (streams: b, numbers)\n"
       "t.json:6: /stages/p/memory: \"x\" is no size; write one like \"64MiB\" (B, KiB, MiB, GiB, TiB)\n"

@@ -91,8 +91,57 @@ TEST(Rules, FindACycleOfFusedStreams) {
   EXPECT_EQ(findings(load(file(R"("a": {"transport": "fused"}, "b": {"transport": "fused"})", R"(
     "f": {"plugin": "filter", "input": "a", "output": "b"},
     "g": {"plugin": "filter", "input": "b", "output": "a"})"))),
-            "t.json:2: /streams/a: stream \"a\" closes a cycle of the stages f, g, and \"loop\" is not built in this "
-            "version of Weir\n");
+            "t.json:2: /streams/a: stream \"a\" closes a cycle of the stages f, g; if its records are to come "
+            "round again, write \"loop\": true\n");
+}
+
+TEST(Rules, TakeALoopThatClosesACycleAndNoOther) {
+  const auto loop = [](const std::string& a, const std::string& b, const std::string& more = "") {
+    return findings(load(file("\"n\": {}, \"a\": {" + a + "}, \"b\": {" + b + "}, \"out\": {}", R"(
+    "s": {"plugin": "generate.sequence", "output": "n", "config": {"to": 9}},
+    "f": {"plugin": "filter", "input": ["n", "b"], "output": "a"},
+    "g": {"plugin": "filter", "input": "a", "output": "b"},
+    "h": {"plugin": "filter", "input": "a", "output": "out"},
+    "p": {"plugin": "console.print", "input": "out"})" + more)));
+  };
+  EXPECT_EQ(loop("", R"("loop": true)"), "");
+  EXPECT_EQ(loop(R"("loop": true)", ""), "") << "either stream closes it";
+  EXPECT_EQ(loop(R"("loop": true)", R"("loop": true)"), "");
+  EXPECT_EQ(loop("", R"("loop": false)"),
+            "t.json:2: /streams/b: stream \"b\" closes a cycle of the stages f, g; if its records are to come round "
+            "again, write \"loop\": true\n");
+  EXPECT_EQ(
+      loop("", R"("loop": true, "transport": "fused")"),
+      "t.json:2: /streams/b/loop: a fused stream takes no \"loop\": its producer and its consumer are one worker\n"
+      "t.json:5: /stages/f/input/1: a stage behind a fused stream takes no other input\n");
+  EXPECT_EQ(findings(load(file(R"("a": {"loop": true})", kNumbers + R"(,
+    "p": {"plugin": "console.print", "input": "a"})"))),
+            "t.json:2: /streams/a/loop: stream \"a\" closes no cycle: nothing that its readers emit comes back to n\n");
+}
+
+TEST(Rules, TakeAStageThatReadsItsOwnOutput) {
+  EXPECT_EQ(findings(load(file(R"("a": {}, "again": {"loop": true}, "m": {})", kNumbers + R"(,
+    "f": {"plugin": "filter", "input": ["a", "again"], "output": "again"},
+    "q": {"plugin": "filter", "input": "again", "output": "m"},
+    "p": {"plugin": "console.print", "input": "m"})"))),
+            "");
+}
+
+TEST(Rules, RefuseAResultAtTheEndThatGoesRound) {
+  const std::string keyed = R"("partition": {"by": "hash"})";
+  EXPECT_EQ(
+      findings(load(file("\"a\": {" + keyed + "}, \"again\": {\"loop\": true, " + keyed + "}", kNumbers + R"(,
+    "c": {"plugin": "keyed.count", "input": ["a", "again"], "output": "again", "config": {"emit": "final"}},
+    "p": {"plugin": "console.print", "input": "again"})"))),
+      "t.json:5: /stages/c/config: stage \"c\" emits when its input has ended, but the loop over stream \"again\" "
+      "ends only when nothing goes round any more\n");
+}
+
+TEST(Rules, TakeStreamsThatGroupsOutsideRead) {
+  EXPECT_EQ(findings(load(file(R"("a": {"external": "out"})", kNumbers))), "");
+  EXPECT_EQ(findings(load(file(R"("a": {}, "b": {"external": "both"})", kNumbers + R"(,
+    "p": {"plugin": "console.print", "input": "a"})"))),
+            "");
 }
 
 TEST(Rules, BindPortsByNameAndListsToPortIn) {

@@ -146,7 +146,7 @@ TEST(Schema, RefusesWhatTheParserRefuses) {
            {"/streams/lines/partition", R"({"by": "range", "boundaries": [null]})"},
            {"/stages/read/commit_after", "5"},
            {"/http", "7"},
-           {"/streams/lines/loop", "true"},
+           {"/streams/lines/loop", "1"},
            {"/stages/read/on_error/then", "park"},
            {"/stages", "{}"}}) {
     JsonNode document = read_json(kTopologies / "examples/wordcount.json");

@@ -29,6 +29,7 @@ void add_plugins(CLI::App& app, CommandLine& line);
 void add_status(CLI::App& app, CommandLine& line);
 void add_tail(CLI::App& app, CommandLine& line);
 void add_produce(CLI::App& app, CommandLine& line);
+void add_consume(CLI::App& app, CommandLine& line);
 void add_dead_letters(CLI::App& app, CommandLine& line);
 void add_replay(CLI::App& app, CommandLine& line);
 void add_journal(CLI::App& app, CommandLine& line);

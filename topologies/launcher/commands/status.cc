@@ -70,6 +70,15 @@ int status(const Arguments& arguments) {
                "backlog_records", "watermark"});
   print_table(status, "streams",
               {"name", "transport", "partition", "shards", "records", "bytes", "backlog_records", "watermark"});
+  Json groups = Json::array();
+  for (const Json& stream : status.value("streams", Json::array())) {
+    for (Json group : stream.value("groups", Json::array())) {
+      group["stream"] = stream.value("name", "");
+      groups.push_back(std::move(group));
+    }
+  }
+  print_table(Json{{"groups outside", std::move(groups)}}, "groups outside",
+              {"stream", "name", "backlog_records", "consumers"});
   if (endpoint) print_table(status, "workers", {"stage", "worker", "pid", "incarnation", "state"});
   return kExitDone;
 }
