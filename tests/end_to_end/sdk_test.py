@@ -65,7 +65,8 @@ def the_page_works_as_written():
         else:
             printed.append(text)
     check(names == ["totals/sum.cc", "totals/sum_test.cc", "totals/CMakeLists.txt", "totals/totals.json",
-                    "clicks/clicks.json", "clicks/publish.cc", "clicks/CMakeLists.txt"], "the page has the files %s" % names)
+                    "clicks/clicks.json", "clicks/publish.cc", "clicks/CMakeLists.txt",
+                    "bills/bills.json", "bills/book.cc", "bills/CMakeLists.txt"], "the page has the files %s" % names)
     os.mkdir(os.path.join(folder, "build"))
     os.symlink(BUILD, os.path.join(folder, "build", "release"))
     out = bash(script)
@@ -73,6 +74,7 @@ def the_page_works_as_written():
     for test in ("Above.LetsThroughWhatIsAboveTheThreshold", "Sum.GoesOnWhereItStoppedAfterACrash", "Sum.LeavesNothingOfARecordThatFails"):
         check(re.search(re.escape(test) + r" \.* +Passed", out), "%s did not run: %s" % (test, out))
     check("1000 records are durable" in out, out)
+    check("10 totals are booked, 500500 in all" in out, out)
 
 
 def a_stage_built_by_clang_runs_in_this_build():

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   if (argc < 4) return 2;
   const bool keeps = argc > 4;
   weir::Consumer::Options options;
+  options.silence = std::chrono::seconds(3);  // one that was killed is missed soon
   if (keeps) options.positions = positions_in(argv[4]);
   std::FILE* out = keeps ? std::fopen(argv[4], "a") : stdout;
   weir::Consumer consumer(argv[1], argv[2], argv[3], options);

@@ -27,6 +27,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kLookEvery{100};  ///< for signals, while nothing comes
 constexpr milliseconds kAcknowledgedIn{30'000};
+constexpr milliseconds kSilence{5'000};  ///< it speaks all the time: one that was killed is missed soon
 constexpr std::size_t kTextBytesMax = 64 << 10;
 constexpr std::size_t kWriteBytes = 4096;  ///< what a pipe that is ready takes without waiting (PIPE_BUF)
 
@@ -135,9 +136,9 @@ int consume(const Arguments& arguments) {
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
   if (!data_dir) return refuse(data_dir.error());
   Signals signals;
-  Consumer consumer(
-      *data_dir, arguments.stream, arguments.group,
-      {.from = arguments.from == "end" ? Consumer::Options::From::kEnd : Consumer::Options::From::kStart});
+  Consumer consumer(*data_dir, arguments.stream, arguments.group,
+                    {.from = arguments.from == "end" ? Consumer::Options::From::kEnd : Consumer::Options::From::kStart,
+                     .silence = kSilence});
   // One that is just starting is waited for.
   if (const auto broker = RunningBroker::find(*data_dir); !broker && broker.error().code == Code::kNotFound)
     return consume_stopped(*data_dir, arguments, broker.error().message);
