@@ -84,6 +84,7 @@ Topology ledger_topology() {
   stream("outside", PartitionBy::kHash, 2);
   topology.streams.back().external_in = true;
   stream("out", PartitionBy::kNone, 1);
+  topology.streams.back().external_out = true;
   stream("last", PartitionBy::kNone, 2);
   const auto stage = [&](const char* name, PluginKind kind, std::vector<std::uint32_t> in,
                          std::vector<std::uint32_t> out) {
@@ -175,6 +176,12 @@ std::vector<Bytes> ledger_entries() {
   back.reset = true;
   back.from = {{1, 0}, {0, 0}};
   add({EntryType::kReplay, {}, kWork}, core::encode(back));
+
+  using What = core::GroupMoved::What;
+  add({EntryType::kGroup}, core::encode(core::GroupMoved{What::kEntered, kOut, "outside", {{0, 0}}}));
+  add({EntryType::kGroup}, core::encode(core::GroupMoved{What::kEntered, kOut, "away", {{0, 1}}}));
+  add({EntryType::kGroup}, core::encode(core::GroupMoved{What::kConsumed, kOut, "outside", {{0, 1}}}));
+  add({EntryType::kGroup}, core::encode(core::GroupMoved{What::kDropped, kOut, "away", {}}));
 
   wire::Commit written;
   written.transaction = 1;

@@ -413,5 +413,44 @@ TEST_F(ConsumerTest, IsForgottenWithWhatOnlyItHasWaitedFor) {
   EXPECT_EQ(again.groups(0).at("bills").records_backlog, 1U);
 }
 
+TEST_F(ConsumerTest, HasNoGroupThatItsEntriesDoNotAllow) {
+  join("a");
+  produce(1);
+  settle();
+  using What = GroupMoved::What;
+  const auto refused = [&](const GroupMoved& moved) {
+    Ledger ledger = reread();
+    Bytes payload = encode_header({EntryType::kGroup});
+    ByteWriter(payload).raw(encode(moved));
+    return ledger.apply(ledger.next_sequence(), Buffer::of(std::move(payload)), {1, 4096, 0, 0}, false);
+  };
+  const std::vector<GroupMoved::To> start = {{0, 0}, {1, 0}, {2, 0}, {3, 0}};
+  EXPECT_TRUE(refused({What::kEntered, 0, "other", start}).ok());
+  EXPECT_TRUE(refused({What::kConsumed, 0, "bills", {{1, 1}}}).ok());
+  EXPECT_FALSE(refused({What::kEntered, 0, "bills", start}).ok()) << "it is there";
+  EXPECT_FALSE(refused({What::kEntered, 0, "", start}).ok());
+  EXPECT_FALSE(refused({What::kEntered, 0, "other", {{0, 0}}}).ok()) << "shards are missing";
+  EXPECT_FALSE(refused({What::kEntered, 0, "other", {{0, 0}, {1, 2}, {2, 0}, {3, 0}}}).ok()) << "no such record";
+  EXPECT_FALSE(refused({What::kConsumed, 0, "other", {{1, 1}}}).ok()) << "no such group";
+  EXPECT_FALSE(refused({What::kConsumed, 0, "bills", {{1, 2}}}).ok());
+  EXPECT_FALSE(refused({What::kConsumed, 0, "bills", {{4, 0}}}).ok());
+  EXPECT_FALSE(refused({What::kDropped, 0, "other", {}}).ok());
+}
+
+TEST_F(ConsumerTest, ReadsCheckpointsFromBeforeThereWereGroupsOutside) {
+  Topology before = outside_topology();
+  before.streams[0].external_out = false;
+  before.stages[0].inputs.push_back({"in", 0});
+  Ledger ledger(before);
+  std::vector<Ledger::Fixup> fixups;
+  Bytes bytes = ledger.encode_checkpoint(fixups);
+  bytes.resize(bytes.size() - before.streams.size() * sizeof(std::uint32_t));
+  constexpr std::uint32_t kVersion = 4;
+  std::memcpy(bytes.data(), &kVersion, sizeof(kVersion));
+  Ledger again(before);
+  const Status status = again.decode_checkpoint(bytes);
+  EXPECT_TRUE(status.ok()) << status.error().message;
+}
+
 }  // namespace
 }  // namespace weir::core

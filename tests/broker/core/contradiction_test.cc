@@ -50,6 +50,14 @@ TEST(Contradiction, NamesAStreamThatAGroupDoesNotReadOrThatDoesNotExist) {
   }
 }
 
+TEST(Contradiction, NamesGroupsOutsideOfAStreamThatNoneReads) {
+  using What = GroupMoved::What;
+  for (const std::uint32_t stream : {0U, 77U})
+    EXPECT_THAT(refused({EntryType::kGroup}, encode(GroupMoved{What::kEntered, stream, "g", {{0, 0}}})),
+                HasSubstr("no group outside reads"));
+  EXPECT_THAT(refused({EntryType::kGroup}, as_bytes("\x04\x00\x00\x00")), HasSubstr("malformed"));
+}
+
 TEST(Contradiction, NamesARangeThatEndsBehindItsShard) {
   wire::Commit commit;
   commit.consumed = {{0, 0, 0, 2}};
