@@ -259,7 +259,10 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
     at.at = static_cast<std::uint32_t>(changes.bytes.data() - payload.bytes.data());
     at.size = static_cast<std::uint32_t>(changes.bytes.size());
     changelogs_[changes.stage].append({sequence, changes.shard, at});
-    if (!place.written()) unplaced_.push_back({sequence, Unplaced::Kind::kChanges, changes.stage});
+    // Once for all shards of a stage: its changelog places whatever is of this sequence.
+    const bool noted = !unplaced_.empty() && unplaced_.back().sequence == sequence &&
+                       unplaced_.back().kind == Unplaced::Kind::kChanges && unplaced_.back().index == changes.stage;
+    if (!place.written() && !noted) unplaced_.push_back({sequence, Unplaced::Kind::kChanges, changes.stage});
   }
   for (const wire::FrameAt& frame : commit->frames) {
     Place at = place;
