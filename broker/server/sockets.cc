@@ -96,6 +96,7 @@ Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const 
   // Honest workers have a quarter of their memory or four transactions under way, which is less than a segment, and
   // producers their window: twice what one message may take is out of their reach.
   const auto watch = [&](zmq::socket_t& socket, std::string_view name, std::uint64_t bytes_max) {
+    if (listen.empty()) return;  // nobody to watch, and a thread that looks up fifty times a second
     sockets->watches_.push_back(std::make_unique<PeerWatch>(sockets->context_, socket, name, bytes_max));
   };
   watch(sockets->router_, "the broker", 2 * std::uint64_t{kClientBytesMax});
@@ -151,6 +152,10 @@ Sockets::~Sockets() {
   if (!runtime_directory_.empty()) (void)rmdir(runtime_directory_.c_str());
 }
 
+void Sockets::note_taken(std::size_t socket, zmq::message_t& part) {
+  if (!watches_.empty()) watches_[socket]->took(part);
+}
+
 void Sockets::wait(std::span<const int> descriptors, std::chrono::milliseconds timeout) {
   std::vector<zmq::pollitem_t> items = {{router_.handle(), 0, ZMQ_POLLIN, 0}, {commits_.handle(), 0, ZMQ_POLLIN, 0}};
   for (const int descriptor : descriptors) items.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
@@ -164,11 +169,11 @@ void Sockets::wait(std::span<const int> descriptors, std::chrono::milliseconds t
 std::optional<core::Buffer> Sockets::receive_commit() {
   zmq::message_t message;
   if (!commits_.recv(message, zmq::recv_flags::dontwait)) return std::nullopt;
-  watches_[kCommits]->took(message);
+  note_taken(kCommits, message);
   // A commit is one frame; more are nobody's of ours.
   while (message.more()) {
     if (!commits_.recv(message, zmq::recv_flags::dontwait)) break;
-    watches_[kCommits]->took(message);
+    note_taken(kCommits, message);
   }
   if (message.size() < kSmall) {
     const BytesView view(static_cast<const std::byte*>(message.data()), message.size());
@@ -189,7 +194,7 @@ std::optional<Sockets::FromClient> Sockets::receive_client() {
   while (more) {
     zmq::message_t frame;
     if (!router_.recv(frame, zmq::recv_flags::dontwait)) break;
-    watches_[kRouter]->took(frame);
+    note_taken(kRouter, frame);
     const BytesView view(static_cast<const std::byte*>(frame.data()), frame.size());
     from.message.assign(view.begin(), view.end());
     more = frame.more();
@@ -243,7 +248,7 @@ bool Sockets::wanted(const std::string& topic) {
   // libzmq tells of a topic's first subscriber and of its last: one byte, 1 or 0, and the topic's beginning.
   zmq::message_t said;
   while (news_.recv(said, zmq::recv_flags::dontwait)) {
-    watches_[kNews]->took(said);
+    note_taken(kNews, said);
     const std::string text = said.to_string();
     if (text.empty()) continue;
     if (text.front() == 0) {

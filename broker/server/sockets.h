@@ -56,11 +56,13 @@ class Sockets {
 
  private:
   Sockets() = default;
+  void note_taken(std::size_t socket, zmq::message_t& part);
+
   zmq::context_t context_{1};
   zmq::socket_t router_;
   zmq::socket_t commits_;
   zmq::socket_t news_;                               ///< XPUB: a PUB that also says who subscribes
-  std::vector<std::unique_ptr<PeerWatch>> watches_;  ///< of router_, commits_, news_
+  std::vector<std::unique_ptr<PeerWatch>> watches_;  ///< of router_, commits_, news_; none for ipc sockets
   std::set<std::string> subscriptions_;
   std::map<Incarnation, zmq::socket_t> workers_;
   std::string endpoint_;
