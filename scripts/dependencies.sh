@@ -6,7 +6,7 @@ set -euo pipefail
 build_packages=(
   g++ cmake ninja-build pkg-config
   libzmq3-dev cppzmq-dev libmsgpack-cxx-dev nlohmann-json3-dev prometheus-cpp-dev
-  libcli11-dev libspdlog-dev libfmt-dev libxxhash-dev libre2-dev zlib1g-dev libcpp-httplib-dev libvalijson-dev
+  libcli11-dev libspdlog-dev libfmt-dev libxxhash-dev liblz4-dev libzstd-dev librocksdb-dev libre2-dev zlib1g-dev libcpp-httplib-dev libvalijson-dev
 )
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev clang-16 libclang-rt-16-dev clang-tidy-16 clang-format-16

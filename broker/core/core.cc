@@ -38,7 +38,7 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
   reign_ = reign;
   now_ = now;
   serving_since_ = now;
-  settled_ = written_ = durable_ = ledger_.next_sequence();
+  settled_ = written_ = durable_ = began_ = ledger_.next_sequence();
   if (!ledger_.opened() || revision_) {
     // Every group is in the journal before the first record that it may see.
     append({EntryType::kTopology}, as_bytes(encode_resolved_briefly(topology())), Durability::kFsync);
@@ -49,8 +49,11 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
   stream_probes_.resize(topology_.streams.size());
   restarts_.resize(topology_.stages.size());
   stage_failed_.resize(topology_.stages.size());
-  for (const Stream& stream : topology_.streams) sharding_.emplace_back(stream);
-  for (const Stream& stream : topology_.streams) leaves_.push_back(stream.external_out);
+  for (const Stream& stream : topology_.streams) {
+    sharding_.emplace_back(stream);
+    compressors_.emplace_back(stream.compression);
+    leaves_.push_back(stream.external_out);
+  }
   for (const UnitState& unit : ledger_.units()) {
     for (const std::uint32_t stream : unit.inputs()) leaves_[stream] = leaves_[stream] || unit.is_sink();
     UnitLeases leases;
@@ -228,6 +231,11 @@ void Core::on_message(const Buffer& message, Monotonic now) {
       }
       return;
     }
+    case wire::MessageType::kLocal: {
+      const auto states = wire::decode_local(body);
+      if (!states.ok()) return fence(worker->incarnation, states.error().message);
+      return on_local(*worker, *states);
+    }
     case wire::MessageType::kDrained:
       if (worker->state == Worker::State::kDraining) worker->state = Worker::State::kDrained;
       return;
@@ -314,6 +322,7 @@ void Core::pump(Monotonic now) {
     // outside soon enough.
     if (worker.untold_bytes >= tell_bytes(worker) || now - worker.told_at >= kTellEvery) tell_committed(worker);
   }
+  tell_durable();
   let_leave();
   serve_groups();
   // Where nothing has come since, it is left to the next tick: with many lanes it is long to look for.

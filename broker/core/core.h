@@ -17,6 +17,7 @@
 #include "broker/core/upkeep.h"
 #include "broker/core/worker.h"
 #include "sdk/wire/changes.h"
+#include "sdk/wire/compression.h"
 #include "sdk/wire/map.h"
 #include "sdk/wire/messages.h"
 #include "sdk/wire/sharding.h"
@@ -32,6 +33,8 @@ struct CoreOptions {
   std::uint64_t segments_slack = 6;              ///< closed segments beyond twice what is needed before any is copied
   std::string commits_endpoint;                  ///< told to workers
   std::string host;                              ///< the name of the broker's machine
+  std::string journal;                           ///< names it, to workers that keep state on their disk
+  std::string state_dir;                         ///< where those of the broker's own machine do
   std::string news_endpoint;                     ///< of the PUB socket; told to workers and producers
 };
 
@@ -279,7 +282,18 @@ class Core {
   Worker* find_worker(Incarnation incarnation);
   std::vector<Worker*> workers_of(std::uint32_t unit, bool only_ready = true);
 
+  // core_local.cc
+  /// State of its lanes lies on the disk of its workers, too.
+  [[nodiscard]] bool keeps_local(const UnitState& unit) const;
+  void on_local(Worker& worker, const std::vector<wire::LocalState>& states);
+  /// What lies on a worker's disk is part of the history, and all that came behind it is kept.
+  [[nodiscard]] bool fits(const UnitState& unit, const wire::LocalState& local) const;
+  void tell_durable();
+  /// Everything so far goes to disk soon, whatever it asked for.
+  void want_durable();
+
   // core_deliver.cc
+  struct Piece;
   struct Delivery;
   void deliver(std::uint32_t unit, Monotonic now);
   void deliver_shards(Worker& worker);
@@ -351,8 +365,7 @@ class Core {
   void deliver_alone(std::uint32_t unit);
   void deliver_shard_alone(Worker& worker, Suspect& suspect);
   void deliver_range_alone(std::uint32_t unit, Suspect& suspect);
-  void send_alone(Worker& worker, Suspect& suspect, std::uint32_t stream, Timestamp watermark,
-                  const std::pair<wire::BatchHeader, BytesView>& piece);
+  void send_alone(Worker& worker, Suspect& suspect, std::uint32_t stream, Timestamp watermark, const Piece& piece);
   void condemn(Worker& worker, wire::Condemned condemned, std::uint32_t deaths, const std::string& cause);
 
   // core_producer.cc
@@ -415,6 +428,8 @@ class Core {
   Sequence durable_;
   Monotonic now_{0};
   Monotonic serving_since_{0};
+  Sequence began_;       ///< entries before it are of earlier reigns
+  Sequence sync_asked_;  ///< entries before it are on their way to disk
   std::map<Incarnation, Worker> workers_;
   std::vector<UnitLeases> leases_;
   std::map<Client, Session> sessions_;
@@ -424,7 +439,8 @@ class Core {
   std::deque<LetterAnswer> letter_answers_;
   std::uint64_t sessions_opened_ = 0;
   std::vector<wire::Sharding> sharding_;
-  std::vector<bool> leaves_;  ///< by stream: its records leave the system as soon as they are on disk
+  std::vector<bool> leaves_;                   ///< by stream: its records leave the system as soon as they are on disk
+  std::vector<wire::Compressor> compressors_;  ///< by stream, of what comes from outside
 
   std::vector<std::pair<Incarnation, std::vector<std::uint32_t>>> restores_waiting_;  ///< for what is not written yet
   std::deque<RestoreJob> restores_paused_;  ///< until their worker has taken in what it was sent

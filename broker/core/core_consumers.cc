@@ -358,6 +358,7 @@ bool Core::deliver_frame(Consumer& consumer, GroupLease& lease, Parcel& parcel) 
   if (bytes == nullptr) return false;
   const auto view = wire::FrameView::parse(bytes->bytes);
   WEIR_CHECK(view.ok(), "a journaled frame was judged before it was journaled");
+  wire::Decompressor decompressor;
   std::size_t at = view->batches_start();
   for (std::uint32_t i = 0; i < view->header().batches; ++i) {
     const wire::BatchHeader batch = view->batch(i);
@@ -371,8 +372,11 @@ bool Core::deliver_frame(Consumer& consumer, GroupLease& lease, Parcel& parcel) 
       return (parcel.bytes + more <= Parcel::kBytes || (records == 1 && parcel.empty())) &&
              consumer.covers(parcel.bytes + more, parcel.records + records);
     };
-    const Parcel::Piece piece = Parcel::cut(batch, all, lane.delivered_to, admits);
+    // Programs outside get records as they are. A batch that cannot be decompressed holds fewer than it says.
+    const auto plain = decompressor.records(batch.compression, all, wire::batch_bytes_max(topology_));
+    Parcel::Piece piece = Parcel::cut(batch, plain.ok() ? *plain : BytesView(), lane.delivered_to, admits);
     if (piece.count == 0) return false;
+    if (batch.compression != 0) parcel.hold(piece);
     parcel.add(lane.epoch, piece);
     lane.delivered_to = piece.offset + piece.count;
     const bool part = lane.delivered_to < batch.offset + batch.count;

@@ -135,8 +135,7 @@ bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& deli
   const wire::FrameHeader header = view->header();
 
   struct Match {
-    wire::BatchHeader batch;
-    BytesView records;
+    Piece piece;
     LaneLease::Flow* flow;
   };
   std::vector<Match> matches;
@@ -144,8 +143,8 @@ bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& deli
   std::uint64_t records = 0;
   std::size_t at = view->batches_start();
   for (std::uint32_t i = 0; i < header.batches; ++i) {
-    wire::BatchHeader batch = view->batch(i);
-    BytesView part = view->bytes().subspan(at, batch.bytes);
+    const wire::BatchHeader batch = view->batch(i);
+    const BytesView all = view->bytes().subspan(at, batch.bytes);
     at += batch.bytes;
     const auto place = unit.find(stream, batch.shard);
     LaneLease& lease = leases.lanes[place->lane];
@@ -154,15 +153,11 @@ bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& deli
     if (batch.offset + batch.count <= flow.delivered_to) continue;
     // Not before its state is complete: the frame is looked at again then. The worker's other lanes go on.
     if (lease.state == LaneLease::State::kRestoring) continue;
-    if (batch.offset < flow.delivered_to) {
-      const std::uint64_t skip = flow.delivered_to - batch.offset;
-      part = Delivery::slice(part, skip, batch.count - skip);
-      batch.offset += skip;
-      batch.count -= static_cast<std::uint32_t>(skip);
-    }
-    matches.push_back({batch, part, &flow});
-    total += part.size();
-    records += batch.count;
+    const Piece piece =
+        Delivery::cut(batch, all, std::max(batch.offset, flow.delivered_to), batch.offset + batch.count);
+    matches.push_back({piece, &flow});
+    total += piece.bytes.size();
+    records += piece.batch.count;
   }
   if (!matches.empty()) {
     // More does not make a worker faster, and what it emits from it cannot be held back any more.
@@ -174,9 +169,10 @@ bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& deli
     if (worker.capacity.first == 0) return false;
   }
   for (const Match& match : matches) {
-    delivery.add(stream, match.batch, header.watermark, match.records);
-    match.flow->delivered_to = match.batch.offset + match.batch.count;
-    match.flow->sent.push_back({match.batch.offset, match.flow->delivered_to, scan, {}});
+    const wire::BatchHeader& batch = match.piece.batch;
+    delivery.add(stream, match.piece, header.watermark);
+    match.flow->delivered_to = batch.offset + batch.count;
+    match.flow->sent.push_back({batch.offset, match.flow->delivered_to, scan, {}});
   }
   ++scan;
   return true;
@@ -263,10 +259,10 @@ bool Core::redeliver(std::uint32_t index, std::uint32_t lane) {
     const auto view = wire::FrameView::parse(bytes->bytes);
     const auto piece = Delivery::piece(*view, cursor.shard, again.from, again.to);
     WEIR_CHECK(piece.has_value(), "a range lies in the frame that it was cut from");
-    Worker* worker = choose(index, piece->second.size(), again.to - again.from, topology_.streams[stream].dispatch);
+    Worker* worker = choose(index, piece->bytes.size(), again.to - again.from, topology_.streams[stream].dispatch);
     if (worker == nullptr) return false;
     Delivery delivery;
-    delivery.add(stream, piece->first, view->header().watermark, piece->second);
+    delivery.add(stream, *piece, view->header().watermark);
     again.to_worker = worker->incarnation;
     WEIR_CHECK(cursor.offset <= again.from && flow.ranges.emplace(again.from, again).second,
                "a range is under way once, and not yet committed");
@@ -303,9 +299,11 @@ void Core::deliver_ranges(std::uint32_t index) {
       std::size_t at = view->batches_start();
       for (std::uint32_t i = 0; i < view->header().batches && room; ++i) {
         const wire::BatchHeader batch = view->batch(i);
-        wire::BatchReader reader(view->bytes().subspan(at, batch.bytes));
         const BytesView all = view->bytes().subspan(at, batch.bytes);
         at += batch.bytes;
+        // What is compressed is not looked into: a range of it is all that is left of the batch.
+        const bool packed = batch.compression != 0;
+        wire::BatchReader reader(packed ? BytesView() : all);
         const auto place = *unit.find(stream, batch.shard);
         const Cursor& cursor = unit.cursor(place);
         LaneLease::Flow& flow = leases.lanes[place.lane].flows[place.cursor];
@@ -331,6 +329,7 @@ void Core::deliver_ranges(std::uint32_t index) {
           const std::uint64_t stop = std::min(end, ahead != cursor.ahead.end() ? ahead->first : end);
           const std::size_t from = reader.position();
           std::uint64_t to = offset;
+          if (packed) to = stop;
           while (to < stop && (!several || reader.position() - from < kRangeBytes)) {
             if (!reader.next()) break;
             ++to;
@@ -339,17 +338,21 @@ void Core::deliver_ranges(std::uint32_t index) {
           // gives its stage up with a sentence, which a broker that ended itself could not.
           const bool malformed = to == offset;
           if (malformed) to = stop;
-          const BytesView part = malformed ? all.subspan(from) : all.subspan(from, reader.position() - from);
-          Worker* worker = choose(index, part.size(), to - offset, topology_.streams[stream].dispatch);
+          Piece piece{batch, all, 0, false};
+          if (packed) {
+            piece = Delivery::cut(batch, all, offset, to);
+          } else {
+            piece.bytes = malformed ? all.subspan(from) : all.subspan(from, reader.position() - from);
+            piece.batch.offset = offset;
+            piece.batch.count = static_cast<std::uint32_t>(to - offset);
+          }
+          Worker* worker = choose(index, piece.bytes.size(), to - offset, topology_.streams[stream].dispatch);
           if (worker == nullptr) {
             room = false;
             break;
           }
-          wire::BatchHeader piece = batch;
-          piece.offset = offset;
-          piece.count = static_cast<std::uint32_t>(to - offset);
           Delivery delivery;
-          delivery.add(stream, piece, view->header().watermark, part);
+          delivery.add(stream, piece, view->header().watermark);
           const bool fresh =
               flow.ranges.emplace(offset, LaneLease::Sent{offset, to, scan, worker->incarnation, false}).second;
           WEIR_CHECK(fresh && cursor.offset <= offset, "a range is under way once, and not yet committed");
@@ -390,10 +393,10 @@ void Core::send_watermarks(std::uint32_t index) {
                            holder->scan[cursor.input] >= state.end_frame();
       if (!at_head || watermark <= lease.flows[i].watermark_sent) continue;
       lease.flows[i].watermark_sent = watermark;
-      wire::BatchHeader nothing;
-      nothing.shard = cursor.shard;
-      nothing.offset = lease.flows[i].delivered_to;
-      deliveries[lease.holder].add(stream, nothing, watermark, {});
+      Piece nothing;
+      nothing.batch.shard = cursor.shard;
+      nothing.batch.offset = lease.flows[i].delivered_to;
+      deliveries[lease.holder].add(stream, nothing, watermark);
     }
   }
   for (auto& [incarnation, delivery] : deliveries) flush(*find_worker(incarnation), delivery);

@@ -49,7 +49,8 @@ Core::InLane Core::find_in_lane(std::uint32_t index, std::uint32_t lane) {
       const std::uint64_t end = batch.offset + batch.count;
       if (batch.shard != cursor.shard || end <= walk.offset) continue;
       if (walk.batch != batch.offset) walk = {walk.frame, batch.offset, batch.offset, 0, 0, 0};
-      wire::BatchReader reader(all.subspan(walk.from_byte));
+      const bool packed = batch.compression != 0;  // goes as a whole, as in deliver_ranges
+      wire::BatchReader reader(packed ? BytesView() : all.subspan(walk.from_byte));
       const std::size_t begin = walk.from_byte;
       while (walk.offset < end) {
         // As in deliver_ranges: past what was sent, and what a former life committed ahead.
@@ -65,10 +66,10 @@ Core::InLane Core::find_in_lane(std::uint32_t index, std::uint32_t lane) {
         const bool leads = cursor.ahead.empty() || walk.offset > cursor.ahead.rbegin()->first;
         if (leads && cursor.ahead.size() >= kAheadMax) return InLane::kNothing;
         const std::uint64_t stop = std::min(end, ahead != cursor.ahead.end() ? ahead->first : end);
-        walk.to = walk.offset;
+        walk.to = packed ? stop : walk.offset;
         while (walk.to < stop && begin + reader.position() - walk.from_byte < kLaneRangeBytes && reader.next())
           ++walk.to;
-        walk.to_byte = begin + reader.position();
+        walk.to_byte = packed ? all.size() : begin + reader.position();
         // A batch that holds fewer records than it says goes on as it is: the worker says so.
         if (walk.to == walk.offset) walk.to = stop, walk.to_byte = all.size();
         return InLane::kRange;
@@ -97,30 +98,33 @@ void Core::deliver_lanes(std::uint32_t index, std::uint32_t input) {
     const Buffer* bytes = frame_bytes(stream, walk.frame);
     if (bytes == nullptr || !walk.found()) break;
     const auto view = wire::FrameView::parse(bytes->bytes);
-    wire::BatchHeader batch;
-    BytesView part;
+    Piece piece;
     std::size_t at = view->batches_start();
     for (std::uint32_t i = 0; i < view->header().batches; ++i) {
       const wire::BatchHeader each = view->batch(i);
-      if (each.shard == *turn && each.offset == walk.batch) {
-        batch = each;
-        part = view->bytes().subspan(at + walk.from_byte, walk.to_byte - walk.from_byte);
-      }
+      const BytesView all = view->bytes().subspan(at, each.bytes);
       at += each.bytes;
+      if (each.shard != *turn || each.offset != walk.batch) continue;
+      if (each.compression != 0) {
+        piece = Delivery::cut(each, all, walk.offset, walk.to);
+        continue;
+      }
+      piece.batch = each;
+      piece.batch.offset = walk.offset;
+      piece.batch.count = static_cast<std::uint32_t>(walk.to - walk.offset);
+      piece.bytes = all.subspan(walk.from_byte, walk.to_byte - walk.from_byte);
     }
     const std::uint64_t records = walk.to - walk.offset;
-    Worker* worker = choose(index, part.size(), records, Dispatch::kPriority);
+    Worker* worker = choose(index, piece.bytes.size(), records, Dispatch::kPriority);
     if (worker == nullptr) break;
-    batch.offset = walk.offset;
-    batch.count = static_cast<std::uint32_t>(records);
     Delivery delivery;
-    delivery.add(stream, batch, view->header().watermark, part);
+    delivery.add(stream, piece, view->header().watermark);
     const LaneLease::Sent sent{walk.offset, walk.to, walk.frame, worker->incarnation, false};
     const bool fresh = flow.ranges.emplace(walk.offset, sent).second;
     WEIR_CHECK(fresh && unit.lanes[first + *turn].cursors.front().offset <= walk.offset,
                "a range is under way once, and not yet committed");
     flow.delivered_to = walk.to;
-    walk = {walk.frame, walk.batch, walk.to, walk.to_byte, 0, 0};
+    walk = {walk.frame, walk.batch, walk.to, piece.batch.compression != 0 ? 0 : walk.to_byte, 0, 0};
     flush(*worker, delivery);
     leases.turns[input].served(*turn, records);
   }

@@ -89,6 +89,8 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
   welcome.worker = static_cast<std::uint32_t>(index);
   welcome.commits = options_.commits_endpoint;
   welcome.news = options_.news_endpoint;
+  welcome.journal = options_.journal;
+  if (find_worker(incarnation)->host.empty()) welcome.state_dir = options_.state_dir;
   welcome.host = find_worker(incarnation)->host;
   welcome.topology = topology_text_;
   welcome.beat = options_.beat;
@@ -315,7 +317,8 @@ void Core::grant(Worker& worker, const std::vector<std::uint32_t>& lanes) {
       send_state(worker, {*sink, lane, !ledger_.keeps_state(unit), changes});
     }
   }
-  if (ledger_.keeps_state(unit)) restore(worker, lanes);
+  // Whoever has a disk of its own says first what lies there.
+  if (ledger_.keeps_state(unit) && !keeps_local(unit)) restore(worker, lanes);
 }
 
 void Core::look_again(Worker& worker, std::uint32_t lane) {
@@ -330,6 +333,11 @@ void Core::restore(Worker& worker, const std::vector<std::uint32_t>& lanes) {
   RestoreJob job;
   job.incarnation = worker.incarnation;
   job.lanes = lanes;
+  const bool local = keeps_local(unit);
+  for (const std::uint32_t lane : lanes) {
+    if (local && fits(unit, worker.local[lane])) job.on_top.insert(lane);
+  }
+  job.through = local ? durable_.value() : 0;
   for (const std::uint32_t stage : unit.stages()) {
     const Changelog& changelog = ledger_.changelog(stage);
     RestoreJob::Part part;
@@ -338,15 +346,22 @@ void Core::restore(Worker& worker, const std::vector<std::uint32_t>& lanes) {
     part.file_reset = changelog.snapshot_reset();
     part.reset_before = changelog.reset_before();
     for (const ChangesPlace& changes : changelog.tail()) {
-      if (wanted.count(changes.lane) != 0) part.tail.push_back(changes);
+      if (wanted.count(changes.lane) == 0) continue;
+      if (job.on_top.contains(changes.lane) && changes.sequence.value() < worker.local[changes.lane].through) continue;
+      part.tail.push_back(changes);
     }
     job.parts.push_back(std::move(part));
   }
   const bool unwritten = std::any_of(job.parts.begin(), job.parts.end(), [](const auto& part) {
     return !part.tail.empty() && !part.tail.back().place.written();
   });
+  // On a disk of its own a worker has nothing that this one may lose.
+  const bool undurable = local && std::any_of(job.parts.begin(), job.parts.end(), [&](const auto& part) {
+                           return !part.tail.empty() && part.tail.back().sequence >= durable_;
+                         });
+  if (undurable) want_durable();
   // What is not written yet cannot be read back: pump() comes again when it is.
-  if (unwritten) {
+  if (unwritten || undurable) {
     restores_waiting_.push_back({worker.incarnation, lanes});
     return;
   }

@@ -8,6 +8,7 @@
 
 #include "broker/core/core.h"
 #include "sdk/wire/batch.h"
+#include "sdk/wire/frame_writer.h"
 #include "weir/encode.h"
 
 namespace weir::core {
@@ -203,22 +204,20 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
     ++count;
     wire::append_record(batch, routed);
   }
-  Bytes frame;
-  ByteWriter writer(frame);
-  const wire::FrameHeader header{session.stream, static_cast<std::uint32_t>(batches.size()), records->via.array.size,
-                                 0};
-  writer.raw(std::as_bytes(std::span(&header, 1)));
-  for (const auto& [shard, batch] : batches) {
-    const wire::BatchHeader entry{shard, batch.first, static_cast<std::uint32_t>(batch.second.size()), 0, 0, wall_us};
-    writer.raw(std::as_bytes(std::span(&entry, 1)));
-  }
-  for (const auto& [shard, batch] : batches) writer.raw(batch.second);
-  if (frame.size() > topology_.broker.transaction_bytes_max) {
+  std::uint64_t frame_bytes = sizeof(wire::FrameHeader) + batches.size() * sizeof(wire::BatchHeader);
+  for (const auto& [shard, batch] : batches) frame_bytes += batch.second.size();
+  if (frame_bytes > topology_.broker.transaction_bytes_max) {
     return refuse(client, Refusal::kInvalid,
-                  fmt::format("the message makes a frame of {} bytes, above transaction_bytes_max {}", frame.size(),
+                  fmt::format("the message makes a frame of {} bytes, above transaction_bytes_max {}", frame_bytes,
                               topology_.broker.transaction_bytes_max),
                   number);
   }
+  Bytes frame;
+  frame.reserve(frame_bytes);
+  wire::FrameWriter writer(session.stream, static_cast<std::uint32_t>(batches.size()), frame,
+                           compressors_[session.stream]);
+  for (const auto& [shard, batch] : batches) writer.add(shard, batch.first, batch.second, wall_us);
+  writer.finish();
   patch_frame(frame);
   hot_bytes_ += frame.size();
   Publish entry;
@@ -304,6 +303,7 @@ void Core::tail(const Client& client, const wire::MapReader& map, Monotonic now)
   std::uint64_t missed = 0;
   constexpr std::size_t kAnswerBytesMax = 256 << 10;
   bool full_answer = false;
+  wire::Decompressor decompressor;
   while (!full_answer && tap.frame < stream.end_frame()) {
     // What a person sees is on disk.
     if (stream.slot(tap.frame).sequence >= settled_) break;
@@ -313,7 +313,10 @@ void Core::tail(const Client& client, const wire::MapReader& map, Monotonic now)
     std::size_t at = view->batches_start();
     for (std::uint32_t i = 0; i < view->header().batches && !full_answer; ++i) {
       const wire::BatchHeader batch = view->batch(i);
-      wire::BatchReader reader(view->bytes().subspan(at, batch.bytes));
+      // One that is malformed has no records here, and its worker says so.
+      const auto plain = decompressor.records(batch.compression, view->bytes().subspan(at, batch.bytes),
+                                              wire::batch_bytes_max(topology_));
+      wire::BatchReader reader(plain.ok() ? *plain : BytesView());
       at += batch.bytes;
       std::uint64_t& position = tap.positions[batch.shard];
       if (position < batch.offset) {

@@ -119,9 +119,9 @@ void Core::deliver_shard_alone(Worker& worker, Suspect& suspect) {
     const auto view = wire::FrameView::parse(bytes->bytes);
     const auto piece = Delivery::piece(*view, cursor.shard, suspect.from(), suspect.piece_end());
     if (!piece) continue;
-    flow.delivered_to = piece->first.offset + piece->first.count;
+    flow.delivered_to = piece->batch.offset + piece->batch.count;
     // This frame is still needed, even if it holds nothing more: whoever comes next passes over it.
-    flow.sent.push_back({piece->first.offset, flow.delivered_to, frame, {}, true});
+    flow.sent.push_back({piece->batch.offset, flow.delivered_to, frame, {}, true});
     return send_alone(worker, suspect, stream, view->header().watermark, *piece);
   }
 }
@@ -151,7 +151,7 @@ void Core::deliver_range_alone(std::uint32_t index, Suspect& suspect) {
   const auto view = wire::FrameView::parse(bytes->bytes);
   const auto piece = Delivery::piece(*view, cursor.shard, suspect.from(), std::min(suspect.piece_end(), range.to));
   WEIR_CHECK(piece.has_value(), "a range lies in the frame that it was cut from");
-  const std::uint64_t to = piece->first.offset + piece->first.count;
+  const std::uint64_t to = piece->batch.offset + piece->batch.count;
   flow.redeliver.erase(again);
   const auto keep = [&](std::uint64_t from, std::uint64_t end) {
     if (from < end) flow.redeliver.emplace(from, LaneLease::Sent{from, end, range.frame, {}, false});
@@ -162,14 +162,13 @@ void Core::deliver_range_alone(std::uint32_t index, Suspect& suspect) {
   send_alone(*worker, suspect, stream, view->header().watermark, *piece);
 }
 
-void Core::send_alone(Worker& worker, Suspect& suspect, std::uint32_t stream, Timestamp watermark,
-                      const std::pair<wire::BatchHeader, BytesView>& piece) {
-  const std::uint64_t to = piece.first.offset + piece.first.count;
+void Core::send_alone(Worker& worker, Suspect& suspect, std::uint32_t stream, Timestamp watermark, const Piece& piece) {
+  const std::uint64_t to = piece.batch.offset + piece.batch.count;
   suspect.on_sent(worker.incarnation, to);
-  if (piece.first.count == 1 && suspect.deaths() > topology_.stages[ledger_.units()[worker.unit].stage()].retries)
-    condemn(worker, {stream, piece.first.shard, piece.first.offset, 0, 0, {}}, suspect.deaths(), suspect.cause());
+  if (piece.batch.count == 1 && suspect.deaths() > topology_.stages[ledger_.units()[worker.unit].stage()].retries)
+    condemn(worker, {stream, piece.batch.shard, piece.batch.offset, 0, 0, {}}, suspect.deaths(), suspect.cause());
   Delivery delivery;
-  delivery.add(stream, piece.first, watermark, piece.second);
+  delivery.add(stream, piece, watermark);
   flush(worker, delivery);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,9 @@ struct RestoreJob {
   };
   std::vector<Part> parts;
   std::uint64_t segment_from = 0;  ///< the oldest that it reads; kept until all is read
+  /// Lanes of which the worker has its own state: only what came behind that is sent. All tails are cut accordingly.
+  std::set<std::uint32_t> on_top;
+  std::uint64_t through = 0;  ///< as in wire::StatePart
   /// How far it has been read. Whoever reads moves it on: lane by lane, each with its snapshot and then its tail, part
   /// after part. An entry of the journal holds changes of many lanes: those of several lanes are gathered at a time.
   struct Reached {

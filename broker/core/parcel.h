@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct Parcel {
   };
 
   [[nodiscard]] bool empty() const { return pieces_.empty(); }
+
+  /// Keeps what does not lie where a frame does: `piece` of a batch that was decompressed.
+  void hold(Piece& piece) { piece.bytes = held_.emplace_back(piece.bytes.begin(), piece.bytes.end()); }
 
   void add(std::uint32_t epoch, const Piece& piece) {
     pieces_.push_back({epoch, piece});
@@ -88,6 +92,7 @@ struct Parcel {
 
  private:
   std::vector<std::pair<std::uint32_t, Piece>> pieces_;  ///< with the epoch of the lease
+  std::deque<Bytes> held_;
 };
 
 }  // namespace weir::core

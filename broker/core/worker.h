@@ -49,6 +49,12 @@ struct Worker {
   };
   std::deque<Unsettled> unsettled;
 
+  /// Where it keeps state on its own disk: what is accepted and not yet on the broker's, ...
+  std::deque<std::pair<std::uint64_t, Sequence>> undurable;
+  Monotonic durable_told_at{-1000000};
+  wire::Totals durable_told;                        ///< ... what kDurable last said, ...
+  std::map<std::uint32_t, wire::LocalState> local;  ///< ... and by lane what it said that lies there
+
   wire::Totals credit;    ///< granted by the worker: bytes, records
   wire::Totals capacity;  ///< its first grant
   wire::Totals used;      ///< sent

@@ -155,6 +155,8 @@ class Journal {
   [[nodiscard]] Result<Bytes> read(Position position, std::uint32_t payload_offset = 0) const;
 
   [[nodiscard]] JournalProbe probe() const;  ///< [any thread]
+  /// The random number that tells this journal from every other.
+  [[nodiscard]] std::uint64_t seed() const { return seed_; }
 
  private:
   friend class Opening;

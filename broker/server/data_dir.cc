@@ -182,6 +182,7 @@ Status DataDir::clear() {
   std::error_code error;
   std::filesystem::remove(path_ + "/endpoint.json", error);
   // The owner goes last: a deletion cut short leaves a directory that is still known as Weir's.
+  if (!error) std::filesystem::remove_all(state_path(), error);
   if (!error) std::filesystem::remove(path_ + "/weir.json", error);
   if (error) return {Code::kIo, fmt::format("cannot delete what is in {}: {}", path_, error.message())};
   return {};

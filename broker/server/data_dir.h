@@ -18,6 +18,8 @@ namespace weir::server {
 ///     lock           held; names the holder's process and its launcher's
 ///     endpoint.json  how to reach the running broker
 ///     journal/       segments, checkpoints, snapshots
+///     state/         of workers on this machine that keep state on disk (stages/host/rocks_store.h); the journal has
+///     all of it, too
 ///
 /// Thread: one.
 class DataDir {
@@ -53,6 +55,7 @@ class DataDir {
 
   [[nodiscard]] const std::string& path() const { return path_; }  ///< absolute
   [[nodiscard]] std::string journal_path() const { return path_ + "/journal"; }
+  [[nodiscard]] std::string state_path() const { return path_ + "/state"; }
 
   /// Writes endpoint.json; it is removed with the object. `http`: "" for none.
   Status announce(const std::string& broker, const std::string& http, const std::string& topology);

@@ -10,6 +10,7 @@
 
 #include "broker/core/copy_job.h"
 #include "broker/core/entry.h"
+#include "sdk/topology/choices.h"
 #include "sdk/topology/resolved_file.h"
 #include "sdk/wire/changes.h"
 #include "sdk/wire/commit.h"
@@ -37,7 +38,10 @@ ordered_json frame_json(const wire::FrameView& frame, const Topology* topology) 
                     {"batches", ordered_json::array()}};
   for (std::uint32_t i = 0; i < frame.header().batches; ++i) {
     const wire::BatchHeader batch = frame.batch(i);
-    json["batches"].push_back({{"shard", batch.shard}, {"offset", batch.offset}, {"count", batch.count}});
+    ordered_json told{{"shard", batch.shard}, {"offset", batch.offset}, {"count", batch.count}};
+    const auto compression = static_cast<Compression>(batch.compression);
+    if (compression != Compression::kNone) told["compression"] = word_of(kCompressions, compression);
+    json["batches"].push_back(std::move(told));
   }
   return json;
 }

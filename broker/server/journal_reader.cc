@@ -117,13 +117,13 @@ Status JournalReader::restore(core::RestoreJob& job, const std::function<Status(
     while (const auto change = looked.next()) all = all && !hidden(*change);
     if (!looked.ok()) return {Code::kCorrupt, "malformed state in the journal"};
     bytes += changes.size();
-    if (all) return changes.empty() ? Status() : visit({stage, lane, false, changes});
+    if (all) return changes.empty() ? Status() : visit({stage, lane, false, changes, job.on_top.contains(lane), 0});
     shown.clear();
     wire::ChangesReader reader(changes);
     while (const auto change = reader.next()) {
       if (!hidden(*change)) wire::append_change(shown, *change);
     }
-    return shown.empty() ? Status() : visit({stage, lane, false, shown});
+    return shown.empty() ? Status() : visit({stage, lane, false, shown, job.on_top.contains(lane), 0});
   };
   core::RestoreJob::Reached& at = job.reached;
   std::vector<std::optional<SnapshotReader>> snapshots(job.parts.size());
@@ -141,7 +141,7 @@ Status JournalReader::restore(core::RestoreJob& job, const std::function<Status(
         if (!opened.ok()) return opened.error();
         snapshot = std::move(*opened);
       }
-      while (snapshot && at.tail == 0) {
+      while (snapshot && at.tail == 0 && !job.on_top.contains(lane)) {
         if (bytes >= kRestoredBytes) return {};
         SnapshotReader::Place place{at.block, at.position};
         const Result<bool> more = snapshot->next(lane, place, block);
@@ -165,7 +165,8 @@ Status JournalReader::restore(core::RestoreJob& job, const std::function<Status(
       }
     }
     const std::uint32_t stage = job.parts.empty() ? 0 : job.parts.front().stage;
-    if (Status visited = visit({stage, lane, true, {}}); !visited.ok()) return visited;
+    if (Status visited = visit({stage, lane, true, {}, job.on_top.contains(lane), job.through}); !visited.ok())
+      return visited;
   }
   job.finished = true;
   return {};

@@ -12,6 +12,7 @@
 #include "broker/server/replay.h"
 #include "broker/server/resting_dir.h"
 #include "sdk/wire/batch.h"
+#include "sdk/wire/compression.h"
 #include "weir/json.h"
 
 namespace weir::server {
@@ -52,16 +53,25 @@ Status print_stream(const core::Ledger& ledger, JournalReader& reader, const std
   }
   const core::StreamState& stream = ledger.stream(static_cast<std::uint32_t>(spec - ledger.topology().streams.data()));
   std::uint64_t printed = 0;
+  wire::Decompressor decompressor;
   for (std::uint64_t frame = stream.first_frame(); frame < stream.end_frame(); ++frame) {
     const auto bytes = reader.read(stream.slot(frame).place);
     if (!bytes.ok()) return bytes.error();
     const auto view = wire::FrameView::parse(*bytes);
     if (!view.ok()) return view.error();
-    wire::BatchReader records(view->bytes().subspan(view->batches_start()));
-    while (const auto record = records.next()) {
-      if (count != 0 && printed == count) return {};
-      print_record(*record);
-      ++printed;
+    std::size_t at = view->batches_start();
+    for (std::uint32_t i = 0; i < view->header().batches; ++i) {
+      const wire::BatchHeader batch = view->batch(i);
+      const auto plain = decompressor.records(batch.compression, view->bytes().subspan(at, batch.bytes),
+                                              wire::batch_bytes_max(ledger.topology()));
+      if (!plain.ok()) return plain.error();
+      at += batch.bytes;
+      wire::BatchReader records(*plain);
+      while (const auto record = records.next()) {
+        if (count != 0 && printed == count) return {};
+        print_record(*record);
+        ++printed;
+      }
     }
   }
   return {};

@@ -125,6 +125,8 @@ Status Server::recover() {
   core::CoreOptions core_options;
   core_options.commits_endpoint = sockets_->commits_endpoint();
   core_options.news_endpoint = sockets_->news_endpoint();
+  core_options.journal = fmt::format("{:016x}", journal_->seed());
+  core_options.state_dir = directory_.state_path();
   char host[256] = {};
   if (::gethostname(host, sizeof(host) - 1) == 0) core_options.host = host;
   const auto owner = DataDir::read_owner(directory_.path());

@@ -28,6 +28,11 @@ inline constexpr std::array kDispatches = {Choice<Dispatch>{"least_loaded", Disp
                                            Choice<Dispatch>{"round_robin", Dispatch::kRoundRobin},
                                            Choice<Dispatch>{"priority", Dispatch::kPriority}};
 
+inline constexpr std::array kCompressions = {
+    Choice<Compression>{"none", Compression::kNone}, Choice<Compression>{"lz4", Compression::kLz4},
+    Choice<Compression>{"zstd", Compression::kZstd}, Choice<Compression>{"gzip", Compression::kNone, false},
+    Choice<Compression>{"snappy", Compression::kNone, false}};
+
 inline constexpr std::array kOnErrors = {
     Choice<OnErrorThen>{"dead_letter", OnErrorThen::kDeadLetter}, Choice<OnErrorThen>{"skip", OnErrorThen::kSkip},
     Choice<OnErrorThen>{"fail", OnErrorThen::kFail}, Choice<OnErrorThen>{"park_key", OnErrorThen::kParkKey}};
@@ -50,12 +55,10 @@ inline constexpr std::array kExternals = {Choice<External>{"in", {true, false}},
 
 // Fields with one value so far.
 inline constexpr std::array kEngines = {Choice<bool>{"broker", true}, Choice<bool>{"kafka", false, false}};
-inline constexpr std::array kStores = {Choice<bool>{"memory", true}, Choice<bool>{"rocksdb", false, false}};
+inline constexpr std::array kStores = {Choice<Store>{"memory", Store::kMemory},
+                                       Choice<Store>{"rocksdb", Store::kRocksDb}};
 inline constexpr std::array kRetentions = {Choice<bool>{"consumed", true}, Choice<bool>{"forever", false, false},
                                            Choice<bool>{"all", false, false}, Choice<bool>{"compact", false, false}};
-inline constexpr std::array kCompressions = {Choice<bool>{"none", true}, Choice<bool>{"lz4", false, false},
-                                             Choice<bool>{"zstd", false, false}, Choice<bool>{"gzip", false, false},
-                                             Choice<bool>{"snappy", false, false}};
 
 /// The word for `value`.
 template <typename T, std::size_t N>

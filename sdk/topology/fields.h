@@ -71,6 +71,7 @@ inline constexpr std::array kFields = {
     Field{FieldOwner::kStage, "idle_after", "", false},
 
     Field{FieldOwner::kState, "store", "\"memory\""},
+    Field{FieldOwner::kState, "path", ""},
 
     Field{FieldOwner::kOnError, "retries", "0"},
     Field{FieldOwner::kOnError, "then", "\"dead_letter\""},

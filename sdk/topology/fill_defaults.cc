@@ -46,7 +46,9 @@ void fill_stream(JsonNode& node, const Stream& stream) {
 
 void fill_stage(JsonNode& node, const StageSpec& stage) {
   fill(node, FieldOwner::kStage);
-  fill(*node.find("state"), FieldOwner::kState);
+  JsonNode& state = *node.find("state");
+  fill(state, FieldOwner::kState);
+  if (!stage.state_path.empty()) set(state, "path", JsonNode::of_text(stage.state_path));
   fill(*node.find("on_error"), FieldOwner::kOnError);
   Result<JsonNode> config = parse_json_strictly(stage.config);
   WEIR_CHECK(config.ok(), "the reader writes configurations");

@@ -39,8 +39,9 @@ class StageReader {
     for (const Joint& joint : stage_.inputs) spec_.inputs.push_back({joint.port, joint.stream});
     for (const Joint& joint : stage_.outputs) spec_.outputs.push_back({joint.port, joint.stream});
     read_workers();
-    FieldReader(fields_.field("state"), fields_.pointer("state"), FieldOwner::kState, report_, context_.environment)
-        .choice("store", kStores);
+    FieldReader state(fields_.field("state"), fields_.pointer("state"), FieldOwner::kState, report_,
+                      context_.environment);
+    read_state(state);
     spec_.memory_bytes = fields_.size("memory", kStageMemoryBytesMin).value_or(0);
     spec_.commit_after = fields_.duration("commit_after").value_or(std::chrono::microseconds(0));
     spec_.deadline = fields_.duration("deadline", kDeadlineMin).value_or(std::chrono::microseconds(0));
@@ -49,6 +50,19 @@ class StageReader {
   }
 
  private:
+  void read_state(FieldReader& state) {
+    spec_.store = state.choice("store", kStores).value_or(Store::kMemory);
+    if (const auto path = state.text("path"))
+      spec_.state_path = absolute_path(*path, context_.folder, context_.environment);
+    if (spec_.store != Store::kRocksDb) {
+      if (state.has("path"))
+        report_.error(state.pointer("path"), "is where a \"rocksdb\" store lies; this one has none");
+      return;
+    }
+    if (stage_.plugin != nullptr && !stage_.plugin->keyed)
+      report_.error(state.pointer("store"), fmt::format("plugin {} keeps no state", in_quotes(spec_.plugin)));
+  }
+
   void read_plugin() {
     if (!fields_.has("plugin")) report_.error(fields_.pointer("plugin"), "is missing; every stage has a plugin");
     const auto name = fields_.text("plugin");

@@ -35,7 +35,10 @@ void read_retention(FieldReader& fields, Stream& stream) {
 }
 
 /// A fused stream is no queue: nothing that makes a queue applies to it.
-void check_fused(FieldReader& fields) {
+void check_fused(FieldReader& fields, const Stream& stream) {
+  if (stream.compression != Compression::kNone)
+    fields.report().error(fields.pointer("compression"),
+                          "a fused stream is not carried anywhere, so it is not compressed");
   for (const char* field :
        {"partition", "shards", "key", "dispatch", "priority", "retention", "max_backlog", "external", "loop"}) {
     if (!fields.has(field)) continue;
@@ -53,13 +56,13 @@ Stream read_stream(FieldReader fields, const std::string& name, Durability inher
   read_dispatch(fields, stream, draft);
   read_retention(fields, stream);
   stream.backlog_bytes_max = fields.size("max_backlog", 1).value_or(0);
-  fields.choice("compression", kCompressions);
+  stream.compression = fields.choice("compression", kCompressions).value_or(Compression::kNone);
   stream.durability = fields.choice("durability", kDurabilities).value_or(inherited);
   const External external = fields.choice("external", kExternals).value_or(External());
   stream.external_in = external.in;
   stream.external_out = external.out;
   stream.loop = fields.boolean("loop").value_or(false);
-  if (stream.transport == Transport::kFused) check_fused(fields);
+  if (stream.transport == Transport::kFused) check_fused(fields, stream);
   return stream;
 }
 

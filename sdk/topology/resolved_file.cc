@@ -51,6 +51,10 @@ class Writer {
   void word(const char* name, const T& value, const std::array<Choice<T>, N>& choices) {
     object_[name] = word_of(choices, value);
   }
+  template <typename T, std::size_t N>
+  void later_word(const char* name, const T& value, const std::array<Choice<T>, N>& choices) {
+    word(name, value, choices);
+  }
   template <typename T>
   void list(const char* name, const std::vector<T>& parts) {
     Json array = Json::array();
@@ -157,6 +161,10 @@ class Reader {
     if (choice == nullptr || !choice->built) bad(name);
     value = choice->value;
   }
+  template <typename T, std::size_t N>
+  void later_word(const char* name, T& value, const std::array<Choice<T>, N>& choices) {
+    if (object_.contains(name)) word(name, value, choices);
+  }
   template <typename T>
   void list(const char* name, std::vector<T>& parts) {
     if (!take(name).is_array()) bad(name);
@@ -226,6 +234,7 @@ void visit(Visitor& visitor, T& stream) {
   visitor.priority("priority", stream.priority);
   visitor.field("backlog_bytes_max", stream.backlog_bytes_max);
   visitor.word("durability", stream.durability, kDurabilities);
+  visitor.later_word("compression", stream.compression, kCompressions);
   visitor.field("external_in", stream.external_in);
   visitor.flag("external_out", stream.external_out);
   visitor.flag("loop", stream.loop);
@@ -253,6 +262,8 @@ void visit(Visitor& visitor, T& stage) {
   visitor.field("keyed", stage.keyed);
   visitor.field("key_preserving", stage.key_preserving);
   visitor.later("local", stage.local);
+  visitor.later_word("store", stage.store, kStores);
+  visitor.later("state_path", stage.state_path);
   visitor.word("sharing", stage.sharing, kSharings);
   visitor.field("host", stage.host);
   visitor.flag("resting", stage.resting);

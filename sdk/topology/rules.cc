@@ -33,6 +33,7 @@ class Rules {
       check_sharing(i);
     }
     check_fused_sinks();
+    check_stores();
   }
 
  private:
@@ -228,6 +229,22 @@ class Rules {
       std::uint32_t head = i;
       while (const std::uint32_t* previous = before(head)) head = *previous;
       stages_[i].host = head;
+    }
+  }
+
+  /// Where a sink stands is told with the first state of a shard, before what lies on disk is known.
+  void check_stores() {
+    if (report_.errors() != 0) return;
+    for (std::uint32_t i = 0; i < stages_.size(); ++i) {
+      if (stages_[i].store != Store::kRocksDb) continue;
+      const auto sink = std::ranges::find_if(stages_, [&](const StageSpec& stage) {
+        return stage.host == stages_[i].host && stage.kind == PluginKind::kSink;
+      });
+      if (sink == stages_.end()) continue;
+      report_.error(pointer_to(draft_.stages[i].pointer, "state"),
+                    fmt::format("a \"rocksdb\" store cannot be in one worker with the sink {}; put a \"queue\" stream "
+                                "between them",
+                                in_quotes(sink->name)));
     }
   }
 

@@ -17,7 +17,11 @@ enum class Durability : std::uint8_t { kNone, kInterval, kFsync };
 
 enum class Transport : std::uint8_t { kQueue, kFused };
 enum class PartitionBy : std::uint8_t { kNone, kHash, kModulo, kRange };
+/// How batches of a stream are compressed. The numbers stand in batches (sdk/wire/frame.h) and are never reused.
+enum class Compression : std::uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };
 enum class Dispatch : std::uint8_t { kLeastLoaded, kRoundRobin, kPriority };
+/// Where a stage keeps its state: in memory, or in a RocksDB on the worker's machine with a cache in front.
+enum class Store : std::uint8_t { kMemory, kRocksDb };
 enum class OnErrorThen : std::uint8_t { kDeadLetter, kSkip, kFail, kParkKey };
 enum class PluginKind : std::uint8_t { kSource, kStage, kSink };
 /// How the target of a sink may be shared among workers.
@@ -68,6 +72,7 @@ struct Stream {
   Priority priority;  ///< under kPriority
   std::uint64_t backlog_bytes_max = 0;
   Durability durability = Durability::kFsync;
+  Compression compression = Compression::kNone;
   bool external_in = false;   ///< records also come from programs outside
   bool external_out = false;  ///< read by named groups outside
   bool loop = false;          ///< it closes a cycle
@@ -105,6 +110,8 @@ struct StageSpec {
   bool keyed = false;
   bool key_preserving = false;
   bool local = false;
+  Store store = Store::kMemory;
+  std::string state_path;  ///< where a RocksDB lies; "": below the data directory
   Sharing sharing = Sharing::kSingle;
   /// The stage whose workers host this one: itself, or the head of its chain of fused streams. Index into stages.
   std::uint32_t host = 0;

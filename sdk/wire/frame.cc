@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "sdk/topology/topology.h"
+
 namespace weir::wire {
 namespace {
 
@@ -28,6 +30,8 @@ Result<FrameView> FrameView::parse(BytesView bytes) {
   for (std::uint32_t i = 0; i < header.batches; ++i) {
     const BatchHeader batch = frame.batch(i);
     if (batch.count == 0) return broken("a frame with an empty batch");
+    if (batch.compression > static_cast<std::uint32_t>(Compression::kZstd))
+      return broken("a frame with a batch that is compressed in a way that this version does not know");
     records += batch.count;
     size += batch.bytes;
   }

@@ -25,9 +25,9 @@ struct BatchHeader {
   std::uint32_t shard = 0;
   std::uint32_t count = 0;  ///< records, at least 1
   std::uint32_t bytes = 0;
-  std::uint32_t reserved = 0;
-  std::uint64_t offset = 0;    ///< of the first record
-  std::int64_t origin_us = 0;  ///< wall clock when a source emitted the oldest record behind this batch
+  std::uint32_t compression = 0;  ///< of the bytes, a number of Compression (compression.h); 0: they are the records
+  std::uint64_t offset = 0;       ///< of the first record
+  std::int64_t origin_us = 0;     ///< wall clock when a source emitted the oldest record behind this batch
 };
 static_assert(sizeof(BatchHeader) == 32);
 
@@ -61,7 +61,10 @@ struct DeliveryHeader {
   std::uint64_t offset = 0;
   Timestamp watermark = 0;
   std::int64_t origin_us = 0;
+  std::uint32_t skip = 0;         ///< of a compressed batch: so many of its records come before the first that is meant
+  std::uint16_t compression = 0;  ///< as in BatchHeader
+  std::uint16_t cut = 0;          ///< 1: a compressed batch has other records than the `count` that are meant
 };
-static_assert(sizeof(DeliveryHeader) == 40);
+static_assert(sizeof(DeliveryHeader) == 48);
 
 }  // namespace weir::wire

@@ -87,6 +87,8 @@ Bytes encode_state(const StatePart& part) {
   writer.put(part.stage);
   writer.put(part.shard);
   writer.put(static_cast<std::uint8_t>(part.last));
+  writer.put(static_cast<std::uint8_t>(part.on_top));
+  writer.put(part.through);
   writer.blob(part.changes);
   return bytes;
 }
@@ -97,8 +99,28 @@ Result<StatePart> decode_state(BytesView body) {
   part.stage = reader.get<std::uint32_t>();
   part.shard = reader.get<std::uint32_t>();
   part.last = reader.get<std::uint8_t>() != 0;
+  part.on_top = reader.get<std::uint8_t>() != 0;
+  part.through = reader.get<std::uint64_t>();
   part.changes = reader.blob();
   return finish(reader, part, "a part of state");
+}
+
+Bytes encode_local(const std::vector<LocalState>& states) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(static_cast<std::uint32_t>(states.size()));
+  writer.raw(std::as_bytes(std::span(states)));
+  return bytes;
+}
+
+Result<std::vector<LocalState>> decode_local(BytesView body) {
+  ByteReader reader(body);
+  std::vector<LocalState> states(reader.count(sizeof(LocalState)));
+  for (LocalState& state : states) {
+    const BytesView bytes = reader.raw(sizeof(LocalState));
+    if (bytes.size() == sizeof(LocalState)) std::memcpy(&state, bytes.data(), sizeof(state));
+  }
+  return finish(reader, std::move(states), "local state");
 }
 
 Bytes encode_requeued(const Requeued& requeued) {
@@ -250,6 +272,8 @@ Bytes encode(const WorkerWelcome& welcome) {
   map.put("commits", welcome.commits);
   map.put("news", welcome.news);
   map.put("host", welcome.host);
+  map.put("journal", welcome.journal);
+  map.put("state_dir", welcome.state_dir);
   map.put("topology", welcome.topology);
   map.put("beat_us", welcome.beat.count());
   map.put("silence_us", welcome.silence.count());
@@ -296,6 +320,8 @@ Result<WorkerWelcome> decode_worker_welcome(BytesView message) {
   welcome.commits = map->text("commits");
   welcome.news = map->text("news");
   welcome.host = map->text("host");
+  welcome.journal = map->text("journal");
+  welcome.state_dir = map->text("state_dir");
   welcome.topology = map->text("topology");
   welcome.beat = std::chrono::microseconds(map->integer("beat_us", 0));
   welcome.silence = std::chrono::microseconds(map->integer("silence_us", 0));

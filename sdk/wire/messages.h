@@ -15,7 +15,7 @@
 namespace weir::wire {
 
 /// Goes up with every new message and every change of a layout; peers of another version are refused at hello.
-inline constexpr std::uint16_t kWireVersion = 3;
+inline constexpr std::uint16_t kWireVersion = 4;
 
 /// Messages between the broker and a worker, one ZeroMQ frame each (WIRE.md). Numbers are never reused.
 enum class MessageType : std::uint16_t {
@@ -28,6 +28,7 @@ enum class MessageType : std::uint16_t {
   kPulse = 6,     ///< unnumbered sign of life while a record takes long
   kDrained = 7,   ///< after kDrain: everything begun is committed
   kFailed = 8,    ///< the worker gives up, with a sentence
+  kLocal = 10,    ///< which state of granted shards lies on the worker's own disk
   kLeaving = 9,   ///< the worker was asked to go: it wants to be drained, and what it holds given to others
   // broker to worker
   kGrant = 33,      ///< leases given
@@ -43,6 +44,7 @@ enum class MessageType : std::uint16_t {
   kBeatDown = 43,   ///< numbered heartbeat
   kRequeued = 44,   ///< a dead letter's record, to be worked on again
   kCondemned = 45,  ///< a record that follows has killed too many workers: it is not tried any more
+  kDurable = 46,    ///< how far a worker's transactions are on disk, to one that keeps state on its own
 };
 
 /// Starts every message. `number` counts the sender's messages to this peer from 1; a beat repeats the last number sent
@@ -87,7 +89,20 @@ struct StatePart {
   std::uint32_t shard = 0;
   bool last = false;  ///< nothing follows for this shard, of any stage
   BytesView changes;
+  /// It comes on top of what the worker said it has on its own disk (kLocal); else that is void.
+  bool on_top = false;
+  /// With the last part, where the worker keeps state on its own disk: it is that of all entries before this sequence.
+  std::uint64_t through = 0;
 };
+
+/// State of a granted shard on the worker's own disk: that of all entries before `through`, as it was written in
+/// `reign`. 0, 0: none.
+struct LocalState {
+  std::uint32_t shard = 0;
+  std::uint32_t reign = 0;
+  std::uint64_t through = 0;
+};
+static_assert(sizeof(LocalState) == 16);
 
 /// What is asked of a stage's worker about records that failed before.
 enum class Requeue : std::uint8_t {
@@ -144,6 +159,9 @@ Result<std::vector<Lease>> decode_leases(BytesView body);
 Bytes encode_state(const StatePart& part);
 Result<StatePart> decode_state(BytesView body);
 
+Bytes encode_local(const std::vector<LocalState>& states);  ///< kLocal
+Result<std::vector<LocalState>> decode_local(BytesView body);
+
 Bytes encode_requeued(const Requeued& requeued);
 Result<Requeued> decode_requeued(BytesView body);
 
@@ -151,7 +169,7 @@ Bytes encode_condemned(const Condemned& condemned);
 Result<Condemned> decode_condemned(BytesView body);
 
 /// Two running totals: kCredit (bytes, records), kCommitted (accepted, settled: transaction numbers), kPublish (bytes,
-/// 0).
+/// 0), kDurable (transaction number, sequence behind its entry).
 struct Totals {
   std::uint64_t first = 0;
   std::uint64_t second = 0;
@@ -190,6 +208,8 @@ struct WorkerWelcome {
   std::uint32_t worker = 0;
   std::string commits;                   ///< endpoint of the broker's PULL socket
   std::string news;                      ///< endpoint of the broker's PUB socket
+  std::string journal;                   ///< names the journal: state of another one is void
+  std::string state_dir;                 ///< where workers of the broker's own host keep state on disk
   std::string host;                      ///< of the worker, as ids of splits name it (split_id.h)
   std::string topology;                  ///< as encode_resolved gives it
   std::chrono::microseconds beat{0};     ///< how often to send kBeat

@@ -31,6 +31,9 @@ class BrokerEngine final : public BrokerSession {
   ~BrokerEngine() override;
 
   [[nodiscard]] const std::string& topology_text() const { return welcome().topology; }
+  /// Names the journal, and where workers of its host keep state; "": this one is on another host.
+  [[nodiscard]] const std::string& journal() const { return welcome().journal; }
+  [[nodiscard]] const std::string& state_dir() const { return welcome().state_dir; }
 
   Event next(Monotonic wait) override;
 

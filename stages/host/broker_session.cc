@@ -24,6 +24,8 @@ void BrokerSession::set_welcome(wire::WorkerWelcome welcome) {
 void BrokerSession::start(const Topology& topology, std::uint32_t stage) {
   const StageSpec& spec = topology.stages[stage];
   commit_after_ = spec.commit_after;
+  durable_.through.reign = static_cast<std::uint32_t>(welcome_.incarnation.value() >> 32);
+  for (const StageSpec& each : topology.stages) keeps_local_ |= each.host == stage && each.store == Store::kRocksDb;
   window_bytes_ = wire::commit_window(topology.broker.transaction_bytes_max, spec.memory_bytes);
   capacity_bytes_ = std::clamp<std::uint64_t>(spec.memory_bytes / 4, 64 << 10, kCapacityBytesMax);
   send(MessageType::kReady, {});
@@ -55,6 +57,10 @@ void BrokerSession::commit(Bytes message) {
   published_ += wire::publish_cost(size);
   unaccepted_.emplace_back(committed_, size);
   unaccepted_bytes_ += size;
+  if (keeps_local_) {
+    undurable_.emplace_back(committed_, size);
+    undurable_bytes_ += size;
+  }
   if (worked_ != credited_) send_credit();
   wire::put_header(message, next_header(MessageType::kCommit));
   transmit(std::move(message));
@@ -188,6 +194,17 @@ std::optional<Event> BrokerSession::hear(const Received& received) {
       while (!unaccepted_.empty() && unaccepted_.front().first <= accepted_) {
         unaccepted_bytes_ -= unaccepted_.front().second;
         unaccepted_.pop_front();
+      }
+      return std::nullopt;
+    }
+    case MessageType::kDurable: {
+      const auto totals = wire::decode_totals(body);
+      if (!totals.ok()) return broken(totals.error());
+      durable_.transaction = totals->first;
+      durable_.through.through = totals->second;
+      while (!undurable_.empty() && undurable_.front().first <= durable_.transaction) {
+        undurable_bytes_ -= undurable_.front().second;
+        undurable_.pop_front();
       }
       return std::nullopt;
     }

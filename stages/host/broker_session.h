@@ -28,7 +28,14 @@ class BrokerSession : public Engine {
   void commit(Bytes message) override;
   [[nodiscard]] std::uint64_t committed() const override { return committed_; }
   [[nodiscard]] std::uint64_t settled() const override { return settled_; }
-  [[nodiscard]] bool has_window() const override { return unaccepted_bytes_ < window_bytes_; }
+  /// State that is not durable yet is held in memory: that is bounded too.
+  [[nodiscard]] bool has_window() const override {
+    return unaccepted_bytes_ < window_bytes_ && undurable_bytes_ < window_bytes_;
+  }
+  [[nodiscard]] Durable durable() const override { return durable_; }
+  void say_local(const std::vector<wire::LocalState>& states) override {
+    send(wire::MessageType::kLocal, wire::encode_local(states));
+  }
   [[nodiscard]] bool may_publish() const override { return published_ < publish_granted_; }
   void worked_off(std::uint64_t bytes, std::uint64_t records) override;
   void release(const std::vector<wire::Lease>& leases) override;
@@ -81,6 +88,10 @@ class BrokerSession : public Engine {
   std::uint64_t settled_ = 0;
   std::deque<std::pair<std::uint64_t, std::uint64_t>> unaccepted_;  ///< number, bytes
   std::uint64_t unaccepted_bytes_ = 0;
+  bool keeps_local_ = false;  ///< state lies on this machine's disk
+  Durable durable_;
+  std::deque<std::pair<std::uint64_t, std::uint64_t>> undurable_;  ///< number, bytes
+  std::uint64_t undurable_bytes_ = 0;
   std::uint64_t window_bytes_ = 0;
   std::uint64_t published_ = 0;
   std::uint64_t publish_granted_ = 0;

@@ -66,7 +66,7 @@ Status Chain::create(const std::function<Result<const weir_descriptor*>(const st
       const Stream& stream = topology_.streams[bound->stream];
       auto& builder = builders_[bound->stream];
       if (stream.transport == Transport::kQueue && !builder)
-        builder = std::make_unique<FrameBuilder>(bound->stream, stream.shards);
+        builder = std::make_unique<FrameBuilder>(bound->stream, stream.shards, stream.compression);
       instance->add_output(std::make_unique<Output>(stream, bound->stream, builder.get()));
     }
     const auto text = config(spec, **plugin);
@@ -484,6 +484,10 @@ Result<Bytes> Chain::close(std::uint64_t number) {
   Bytes message;
   if (!transaction_.empty() || !filled.empty()) message = transaction_.encode(number, filled);
   for (FrameBuilder* builder : filled) builder->clear();
+  if (local_ != nullptr) {
+    for (auto& [where, bytes] : transaction_.all_changes())
+      if (!bytes.empty()) local_->pend(number, where.first, where.second, std::move(bytes));
+  }
   transaction_.clear();
   letters_.clear();
   return message;
@@ -505,6 +509,24 @@ Status Chain::flush_sink(Instance& sink) {
   }
   written_.clear();
   return {};
+}
+
+Status Chain::keep_local(LocalLanes& local, std::uint64_t cache_bytes) {
+  local_ = &local;
+  std::uint64_t stages = 0;
+  for (const auto& instance : instances_) {
+    if (instance->spec().store != Store::kRocksDb) continue;
+    if (Status status = instance->keep_local(local); !status.ok()) return status;
+    ++stages;
+  }
+  cache_bytes_ = cache_bytes / std::max<std::uint64_t>(stages, 1);
+  return {};
+}
+
+void Chain::evict() {
+  for (const auto& instance : instances_) {
+    if (instance->local() != nullptr) instance->evict(cache_bytes_);
+  }
 }
 
 std::uint64_t Chain::state_bytes() const {

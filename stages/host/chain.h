@@ -74,7 +74,16 @@ class Chain {
   /// Closes it: flushes state and sinks, and gives the commit as Engine::commit() takes it; empty where there is
   /// nothing to commit.
   Result<Bytes> close(std::uint64_t number);
+  /// In memory; of a stage whose state is larger than that, its cache.
   [[nodiscard]] std::uint64_t state_bytes() const;
+
+  /// State of the stages that say so lies in `local`, which must outlive it, with a cache of `cache_bytes` in front.
+  /// Errors: kRefused where a plugin cannot. REQUIRES: after create().
+  Status keep_local(LocalLanes& local, std::uint64_t cache_bytes);
+  /// Where the lanes' state lies; null: in memory.
+  [[nodiscard]] LocalLanes* local() const { return local_; }
+  /// Between transactions: the caches take no more than their part.
+  void evict();
 
  private:
   struct Joint {
@@ -131,6 +140,8 @@ class Chain {
   std::vector<std::unique_ptr<FrameBuilder>> builders_;  ///< by stream; null where nothing is emitted to it
   std::vector<std::unique_ptr<Instance>> instances_;
   bool typed_state_ = false;
+  LocalLanes* local_ = nullptr;
+  std::uint64_t cache_bytes_ = 0;                   ///< of each stage that keeps its state there
   std::map<std::uint32_t, std::uint32_t> written_;  ///< targets that the open transaction has written to, and a lane
   std::set<std::uint32_t> positions_said_;          ///< targets whose sink has ever given a position
   std::map<Bytes, std::uint32_t> letters_;          ///< dead letters of the open transaction from one place, by key

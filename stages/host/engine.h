@@ -9,6 +9,7 @@
 #include "sdk/base/bytes.h"
 #include "sdk/base/clock.h"
 #include "sdk/wire/messages.h"
+#include "stages/host/local_store.h"
 
 namespace weir::host {
 
@@ -63,6 +64,15 @@ class Engine {
   [[nodiscard]] virtual bool has_window() const = 0;
   /// A source may publish more.
   [[nodiscard]] virtual bool may_publish() const = 0;
+  /// How far transactions are on the broker's disk, and where in the journal that is; only told to workers that keep
+  /// state on a disk of their own.
+  struct Durable {
+    std::uint64_t transaction = 0;
+    LocalPosition through;
+  };
+  [[nodiscard]] virtual Durable durable() const { return {}; }
+  /// Says what of the state of granted lanes lies on this machine.
+  virtual void say_local(const std::vector<wire::LocalState>&) {}
   /// Says that so much of what was delivered is worked off.
   virtual void worked_off(std::uint64_t bytes, std::uint64_t records) = 0;
   /// A lease that was asked back is let go.

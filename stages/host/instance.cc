@@ -30,10 +30,11 @@ void host_log(weir_context* context, int level, const char* text, std::size_t si
   instance_of(context).log(level, {text, size});
 }
 int host_state_get(weir_context* context, weir_bytes name, weir_bytes key, weir_bytes* value) {
-  const Bytes* found = instance_of(context).store().get(context->shard, view(name), view(key));
-  if (found == nullptr) return WEIR_EMPTY;
-  *value = lend(*found);
-  return WEIR_OK;
+  return instance_of(context).get(view(name), view(key), *value);
+}
+int host_state_next(weir_context* context, weir_bytes name, weir_bytes after, weir_bytes* key, weir_bytes* value) {
+  const auto behind = after.data == nullptr ? std::nullopt : std::optional(view(after));
+  return instance_of(context).next(view(name), behind, *key, *value);
 }
 int host_state_put(weir_context* context, weir_bytes name, weir_bytes key, weir_bytes value) {
   return instance_of(context).put(view(name), view(key), view(value));
@@ -64,9 +65,9 @@ void host_split_set_position(weir_split* split, weir_bytes position) {
 void host_count(weir_context* context, const char* name, std::uint64_t by) { instance_of(context).count(name, by); }
 
 const weir_host kHost = {
-    sizeof(weir_host),       WEIR_ABI_MINOR,   host_emit,      host_fail,      host_log,      host_state_get,
-    host_state_put,          host_state_erase, host_watermark, host_split_add, host_split_id, host_split_position,
-    host_split_set_position, host_count,
+    sizeof(weir_host),       WEIR_ABI_MINOR,   host_emit,       host_fail,      host_log,      host_state_get,
+    host_state_put,          host_state_erase, host_watermark,  host_split_add, host_split_id, host_split_position,
+    host_split_set_position, host_count,       host_state_next,
 };
 
 }  // namespace
@@ -183,6 +184,56 @@ int Instance::refuse(std::string sentence, const char* cause) {
   return WEIR_ERROR;
 }
 
+Status Instance::keep_local(LocalLanes& local) {
+  if (typed_state() && (descriptor_.state_on_demand == nullptr || descriptor_.state_evict == nullptr)) {
+    return {Code::kRefused,
+            fmt::format("stage \"{}\" ({}) cannot keep its state in RocksDB: its library was built for an older Weir; "
+                        "build it again, or leave \"state\" out",
+                        spec().name, spec().plugin)};
+  }
+  local_ = &local;
+  if (typed_state()) {
+    descriptor_.state_on_demand(self_);
+  } else {
+    store_.ask(local, stage_);
+  }
+  return {};
+}
+
+void Instance::evict(std::uint64_t bytes_max) {
+  if (typed_state()) {
+    descriptor_.state_evict(self_, bytes_max);
+  } else if (store_.bytes() > bytes_max) {
+    store_.forget_clean();
+  }
+}
+
+int Instance::get(BytesView name, BytesView key, weir_bytes& value) {
+  if (typed_state() && local_ == nullptr) return WEIR_EMPTY;
+  const auto found =
+      typed_state() ? local_->find(context_->abi.shard, stage_, name, key) : store_.get(context_->abi.shard, name, key);
+  if (!found.ok()) {
+    log(WEIR_LOG_ERROR, found.error().message);
+    return WEIR_FATAL;
+  }
+  if (!*found) return WEIR_EMPTY;
+  value = lend(**found);
+  return WEIR_OK;
+}
+
+int Instance::next(BytesView name, std::optional<BytesView> after, weir_bytes& key, weir_bytes& value) {
+  if (local_ == nullptr) return WEIR_EMPTY;
+  const auto found = local_->next(context_->abi.shard, stage_, name, after);
+  if (!found.ok()) {
+    log(WEIR_LOG_ERROR, found.error().message);
+    return WEIR_FATAL;
+  }
+  if (!*found) return WEIR_EMPTY;
+  key = lend((*found)->key);
+  value = lend((*found)->value);
+  return WEIR_OK;
+}
+
 int Instance::put(BytesView name, BytesView key, std::optional<BytesView> value) {
   if ((descriptor_.flags & WEIR_FLAG_KEYED) == 0) {
     fail("the stage changes state, but its description does not say that it is keyed");
@@ -201,7 +252,10 @@ int Instance::put(BytesView name, BytesView key, std::optional<BytesView> value)
     return WEIR_ERROR;
   }
   follow_record();
-  store_.put(context_->abi.shard, name, key, value);
+  if (const Status status = store_.put(context_->abi.shard, name, key, value); !status.ok()) {
+    fail(status.error().message);
+    return WEIR_FATAL;
+  }
   bytes_ += key.size() + (value ? value->size() : 0);
   if (bytes_ >= stop_bytes_) context_->abi.stop = 1;
   return WEIR_OK;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sdk/topology/topology.h"
+#include "stages/host/local_lanes.h"
 #include "stages/host/output.h"
 #include "stages/host/parked_keys.h"
 #include "stages/host/state_store.h"
@@ -66,6 +67,12 @@ class Instance {
   [[nodiscard]] ParkedKeys& parked() { return parked_; }
   [[nodiscard]] Transaction& transaction() { return transaction_; }
   [[nodiscard]] bool typed_state() const { return descriptor_.state_load != nullptr; }
+  /// Its state is larger than memory: looked up in `local`, which must outlive it, with a cache in front. Errors:
+  /// kRefused where the plugin cannot. REQUIRES: after create().
+  Status keep_local(LocalLanes& local);
+  [[nodiscard]] LocalLanes* local() const { return local_; }
+  /// Between transactions: the cache takes no more than this.
+  void evict(std::uint64_t bytes_max);
 
   /// The sentence of the last fail(), which is forgotten.
   std::string take_failure();
@@ -104,6 +111,8 @@ class Instance {
   // Called by the plugin.
   int emit(std::uint32_t port, const weir_record& record);
   void fail(std::string sentence, const char* cause = "process");
+  int get(BytesView name, BytesView key, weir_bytes& value);
+  int next(BytesView name, std::optional<BytesView> after, weir_bytes& key, weir_bytes& value);
   int put(BytesView name, BytesView key, std::optional<BytesView> value);
   void say_watermark(Timestamp time) { watermark_ = std::max(watermark_, time); }
   void count(const std::string& cause, std::uint64_t by);
@@ -125,6 +134,7 @@ class Instance {
   void* self_ = nullptr;
   std::vector<std::unique_ptr<Output>> outputs_;
   StateStore store_;
+  LocalLanes* local_ = nullptr;
   ParkedKeys parked_;
   std::string failure_;
   const char* failure_cause_ = "process";

@@ -3,7 +3,9 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +19,10 @@
 #include "stages/host/exit_codes.h"
 #include "stages/host/leave_signal.h"
 #include "stages/host/library.h"
+#include "stages/host/local_lanes.h"
 #include "stages/host/map_page.h"
 #include "stages/host/memory_limit.h"
+#include "stages/host/rocks_store.h"
 #include "stages/host/runner.h"
 #include "stages/host/watchdog.h"
 
@@ -66,6 +70,13 @@ int describe(const std::string& path) {
   return 0;
 }
 
+/// Lanes that this worker will hold, if all are there.
+std::uint32_t lanes_of(const weir::Topology& topology, const weir::StageSpec& spec) {
+  std::uint32_t lanes = 0;
+  for (const weir::PortBinding& input : spec.inputs) lanes = std::max(lanes, topology.streams[input.stream].shards);
+  return (lanes + spec.workers - 1) / spec.workers;
+}
+
 int work(Options options) {
   weir::keep_freed_memory();
   using weir::host::LeaveSignal;
@@ -104,6 +115,20 @@ int work(Options options) {
   if (!created.ok()) {
     (*engine)->failed(created.error().message);
     return refuse(created.error().message);
+  }
+  std::optional<weir::host::RocksStores> stores;
+  std::optional<weir::host::LocalLanes> local;
+  for (const auto& instance : chain.instances()) {
+    if (instance->spec().store != weir::Store::kRocksDb || local) continue;
+    stores.emplace(weir::host::RocksStores::Options{
+        fmt::format("{}/{}", weir::host::state_dir(instance->spec(), (*engine)->state_dir(), topology->name),
+                    spec->name),
+        (*engine)->journal(), spec->memory_bytes / 4, lanes_of(*topology, *spec)});
+    local.emplace([&](std::uint32_t lane) { return stores->open(lane); });
+    if (const weir::Status kept = chain.keep_local(*local, spec->memory_bytes / 4); !kept.ok()) {
+      (*engine)->failed(kept.error().message);
+      return refuse(kept.error().message);
+    }
   }
   LeaveSignal::heed();
   (*engine)->start(*topology, stage);

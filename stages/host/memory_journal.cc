@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "sdk/wire/compression.h"
 #include "sdk/wire/frame.h"
 
 namespace weir::host {
@@ -98,13 +99,17 @@ Status MemoryJournal::enter(const wire::Commit& commit, BytesView body) {
     }
     if (!reader.ok()) return {Code::kRefused, "its state changes are malformed"};
   }
+  wire::Decompressor decompressor;
   for (const wire::FrameAt& at : commit.frames) {
     const auto frame = wire::FrameView::parse(body.subspan(at.position, at.size));
     if (!frame.ok()) return frame.error();
     std::size_t start = frame->batches_start();
     for (std::uint32_t i = 0; i < frame->header().batches; ++i) {
       const wire::BatchHeader batch = frame->batch(i);
-      wire::BatchReader reader(frame->bytes().subspan(start, batch.bytes));
+      const auto plain = decompressor.records(batch.compression, frame->bytes().subspan(start, batch.bytes),
+                                              wire::batch_bytes_max(topology_));
+      if (!plain.ok()) return plain.error();
+      wire::BatchReader reader(*plain);
       start += batch.bytes;
       std::uint32_t count = 0;
       for (; const auto record = reader.next(); ++count) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/host/runner.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "sdk/base/log.h"
@@ -52,6 +54,9 @@ Exit Runner::give_up(const Status& status) {
 std::optional<Exit> Runner::turn() {
   if (engine_.beat_due()) beat();
   tell_durable();
+  if (chain_.local() != nullptr) {
+    if (const Status status = store_durable(); !status.ok()) return give_up(status);
+  }
   if (!open_) bound_memory();
   const bool reads = !draining_ && (enumerating_ || std::any_of(splits_.begin(), splits_.end(),
                                                                 [](const auto& entry) { return !entry.second.ended; }));
@@ -141,14 +146,16 @@ Status Runner::deliver(const Event& event) {
   std::uint64_t bytes = 0;
   std::uint64_t records = 0;
   for (std::size_t i = 0; i < event.delivery.batches.size(); ++i) {
-    const wire::DeliveryHeader& batch = event.delivery.batches[i];
+    const auto unpacked = unpack(event.delivery.batches[i], event.delivery.records[i]);
+    if (!unpacked.ok()) return unpacked.error();
+    const wire::DeliveryHeader& batch = unpacked->header;
     if (sharded_) {
       if (restored_.contains(batch.shard)) return {Code::kInvalid, "the broker delivers a shard before its state"};
       if (Status status = raise_watermark(batch.shard, batch.stream, batch.watermark); !status.ok()) return status;
     }
-    wire::BatchReader late(event.delivery.records[i]);
+    wire::BatchReader late(unpacked->records);
     const bool may_be_late = sharded_ && lanes_[batch.shard].watermark != INT64_MIN;
-    for (BatchSlices slices(batch, event.delivery.records[i]); !slices.empty();) {
+    for (BatchSlices slices(batch, unpacked->records); !slices.empty();) {
       const BatchSlices::Slice slice = slices.next(slice_size_.records());
       if (Status status = work_off(slice, may_be_late ? &late : nullptr); !status.ok()) return status;
       if (engine_.beat_due()) beat();
@@ -160,11 +167,34 @@ Status Runner::deliver(const Event& event) {
       add_to_bucket(measured_.end_to_end_buckets, took, batch.count);
       measured_.end_to_end_seconds += static_cast<double>(took) / 1e6 * batch.count;
     }
-    bytes += batch.bytes;
+    bytes += event.delivery.batches[i].bytes;
     records += batch.count;
   }
   engine_.worked_off(bytes, records);
   return {};
+}
+
+Result<BatchSlices::Slice> Runner::unpack(const wire::DeliveryHeader& batch, BytesView bytes) {
+  BatchSlices::Slice slice{batch, bytes};
+  if (batch.compression == 0) return slice;
+  const auto records = decompressor_.records(batch.compression, bytes, wire::batch_bytes_max(topology_));
+  if (!records.ok()) {
+    return {records.error().code,
+            fmt::format("stream \"{}\", shard {}, offset {}: {}",
+                        batch.stream < topology_.streams.size() ? topology_.streams[batch.stream].name
+                                                                : std::to_string(batch.stream),
+                        batch.shard, batch.offset, records.error().message)};
+  }
+  slice.records = *records;
+  if (batch.cut != 0) {
+    wire::BatchReader reader(slice.records);
+    for (std::uint32_t i = 0; i < batch.skip; ++i) reader.next();
+    const std::size_t from = reader.position();
+    for (std::uint32_t i = 0; i < batch.count; ++i) reader.next();
+    slice.records = slice.records.subspan(from, reader.position() - from);
+  }
+  slice.header.bytes = static_cast<std::uint32_t>(slice.records.size());
+  return slice;
 }
 
 Status Runner::requeued(const wire::Requeued& requeued) {
@@ -286,6 +316,7 @@ Status Runner::advance(std::uint32_t lane_index, Timestamp least) {
 }
 
 Status Runner::grant(const std::vector<wire::Lease>& leases) {
+  std::vector<wire::LocalState> lie_here;
   for (const wire::Lease& lease : leases) {
     switch (lease.kind) {
       case wire::LeaseKind::kShard: {
@@ -294,6 +325,12 @@ Status Runner::grant(const std::vector<wire::Lease>& leases) {
         lane = {};
         lane.watermark = lease.watermark;
         if (lease.state_follows) restored_[lease.shard];
+        if (lease.state_follows && chain_.local() != nullptr) {
+          if (memory_ != nullptr) memory_->lift();
+          const auto lies_here = chain_.local()->open(lease.shard);
+          if (!lies_here.ok()) return lies_here.error();
+          lie_here.push_back(*lies_here);
+        }
         for (const PortBinding& input : chain_.head().spec().inputs) {
           const Stream& stream = topology_.streams[input.stream];
           if (lease.shard < stream.shards && !stream.loop) lane.watermarks[input.stream] = INT64_MIN;
@@ -318,6 +355,29 @@ Status Runner::grant(const std::vector<wire::Lease>& leases) {
         break;
     }
   }
+  if (!lie_here.empty()) engine_.say_local(lie_here);
+  return {};
+}
+
+Status Runner::restore_local(const wire::StatePart& part) {
+  LocalLanes& local = *chain_.local();
+  if (Status status = local.add(part, engine_.durable().through.reign); !status.ok()) return status;
+  engine_.worked_off(part.changes.size(), 0);
+  if (!part.last) return {};
+  restored_.erase(part.shard);
+  for (const auto& instance : chain_.instances()) {
+    const auto load_each = [&](wire::Space space, const std::function<Status(const wire::Change&)>& each) {
+      return local.visit(part.shard, instance->stage(), space, each);
+    };
+    Status status = load_each(wire::Space::kParked,
+                              [&](const wire::Change& change) { return instance->parked().load(part.shard, change); });
+    // A stage that keeps its state in memory, in a chain with one that does not.
+    if (status.ok() && instance->local() == nullptr) {
+      status = load_each(wire::Space::kState,
+                         [&](const wire::Change& change) { return load(*instance, part.shard, change); });
+    }
+    if (!status.ok()) return status;
+  }
   return {};
 }
 
@@ -327,6 +387,7 @@ Status Runner::restore(const wire::StatePart& part) {
     return {Code::kInvalid, "the broker sends state that this worker has no lease for"};
   }
   if (memory_ != nullptr) memory_->lift();
+  if (chain_.local() != nullptr) return restore_local(part);
   found->second.add(part.stage, part.changes);
   engine_.worked_off(part.changes.size(), 0);
   if (!part.last) return {};
@@ -401,6 +462,7 @@ Status Runner::revoke(const std::vector<wire::Lease>& leases) {
         instance->store().drop(lease.shard);
       }
     }
+    if (chain_.local() != nullptr) chain_.local()->drop(lease.shard);
   }
   engine_.release(leases);
   return {};
@@ -520,6 +582,7 @@ Status Runner::close() {
   auto commit = chain_.close(engine_.committed() + 1);
   if (!commit.ok()) return commit.error();
   if (!commit->empty()) engine_.commit(std::move(*commit));
+  if (chain_.local() != nullptr) chain_.evict();
   bound_memory();
   return {};
 }
@@ -538,6 +601,13 @@ void Runner::tell_durable() {
   }
 }
 
+Status Runner::store_durable() {
+  const Engine::Durable durable = engine_.durable();
+  if (durable.transaction == stored_) return {};
+  stored_ = durable.transaction;
+  return chain_.local()->on_durable(durable.transaction, durable.through);
+}
+
 void Runner::bound_memory() {
   if (memory_ == nullptr || !restored_.empty()) return;
   // Counting a large state takes its time: what the last beat counted will do, but for a state that has just come.
@@ -550,7 +620,8 @@ void Runner::beat() {
   const auto elapsed = static_cast<float>(std::max<std::int64_t>((now - measured_since_).count(), 1));
   measured_.busy_ratio = static_cast<float>(busy_.count()) / elapsed;
   measured_.blocked_ratio = static_cast<float>(blocked_.count()) / elapsed;
-  measured_.state_bytes = state_bytes_ = chain_.state_bytes();
+  state_bytes_ = chain_.state_bytes();
+  measured_.state_bytes = chain_.local() != nullptr ? chain_.local()->bytes() : state_bytes_;
   engine_.beat(measured_);
   measured_ = {};
   measured_since_ = now;

@@ -11,6 +11,7 @@
 
 #include "sdk/base/clock.h"
 #include "sdk/topology/topology.h"
+#include "sdk/wire/compression.h"
 #include "sdk/wire/messages.h"
 #include "stages/host/batch_slices.h"
 #include "stages/host/chain.h"
@@ -55,6 +56,8 @@ class Runner {
 
   std::optional<Exit> handle(Event event);
   Status deliver(const Event& event);
+  /// The records of a delivered batch, decompressed, and nothing but those that are meant.
+  Result<BatchSlices::Slice> unpack(const wire::DeliveryHeader& batch, BytesView bytes);
   Status requeued(const wire::Requeued& requeued);
   Status work_off_parked(const wire::Requeued& requeued);
   Status work_off(const BatchSlices::Slice& slice, wire::BatchReader* late);
@@ -74,6 +77,9 @@ class Runner {
   Status enumerate();
   Status close();
   void tell_durable();
+  /// What is on the broker's disk goes to ours.
+  Status store_durable();
+  Status restore_local(const wire::StatePart& part);
   void bound_memory();
   void beat();
   Exit give_up(const Status& status);
@@ -97,8 +103,10 @@ class Runner {
   bool open_ = false;  ///< a transaction has something in it
   Monotonic opened_{0};
   ReadPace read_pace_;
+  wire::Decompressor decompressor_;
   std::uint32_t split_next_ = 0;
 
+  std::uint64_t stored_ = 0;       ///< transactions that are in the local stores
   std::uint64_t state_bytes_ = 0;  ///< when it was counted last
   wire::Measured measured_;
   Monotonic measured_since_{0};

@@ -21,16 +21,41 @@ void StateStore::load(std::uint32_t lane, const wire::Change& change) {
                       Bytes(change.value->begin(), change.value->end()), false};
 }
 
-const Bytes* StateStore::get(std::uint32_t lane, BytesView name, BytesView key) const {
-  const auto found = lanes_.find(lane);
-  if (found == lanes_.end()) return nullptr;
-  const auto entry = found->second.find(slot(name, key));
-  return entry == found->second.end() || !entry->second.value ? nullptr : &*entry->second.value;
+Result<StateStore::Entry*> StateStore::held(std::uint32_t lane, const std::string& at, BytesView name, BytesView key) {
+  Lane& entries = lanes_[lane];
+  const auto entry = entries.find(at);
+  if (entry != entries.end()) return &entry->second;
+  if (local_ == nullptr) return static_cast<Entry*>(nullptr);
+  const auto found = local_->find(lane, stage_, name, key);
+  if (!found.ok()) return found.error();
+  if (!*found) return static_cast<Entry*>(nullptr);
+  bytes_ += at.size() + (*found)->size();
+  Entry& loaded = entries[at];
+  loaded = {std::string(as_text(name)), std::string(as_text(key)), Bytes((*found)->begin(), (*found)->end()), false};
+  return &loaded;
 }
 
-void StateStore::put(std::uint32_t lane, BytesView name, BytesView key, std::optional<BytesView> value) {
+Result<std::optional<BytesView>> StateStore::get(std::uint32_t lane, BytesView name, BytesView key) {
+  using Found = Result<std::optional<BytesView>>;
+  const auto entry = held(lane, slot(name, key), name, key);
+  if (!entry.ok()) return entry.error();
+  if (*entry == nullptr || !(*entry)->value) return Found(std::nullopt);
+  return Found(BytesView(*(*entry)->value));
+}
+
+void StateStore::forget_clean() {
+  for (auto& [lane, entries] : lanes_) std::erase_if(entries, [](const auto& entry) { return !entry.second.dirty; });
+  bytes_ = 0;
+}
+
+Status StateStore::put(std::uint32_t lane, BytesView name, BytesView key, std::optional<BytesView> value) {
   std::string at = slot(name, key);
+  if (local_ != nullptr) {
+    // What it was before is what an undo goes back to.
+    if (const auto before = held(lane, at, name, key); !before.ok()) return before.error();
+  }
   Entry& entry = lanes_[lane][at];
+  if (local_ != nullptr && value) bytes_ += at.size() + value->size();
   if (!entry.dirty) dirty_[lane].push_back(at);
   log_.push_back({lane, std::move(at), entry.value, entry.dirty});
   entry.name = as_text(name);
@@ -41,6 +66,7 @@ void StateStore::put(std::uint32_t lane, BytesView name, BytesView key, std::opt
     entry.value.reset();
   }
   entry.dirty = true;
+  return {};
 }
 
 void StateStore::undo() {

@@ -10,19 +10,31 @@
 
 #include "sdk/base/bytes.h"
 #include "sdk/wire/changes.h"
+#include "stages/host/local_lanes.h"
 
 namespace weir::host {
 
 /// State that the host keeps for a stage without typed values: bytes under (lane, name, key), with the changes of the
-/// open transaction and an undo log for the record at hand. Thread: the runner's.
+/// open transaction and an undo log for the record at hand. In front of local lanes it is a cache, and holds what
+/// changed in the open transaction in any case. Thread: the runner's.
 class StateStore {
  public:
   /// Restores an entry; no change of ours.
   void load(std::uint32_t lane, const wire::Change& change);
   void drop(std::uint32_t lane) { lanes_.erase(lane); }
 
-  [[nodiscard]] const Bytes* get(std::uint32_t lane, BytesView name, BytesView key) const;
-  void put(std::uint32_t lane, BytesView name, BytesView key, std::optional<BytesView> value);
+  /// What it does not hold is found there, as the state of `stage`.
+  void ask(LocalLanes& local, std::uint32_t stage) {
+    local_ = &local;
+    stage_ = stage;
+  }
+  /// Forgets what did not change in the open transaction. REQUIRES: ask().
+  void forget_clean();
+
+  /// Valid until the next call. Errors: those of the local store.
+  Result<std::optional<BytesView>> get(std::uint32_t lane, BytesView name, BytesView key);
+  /// Errors: as get().
+  Status put(std::uint32_t lane, BytesView name, BytesView key, std::optional<BytesView> value);
 
   /// What was changed since the last mark() is as it was.
   void undo();
@@ -45,12 +57,16 @@ class StateStore {
     std::optional<Bytes> value;
     bool dirty = false;
   };
+  /// The entry, also one that is not there; null where it is not held. Errors: as get().
+  Result<Entry*> held(std::uint32_t lane, const std::string& at, BytesView name, BytesView key);
   static std::string slot(BytesView name, BytesView key);
   std::map<std::uint32_t, Lane> lanes_;
   std::map<std::uint32_t, std::vector<std::string>>
       dirty_;  ///< slots changed in the open transaction; some undone since
   std::vector<Undo> log_;
   std::uint64_t bytes_ = 0;
+  LocalLanes* local_ = nullptr;
+  std::uint32_t stage_ = 0;
 };
 
 }  // namespace weir::host

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "sdk/wire/frame_writer.h"
 #include "sdk/wire/messages.h"
 
 namespace weir::host {
@@ -19,24 +20,15 @@ std::size_t FrameBuilder::frame_bytes() const {
   return size;
 }
 
-void FrameBuilder::append_to(Bytes& out, std::int64_t origin_us) const {
-  wire::FrameHeader header;
-  header.stream = stream_;
-  for (const ShardBatch& shard : shards_) {
-    if (shard.count == 0) continue;
-    ++header.batches;
-    header.records += shard.count;
-  }
-  ByteWriter writer(out);
-  writer.raw(std::as_bytes(std::span(&header, 1)));
+void FrameBuilder::append_to(Bytes& out, std::int64_t origin_us) {
+  const auto filled = [](const ShardBatch& shard) { return shard.count != 0; };
+  const auto batches = static_cast<std::uint32_t>(std::count_if(shards_.begin(), shards_.end(), filled));
+  wire::FrameWriter frame(stream_, batches, out, compressor_);
   for (std::uint32_t index = 0; index < shards_.size(); ++index) {
     const ShardBatch& shard = shards_[index];
-    if (shard.count == 0) continue;
-    const wire::BatchHeader batch{index, shard.count, static_cast<std::uint32_t>(shard.records.size()),
-                                  0,     0,           origin_us};
-    writer.raw(std::as_bytes(std::span(&batch, 1)));
+    if (filled(shard)) frame.add(index, shard.count, shard.records.bytes(), origin_us);
   }
-  for (const ShardBatch& shard : shards_) writer.raw(shard.records.bytes());
+  frame.finish();
 }
 
 void FrameBuilder::clear() {
@@ -70,7 +62,7 @@ bool Transaction::empty() const {
          changes_.empty();
 }
 
-Bytes Transaction::encode(std::uint64_t number, std::span<const FrameBuilder* const> builders) {
+Bytes Transaction::encode(std::uint64_t number, std::span<FrameBuilder* const> builders) {
   commit_.transaction = number;
   for (const auto& [lane, watermark] : advanced_) commit_.advanced.push_back({lane, watermark});
   for (const auto& [split, moved] : splits_) commit_.splits.push_back({split, moved.second, moved.first});
@@ -89,9 +81,13 @@ Bytes Transaction::encode(std::uint64_t number, std::span<const FrameBuilder* co
   for (const auto& [where, bytes] : changes_) size += bytes.size() + 16;
   out.reserve(size);
   wire::encode_head(commit_, static_cast<std::uint32_t>(builders.size()), out);
-  for (const FrameBuilder* builder : builders) {
-    ByteWriter(out).put(static_cast<std::uint32_t>(builder->frame_bytes()));
+  for (FrameBuilder* builder : builders) {
+    // How long the frame is shows when its batches are compressed.
+    const std::size_t at = out.size();
+    ByteWriter(out).put(std::uint32_t{0});
     builder->append_to(out, origin_us_);
+    const auto frame_size = static_cast<std::uint32_t>(out.size() - at - sizeof(std::uint32_t));
+    std::memcpy(out.data() + at, &frame_size, sizeof(frame_size));
   }
   return out;
 }

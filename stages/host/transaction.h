@@ -12,14 +12,15 @@
 #include "sdk/topology/topology.h"
 #include "sdk/wire/batch.h"
 #include "sdk/wire/commit.h"
-#include "sdk/wire/frame.h"
+#include "sdk/wire/compression.h"
 
 namespace weir::host {
 
 /// Records of one transaction for one stream, gathered by shard. Buffers are kept from transaction to transaction.
 class FrameBuilder {
  public:
-  FrameBuilder(std::uint32_t stream, std::uint32_t shards) : stream_(stream), shards_(shards) {}
+  FrameBuilder(std::uint32_t stream, std::uint32_t shards, Compression compression = Compression::kNone)
+      : stream_(stream), shards_(shards), compressor_(compression) {}
 
   struct ShardBatch {
     wire::BatchBuffer records;
@@ -30,15 +31,16 @@ class FrameBuilder {
   ShardBatch& shard(std::uint32_t index) { return shards_[index]; }
   [[nodiscard]] std::uint32_t shards() const { return static_cast<std::uint32_t>(shards_.size()); }
   [[nodiscard]] bool empty() const;
-  /// Bytes of the frame as it stands.
+  /// Bytes of the frame as it stands, where nothing is compressed.
   [[nodiscard]] std::size_t frame_bytes() const;
   /// Appends the frame as the broker takes it, shards rising.
-  void append_to(Bytes& out, std::int64_t origin_us) const;
+  void append_to(Bytes& out, std::int64_t origin_us);
   void clear();
 
  private:
   std::uint32_t stream_;
   std::vector<ShardBatch> shards_;
+  wire::Compressor compressor_;
 };
 
 /// What one worker is about to commit at once.
@@ -66,10 +68,12 @@ class Transaction {
   [[nodiscard]] std::int64_t origin_us() const { return origin_us_; }
   [[nodiscard]] const std::map<std::uint32_t, std::pair<Bytes, bool>>& splits() const { return splits_; }
 
+  [[nodiscard]] std::map<std::pair<std::uint32_t, std::uint32_t>, Bytes>& all_changes() { return changes_; }
+
   /// Nothing in it that the broker should know.
   [[nodiscard]] bool empty() const;
   /// A commit message under `number` with the frames of `builders`, behind room for its header.
-  [[nodiscard]] Bytes encode(std::uint64_t number, std::span<const FrameBuilder* const> builders);
+  [[nodiscard]] Bytes encode(std::uint64_t number, std::span<FrameBuilder* const> builders);
   void clear() { *this = Transaction(); }
 
  private:

@@ -110,6 +110,30 @@ def attempts():
     check(done == [(job, 5) for job in range(1, 101)], "the jobs that are done: %s" % done)
 
 
+def compression():
+    keep = [part for stream in ("plain", "lz4", "zstd") for part in ("--set", '/streams/%s/retention={"size": "10MiB"}' % stream)]
+    example("compression", *keep)
+    with open("examples/data/access.log") as log:
+        lines = log.read().splitlines()
+    check([record["value"] for record in read_records("examples/out/compression.jsonl")] == lines, "the lines are others")
+    said = json.loads(run("status", "--json", "--data", ".weir/compression").stdout)
+    taken = {stream["name"]: stream["bytes"] for stream in said["streams"]}
+    check(taken["lz4"] < taken["plain"] / 2 and taken["zstd"] < taken["lz4"], "the streams take %s" % taken)
+    # A tap shows records whatever they were carried in.
+    for stream in ("plain", "lz4", "zstd"):
+        shown = run("tail", stream, "--data", ".weir/compression", "--from", "start", "--count", "1500")
+        check([json.loads(line)["value"] for line in shown.stdout.splitlines()] == lines[:1500], "%s: a tap shows other lines" % stream)
+
+
+def large_state():
+    example("large_state")
+    wanted = {key: key + (key + 100_000 if key + 100_000 <= 200_000 else 0) for key in range(100_000)}
+    wanted[0] = 300_000
+    records = read_records("examples/out/large_state.jsonl")
+    check(len(records) == len(wanted) and {r["key"]: r["value"] for r in records} == wanted, "the sums are others")
+    check(len(os.listdir(".weir/large_state/state/sum")) == 4, "the state is not where it should be")
+
+
 def full_dead_letters_fail_the_stage():
     result = run("run", "examples/weblog.json", "--fresh", "--set", '/http={"listen": "127.0.0.1:0"}',
                  "--set", '/stages/parse/on_error={"kept_bytes_max": "1KiB"}')
@@ -131,7 +155,7 @@ def stays_up_with_hold():
 folder = tempfile.mkdtemp(prefix="weir-examples-")
 shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
 os.chdir(folder)
-for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, full_dead_letters_fail_the_stage, stays_up_with_hold):
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, full_dead_letters_fail_the_stage, stays_up_with_hold):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)

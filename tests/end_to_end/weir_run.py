@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.request
 
-BIN = os.environ.get("WEIR_BIN") or sys.exit("set WEIR_BIN to the folder of the programs")
+BIN = os.path.abspath(os.environ.get("WEIR_BIN") or sys.exit("set WEIR_BIN to the folder of the programs"))
 WEIR = os.path.join(BIN, "weir")
 
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a producer encodes and the broker does not look into: a frame, the records of a batch, state changes; the first
-// byte says which. Whatever is read lies inside, adds up, and is the same when it is written again.
+// What a producer encodes and the broker does not look into: a frame, the records of a batch, also compressed, state
+// changes; the first byte says which. Whatever is read lies inside, adds up, and is the same when it is written again.
 #include "sdk/wire/batch.h"
 
 #include <algorithm>
 
 #include "sdk/wire/changes.h"
+#include "sdk/wire/compression.h"
 #include "sdk/wire/frame.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -30,6 +31,19 @@ void check_batch(BytesView bytes) {
                    std::ranges::equal(same->value, record->value) && std::ranges::equal(same->headers, record->headers),
                "a record that is written again is the same");
   }
+}
+
+void check_compressed(Compression compression, BytesView bytes) {
+  constexpr std::size_t kBytesMax = 64 << 10;
+  Decompressor decompressor;
+  const auto records = decompressor.records(static_cast<std::uint32_t>(compression), bytes, kBytesMax);
+  if (!records.ok()) return;
+  WEIR_CHECK(records->size() <= kBytesMax, "nothing is decompressed beyond its bound");
+  check_batch(*records);
+  Bytes again;
+  const Compression found = Compressor(compression).append(*records, again);
+  const auto same = Decompressor().records(static_cast<std::uint32_t>(found), again, kBytesMax);
+  WEIR_CHECK(same.ok() && std::ranges::equal(*same, *records), "what is compressed again is the same");
 }
 
 void check_changes(BytesView bytes) {
@@ -88,7 +102,13 @@ std::vector<Bytes> seeds() {
   append_change(changes, {Space::kState, as_bytes("total"), as_bytes("\xa1l"), std::nullopt});
   append_change(changes, {Space::kPosition, {}, {}, as_bytes("at 12")});
   append_change(changes, {Space::kRequeued, {}, requeued_key(5), std::nullopt});
-  return {chosen(0, frame), chosen(1, batch), chosen(2, changes)};
+  Bytes large;
+  while (large.size() < 2 * kCompressBytesMin) large.insert(large.end(), batch.begin(), batch.end());
+  Bytes lz4;
+  Bytes zstd;
+  Compressor(Compression::kLz4).append(large, lz4);
+  Compressor(Compression::kZstd).append(large, zstd);
+  return {chosen(0, frame), chosen(1, batch), chosen(2, changes), chosen(3, lz4), chosen(4, zstd)};
 }
 
 }  // namespace weir::fuzz
@@ -96,12 +116,16 @@ std::vector<Bytes> seeds() {
 int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   if (size == 0) return 0;
   const weir::BytesView body = weir::fuzz::input_of(bytes + 1, size - 1);
-  switch (bytes[0] % 3) {
+  switch (bytes[0] % 5) {
     case 0:
       weir::fuzz::check_frame(body);
       return 0;
     case 1:
       weir::fuzz::check_batch(body);
+      return 0;
+    case 3:
+    case 4:
+      weir::fuzz::check_compressed(bytes[0] % 5 == 3 ? weir::Compression::kLz4 : weir::Compression::kZstd, body);
       return 0;
     default:
       weir::fuzz::check_changes(body);

@@ -76,6 +76,7 @@ const std::vector<Decoder>& decoders() {
          if (!header) return std::nullopt;
          return message(*header, body_of(bytes));
        }},
+      decoder("local state", true, decode_local, encode_local),
   };
   return all;
 }
@@ -149,7 +150,8 @@ std::vector<Bytes> seeds() {
                           encode(letter),
                           encode(hello),
                           encode(welcome),
-                          message({MessageType::kCommit, kWireVersion, 0, 1, 2}, body)};
+                          message({MessageType::kCommit, kWireVersion, 0, 1, 2}, body),
+                          encode_local({{1, 2, 3}, {4, 5, 6}})};
   std::vector<Bytes> all;
   for (std::size_t i = 0; i < std::size(bodies); ++i) all.push_back(chosen(static_cast<std::uint8_t>(i), bodies[i]));
   all.push_back(chosen(12, encode_refusal(Refusal::kLate, "nothing is left")));

@@ -35,6 +35,7 @@ enum class Bug : std::uint8_t {
   kPastCursor,           ///< a range is committed past what was worked off
   kBoundaryMoved,        ///< a worker begins a shard one key later than the broker
   kCutGoneOn,            ///< recovery goes on in the segment that it has cut, under the reign that was
+  kSnapshotOverStore,    ///< a snapshot is loaded over an old local store that is void
   kEnd,
 };
 
@@ -63,7 +64,8 @@ constexpr const char* kBugNames[] = {"none",
                                      "a refused commit does not end the worker",
                                      "a range is committed past its end",
                                      "a worker has a boundary of its own",
-                                     "a cut segment is gone on with"};
+                                     "a cut segment is gone on with",
+                                     "a snapshot over an old local store"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

@@ -67,6 +67,12 @@ Plan Plan::of(std::uint64_t seed, int era) {
     for (std::uint64_t left = 1 + random() % 5; left > 0; --left) boundaries.insert(random() % plan.keys);
     if (plan.partition == PartitionBy::kRange) plan.boundaries.assign(boundaries.begin(), boundaries.end());
   }
+  if (era >= 10) {
+    constexpr std::array kAll = {Compression::kNone, Compression::kLz4, Compression::kZstd};
+    plan.compression = kAll[random() % kAll.size()];
+    plan.local = random() % 2 == 0;
+    plan.tally_local = plan.local && random() % 2 == 0;
+  }
   if (era >= 9 && plan.unkeyed_stage && random() % 2 == 0) plan.levels = static_cast<std::uint32_t>(2 + random() % 3);
   return plan;
 }
@@ -134,6 +140,7 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   if (plan.unkeyed_stage) stage("pass", PluginKind::kStage, workers(), 2, 0);
   stage("sum", PluginKind::kStage, workers(), 0, 1);
   topology.stages.back().keyed = true;
+  if (plan.local) topology.stages.back().store = Store::kRocksDb;
   if (plan.parks) {
     topology.stages.back().then = OnErrorThen::kParkKey;
     topology.stages.back().parked_bytes_max = 4 << 20;
@@ -154,8 +161,13 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
     stage("tally", PluginKind::kStage, topology.stages[sum].workers, static_cast<int>(steps), 1);
     topology.stages.back().keyed = true;
     topology.stages.back().host = sum;
+    if (plan.tally_local) topology.stages.back().store = Store::kRocksDb;
   }
   stage("out", PluginKind::kSink, workers(), 1, -1);
+  // One is left as it is, so that stages read both.
+  for (std::size_t i = 1; i < topology.streams.size(); ++i) {
+    if (topology.streams[i].transport == Transport::kQueue) topology.streams[i].compression = plan.compression;
+  }
   if (random() % 2 == 0) {
     topology.stages.back().sharing = Sharing::kShard;
     topology.stages.back().plugin = "out_by_shard";

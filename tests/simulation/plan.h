@@ -54,11 +54,14 @@ struct Plan {
   Monotonic calm_from{0};                      ///< no faults from here on
   PartitionBy partition = PartitionBy::kHash;  ///< of what the sum reads
   std::vector<std::uint64_t> boundaries;       ///< of that, by range
+  bool local = false;                          ///< the sum keeps its state on disks of its workers, ...
+  bool tally_local = false;                    ///< ... and so does the stage behind it
+  Compression compression = Compression::kNone;  ///< of all streams through the broker but one
   std::uint32_t levels = 0;  ///< where not 0, what the stage without keys reads is dispatched by priority
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
-  static constexpr int kEra = 9;
+  static constexpr int kEra = 10;
   static Plan of(std::uint64_t seed, int era = kEra);
 
   [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }

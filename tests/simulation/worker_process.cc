@@ -60,11 +60,34 @@ void WorkerProcess::on_reply(BytesView message) {
     return Result<std::string>(std::string("null"));
   });
   if (!created.ok()) return world_.problem("a stage could not be made: " + created.error().message);
+  for (const auto& instance : chain_->instances()) {
+    if (instance->spec().store != Store::kRocksDb || local_) continue;
+    local_.emplace([this](std::uint32_t lane) { return open_store(lane); });
+    // So small that next to nothing stays.
+    const Status kept = chain_->keep_local(*local_, world_.below(4) << 10);
+    if (!kept.ok()) return world_.problem("state cannot be kept on a disk: " + kept.error().message);
+  }
   start(topology(), stage_);
   host::Engine& engine = *this;
   runner_ = std::make_unique<host::Runner>(
       topology(), *chain_, engine,
       host::RunnerClock{[this] { return world_.now(); }, [this] { return World::kStartedUs + world_.now().count(); }});
+}
+
+Result<std::unique_ptr<host::LocalStore>> WorkerProcess::open_store(std::uint32_t lane) {
+  // Two machines: a lane that moves from one to the other and back finds what it had left.
+  const std::string name =
+      std::to_string(index_ % 2) + "/" + world_.topology().stages[stage_].name + "/" + std::to_string(lane);
+  test::SimLocalDisk& disk = world_.local_disk();
+  const std::uint64_t before = disk.batches_lost();
+  auto store = disk.open(
+      name, [running = running_] { return *running; },
+      [this](std::size_t batches) {
+        return world_.plan().power_cuts && world_.below(3) == 0 ? world_.below(batches + 1) : 0;
+      });
+  world_.outcome().local_batches_lost += disk.batches_lost() - before;
+  if (store.ok()) lanes_[lane].had = (*store)->position() != host::LocalPosition{};
+  return store;
 }
 
 const Topology& WorkerProcess::topology() {
@@ -97,7 +120,7 @@ void WorkerProcess::work() {
 
 void WorkerProcess::exit(bool told) {
   if (!alive_) return;
-  alive_ = false;
+  die();
   stopped_ = told && !leaves_;
   world_.exited(*this);
 }
@@ -284,6 +307,11 @@ void WorkerProcess::check_state(const wire::StatePart& part) {
   const auto held = lanes_.find(part.shard);
   if (held == lanes_.end() || held->second.ready) return world_.problem("state came for a lane that awaits none");
   held->second.ready = part.last;
+  if (!std::exchange(held->second.begun, true) && local_) {
+    world_.outcome().lanes_on_top += part.on_top ? 1 : 0;
+    world_.outcome().local_voids += !part.on_top && held->second.had ? 1 : 0;
+    if (part.on_top && !held->second.had) world_.problem("state comes on top of nothing");
+  }
   wire::ChangesReader reader(part.changes);
   while (const auto change = reader.next()) {
     if (change->space == wire::Space::kDeadLetter) return world_.problem("a dead letter came as state");
@@ -308,14 +336,21 @@ void WorkerProcess::check_delivery(const wire::DeliveryView& delivery) {
   const bool by_shard = world_.topology().stages[stage_].keyed || chain_->sink() != nullptr;
   for (std::size_t i = 0; i < delivery.batches.size(); ++i) {
     const wire::DeliveryHeader& batch = delivery.batches[i];
-    wire::BatchReader reader(delivery.records[i]);
+    const auto plain =
+        decompressor_.records(batch.compression, delivery.records[i], wire::batch_bytes_max(world_.topology()));
+    if (!plain.ok()) return world_.problem("a delivery cannot be decompressed: " + plain.error().message);
+    wire::BatchReader reader(*plain);
     std::uint32_t records = 0;
     for (std::size_t before = 0; reader.next(); before = reader.position(), ++records) {
-      if (chain_->sink() == nullptr) continue;
-      world_.delivered_to_sink(batch.stream, batch.shard, batch.offset + records,
-                               delivery.records[i].subspan(before, reader.position() - before));
+      if (records < batch.skip || records - batch.skip >= batch.count || chain_->sink() == nullptr) continue;
+      world_.delivered_to_sink(batch.stream, batch.shard, batch.offset + records - batch.skip,
+                               plain->subspan(before, reader.position() - before));
     }
-    if (!reader.ok() || records != batch.count) return world_.problem("a delivery's count is wrong");
+    const bool as_said = batch.cut != 0 ? records > batch.count && records - batch.count >= batch.skip
+                                        : records == batch.count && batch.skip == 0;
+    if (!reader.ok() || !as_said) return world_.problem("a delivery's count is wrong");
+    if (batch.compression != 0) ++world_.outcome().batches_compressed;
+    if (batch.cut != 0) ++world_.outcome().batches_cut;
     if (!by_shard) continue;
     const auto held = lanes_.find(batch.shard);
     if (held == lanes_.end() || !held->second.ready) {

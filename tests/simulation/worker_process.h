@@ -29,7 +29,7 @@ class WorkerProcess final : private host::BrokerSession {
   void on_message(BytesView message) { inbox_.push_back(std::make_shared<Bytes>(message.begin(), message.end())); }
   /// Some turns of the runner.
   void work();
-  void die() { alive_ = false; }
+  void die() { alive_ = *running_ = false; }
   /// The record that is being processed kills it.
   void die_of_record();
   /// It is killed from outside, and happens to be at a record.
@@ -63,6 +63,8 @@ class WorkerProcess final : private host::BrokerSession {
   struct Held {
     std::uint64_t tenure = 0;
     bool ready = false;                     ///< its state is here
+    bool begun = false;                     ///< of its state something is here
+    bool had = false;                       ///< the worker's own disk had some
     std::map<std::uint32_t, Input> inputs;  ///< by stream
   };
   using Facts = std::map<std::string, std::uint64_t>;
@@ -83,6 +85,7 @@ class WorkerProcess final : private host::BrokerSession {
   void check_state(const wire::StatePart& part);
   void check_delivery(const wire::DeliveryView& delivery);
   void tell_settled();
+  Result<std::unique_ptr<host::LocalStore>> open_store(std::uint32_t lane);
   /// The commit as a bug would have it.
   [[nodiscard]] Bytes mutilated(Bytes message, wire::Commit commit);
   [[nodiscard]] std::string fact(std::uint32_t stream, std::uint32_t shard) const;
@@ -97,6 +100,8 @@ class WorkerProcess final : private host::BrokerSession {
   Monotonic begun_{0};
   Monotonic frozen_until_{0};
   std::deque<std::shared_ptr<Bytes>> inbox_;
+  std::shared_ptr<bool> running_ = std::make_shared<bool>(true);  ///< alive_, for what outlives the process
+  std::optional<host::LocalLanes> local_;
   std::unique_ptr<host::Chain> chain_;
   std::unique_ptr<host::Runner> runner_;
   std::uint64_t heard_ = 0;           ///< Bug::kHeartbeatUnheeded: the last number
@@ -104,6 +109,7 @@ class WorkerProcess final : private host::BrokerSession {
   Bytes state_;                       ///< Bug::kParkedForgotten: what is left of the newest part
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> past_;  ///< Bug::kPastCursor: what is committed
   std::optional<Topology> moved_;                                          ///< Bug::kBoundaryMoved
+  wire::Decompressor decompressor_;
   bool idle_ = false;  ///< the runner asked for an event and there was none
 
   // As the checks see it.

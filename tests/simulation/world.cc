@@ -49,6 +49,7 @@ World::World(const Plan& plan)
   for (std::uint64_t number = 0; number < plan.numbers_all(); ++number) {
     if (!plan.is_good(number)) bad_keys_.insert(number % plan.keys);
   }
+  if (has(Bug::kSnapshotOverStore)) local_disk_.keep_what_is_cleared();
 }
 
 World::~World() = default;

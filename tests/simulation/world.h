@@ -23,6 +23,7 @@
 #include "tests/simulation/plan.h"
 #include "tests/simulation/replays_asked.h"
 #include "tests/support/sim_disk.h"
+#include "tests/support/sim_local_disk.h"
 
 namespace weir::simulation {
 
@@ -41,6 +42,7 @@ class World final : public core::Outside {
 
   // For workers.
   [[nodiscard]] const Plan& plan() const { return plan_; }
+  test::SimLocalDisk& local_disk() { return local_disk_; }
   [[nodiscard]] bool has(Bug bug) const { return plan_.bug == bug; }
   [[nodiscard]] const Topology& topology() const { return *topologies_.back(); }
   [[nodiscard]] Monotonic now() const { return now_; }
@@ -225,6 +227,7 @@ class World final : public core::Outside {
   std::mt19937_64 flips_;   ///< the same
   std::mt19937_64 wishes_;  ///< of a person; as above
   test::SimDisk disk_;
+  test::SimLocalDisk local_disk_;  ///< those of all workers' machines
   Monotonic now_{0};
   std::uint64_t order_ = 0;
   std::priority_queue<Event> events_;

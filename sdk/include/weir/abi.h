@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 #define WEIR_ABI_MAJOR 1
-#define WEIR_ABI_MINOR 0
+#define WEIR_ABI_MINOR 1
 #define WEIR_LIBRARY_SYMBOL "weir_library_v1"
 
 #if defined(__GNUC__)
@@ -123,7 +123,9 @@ typedef struct weir_host {
    * State of the instance under (shard of the context, name, key), kept by the host for stages without state_load. The
    * bytes that get gives are valid until the next call of a state function. get: WEIR_OK, or WEIR_EMPTY where there is
    * none. Changes take effect with the transaction; those of a record that fails are undone.
-   * For stages with state_load: put and erase only from state_flush, where they write the changelog and nothing else.
+   * For stages with state_load: put and erase only from state_flush, where they write the changelog and nothing else;
+   * get only where the host has called state_on_demand, of what was flushed. Then get may also answer WEIR_FATAL: the
+   * worker cannot go on, and has said why.
    */
   int (*state_get)(weir_context* context, weir_bytes name, weir_bytes key, weir_bytes* value);
   int (*state_put)(weir_context* context, weir_bytes name, weir_bytes key, weir_bytes value);
@@ -143,6 +145,13 @@ typedef struct weir_host {
   /** Stages, sources: adds to the counter of dropped records or errors, cause `name` ([a-z_]+), without failing
    * anything. */
   void (*count)(weir_context* context, const char* name, uint64_t by);
+
+  /**
+   * Since minor version 1, for stages whose state_on_demand was called: of the state under `name` the first key behind
+   * `after` in the order of bytes, or the first of all where after.data is null, with its value. Both are valid until
+   * the next call of a state function. WEIR_OK; WEIR_EMPTY where there is no other; WEIR_FATAL as with state_get.
+   */
+  int (*state_next)(weir_context* context, weir_bytes name, weir_bytes after, weir_bytes* key, weir_bytes* value);
 } weir_host;
 
 /** Passed to every call; belongs to the host. */
@@ -231,6 +240,15 @@ typedef struct weir_descriptor {
   int (*write)(void* self, weir_context* context, const weir_batch* batch, uint32_t first, uint32_t* done);
   int (*flush)(void* self, weir_context* context, weir_bytes* position);
   void (*close)(void* self, weir_context* context);
+
+  /**
+   * Since minor version 1, with state_load, null together: state that is larger than memory. on_demand: called once,
+   * behind create: state is not loaded, state_get and state_next of the host find it; state_load is not called.
+   * evict: called now and then when everything has been flushed: forgets values until those it holds take at most
+   * `bytes_max`, by its own estimate.
+   */
+  void (*state_on_demand)(void* self);
+  void (*state_evict)(void* self, uint64_t bytes_max);
 } weir_descriptor;
 
 /** A library's stages. */

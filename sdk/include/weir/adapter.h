@@ -43,6 +43,7 @@ class Call {
     context_.clock_ = clock;
     begin(nullptr);
     context_.again_ = false;
+    if (store != nullptr) store->enter(raw);
   }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
@@ -243,6 +244,8 @@ class [[gnu::visibility("hidden")]] StageAdapter {
   }
   static void state_drop(void* self, std::uint32_t shard) noexcept { Self::of(self).store.drop(shard); }
   static std::uint64_t state_bytes(const void* self) noexcept { return static_cast<const Self*>(self)->store.bytes(); }
+  static void state_on_demand(void* self) noexcept { Self::of(self).store.on_demand(); }
+  static void state_evict(void* self, std::uint64_t bytes_max) noexcept { Self::of(self).store.evict(bytes_max); }
 
  private:
   /// Hands the changes of one state to the host.

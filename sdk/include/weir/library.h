@@ -166,6 +166,8 @@ weir_descriptor stage(const char* name) {
       described.state_flush = Adapter::state_flush;
       described.state_drop = Adapter::state_drop;
       described.state_bytes = Adapter::state_bytes;
+      described.state_on_demand = Adapter::state_on_demand;
+      described.state_evict = Adapter::state_evict;
     }
   }
   return described;

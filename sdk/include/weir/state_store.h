@@ -3,26 +3,58 @@
 
 #include <cstdint>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "weir/abi.h"
 #include "weir/state_table.h"
 
 namespace weir {
 
-/// State is asked for in a way that cannot work, or what was restored is not of the type asked for. Ends the worker: no
-/// other record would fare better.
-class StateError : public std::runtime_error {
+/// The state of one name as the host keeps it, for the shard of the call that is under way.
+class [[gnu::visibility("hidden")]] HostState final : public StateOrigin {
  public:
-  using std::runtime_error::runtime_error;
+  HostState(weir_context* const& raw, const std::string& name) : raw_(raw), name_(name) {}
+
+  bool find(std::string_view key, BytesView& value) override {
+    weir_bytes found{};
+    const int answer = raw_->host->state_get(raw_, bytes(name_), bytes(key), &found);
+    if (answer == WEIR_OK) value = view(found);
+    return judged(answer);
+  }
+  bool next(const std::string* after, std::string& key, BytesView& value) override {
+    weir_bytes found_key{};
+    weir_bytes found{};
+    const weir_bytes behind = after == nullptr ? weir_bytes{} : bytes(*after);
+    const int answer = raw_->host->state_next(raw_, bytes(name_), behind, &found_key, &found);
+    if (answer == WEIR_OK) {
+      key.assign(reinterpret_cast<const char*>(found_key.data), found_key.size);
+      value = view(found);
+    }
+    return judged(answer);
+  }
+
+ private:
+  static weir_bytes bytes(std::string_view text) {
+    // An empty text has a place too: no pointer would mean that there is no key.
+    return {reinterpret_cast<const std::uint8_t*>(text.empty() ? "" : text.data()), text.size()};
+  }
+  static BytesView view(weir_bytes bytes) { return {reinterpret_cast<const std::byte*>(bytes.data), bytes.size}; }
+  static bool judged(int answer) {
+    if (answer != WEIR_OK && answer != WEIR_EMPTY) throw StateError("the worker cannot read the state that it keeps");
+    return answer == WEIR_OK;
+  }
+
+  weir_context* const& raw_;
+  const std::string& name_;
 };
 
 /// All typed state of one instance: a table per shard and name. What is restored before the stage has said its type
-/// waits as bytes. [thread of the instance]
+/// waits as bytes. On demand nothing is restored: tables ask the host for what they do not hold.
+/// [thread of the instance]
 class StateStore {
  public:
   /// A unit of work begins, a record or one call of on_watermark or finish: what changes from here on can be undone.
@@ -47,6 +79,10 @@ class StateStore {
       place.table = std::make_unique<StateTable<T>>();
       place.type = StateTable<T>::type_of();
       learn(place);
+      if (on_demand_) {
+        place.origin = std::make_unique<HostState>(raw_, place.name);
+        place.table->ask(place.origin.get());
+      }
       restore(place);
     } else if (place.type != StateTable<T>::type_of()) {
       throw StateError("state \"" + place.name + "\" is asked for as two different types");
@@ -97,6 +133,27 @@ class StateStore {
     }
   }
 
+  /// State is larger than memory: the host is asked for it.
+  void on_demand() { on_demand_ = true; }
+  /// A call of the host begins: what is asked is asked through it.
+  void enter(weir_context* raw) { raw_ = raw; }
+  /// Forgets values that were not used lately until the rest takes `bytes_max`. REQUIRES: everything is flushed.
+  void evict(std::uint64_t bytes_max) {
+    std::uint64_t held = 0;
+    for (const auto& [shard, places] : places_)
+      for (const auto& place : places) held += place->table != nullptr ? place->table->held() : 0;
+    if (held <= bytes_max) return;
+    // To well below, so that not every call has something to do; of each table its share.
+    const double share = static_cast<double>(bytes_max) * 0.75 / static_cast<double>(held);
+    begin();
+    for (const auto& [shard, places] : places_) {
+      for (const auto& place : places) {
+        if (place->table == nullptr || place->changed) continue;
+        place->table->evict(static_cast<std::uint64_t>(static_cast<double>(place->table->held()) * share));
+      }
+    }
+  }
+
   void drop(std::uint32_t shard) {
     begin();
     places_.erase(shard);
@@ -127,6 +184,7 @@ class StateStore {
     const void* type = nullptr;
     std::uint64_t unit = 0;  ///< the last unit of work that changed it
     bool changed = false;    ///< since the last flush
+    std::unique_ptr<HostState> origin;
     std::vector<std::pair<std::string, std::string>> waiting;
   };
 
@@ -173,6 +231,8 @@ class StateStore {
   std::vector<AnyStateTable*> touched_;
   Place* last_ = nullptr;  ///< that was asked for last
   std::uint64_t unit_ = 1;
+  weir_context* raw_ = nullptr;  ///< of the call that is under way
+  bool on_demand_ = false;
 };
 
 }  // namespace weir

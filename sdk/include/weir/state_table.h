@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +16,25 @@
 #include "weir/value.h"
 
 namespace weir {
+
+/// State is asked for in a way that cannot work, or what was restored is not of the type asked for. Ends the worker: no
+/// other record would fare better.
+class StateError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Where a table finds what it does not hold, as it was after the last flush. Errors: StateError.
+class StateOrigin {
+ public:
+  /// False: there is none. `value` is valid until the next call of any StateOrigin.
+  virtual bool find(std::string_view key, BytesView& value) = 0;
+  /// The first key behind `after`, or the first of all where that is null.
+  virtual bool next(const std::string* after, std::string& key, BytesView& value) = 0;
+
+ protected:
+  ~StateOrigin() = default;
+};
 
 /// Takes the changes of a table at a commit: the host's state_put and state_erase.
 class StateChanges {
@@ -48,17 +69,25 @@ class AnyStateTable {
   [[nodiscard]] virtual const void* type() const = 0;
   /// Memory taken, estimated.
   [[nodiscard]] virtual std::uint64_t bytes() const = 0;
+  /// From now on the table is a cache in front of `origin`, which must outlive it. REQUIRES: it is empty.
+  virtual void ask(StateOrigin* origin) = 0;
+  /// What the values that it holds take, estimated; and forgets some of them until they take `bytes_max`, such as were
+  /// not used since this was last done first. REQUIRES: everything is flushed.
+  [[nodiscard]] virtual std::uint64_t held() const = 0;
+  virtual void evict(std::uint64_t bytes_max) = 0;
 };
 
 /// The values of one (shard, name), by key: a hash table with open addressing over entries that never move, so that a
 /// reference to a value holds until its unit of work ends. Remembers which values changed since the last flush, and
-/// what each looked like when the unit of work first touched it. [thread of the instance]
+/// what each looked like when the unit of work first touched it. With an origin it is a cache: it holds what was asked
+/// for lately, also that there is no value, and all that changed since the last flush. [thread of the instance]
 template <typename T>
 class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
  public:
   /// The value of `key`, made by T() where there is none; counts as changed. `unit` numbers the unit of work, from 1.
   T& touch(std::string_view key, std::uint64_t unit) {
     Entry& entry = find_or_add(key);
+    if (!entry.known) ask_origin(entry);
     change(entry, unit);
     if (!entry.present) {
       entry.value = T();
@@ -68,7 +97,12 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   }
 
   /// The value of `key` or null; not a change.
-  [[nodiscard]] const T* find(std::string_view key) const {
+  [[nodiscard]] const T* find(std::string_view key) {
+    if (origin_ != nullptr) {
+      Entry& asked = find_or_add(key);
+      if (!asked.known) ask_origin(asked);
+      return asked.present ? &asked.value : nullptr;
+    }
     if (slots_.empty()) return nullptr;
     const std::uint32_t number = slots_[slot_of(key, hash(key))].entry;
     if (number == 0) return nullptr;
@@ -77,6 +111,11 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   }
 
   void erase(std::string_view key, std::uint64_t unit) {
+    if (origin_ != nullptr) {
+      Entry& asked = find_or_add(key);
+      if (!asked.known) ask_origin(asked);
+      return erase(asked, unit);
+    }
     if (slots_.empty()) return;
     const std::uint32_t number = slots_[slot_of(key, hash(key))].entry;
     if (number != 0) erase(entry(number - 1), unit);
@@ -86,6 +125,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   /// it answers true the value is erased. False: cut short; the next call goes on behind it.
   template <typename Visit, typename Full>
   bool drain(std::uint64_t unit, Visit visit, Full full) {
+    if (origin_ != nullptr) return drain_origin(unit, visit, full);
     while (drained_ < entries_) {
       Entry& candidate = entry(drained_++);
       if (!candidate.present) continue;
@@ -97,7 +137,8 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   }
 
   template <typename Visit>
-  void for_each(Visit visit) const {
+  void for_each(Visit visit) {
+    if (origin_ != nullptr) return for_each_of_origin(visit);
     for (std::uint32_t i = 0; i < entries_; ++i) {
       const Entry& candidate = entry(i);
       if (candidate.present) visit(key_of(candidate), candidate.value);
@@ -159,12 +200,26 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
       before_.pop_back();
     }
     drained_ = 0;
+    drain_at_.reset();
   }
 
   [[nodiscard]] std::unique_ptr<AnyStateTable> like() const override { return std::make_unique<StateTable>(); }
   [[nodiscard]] const void* type() const override { return type_of(); }
   [[nodiscard]] std::uint64_t bytes() const override {
     return entries_ * sizeof(Entry) + slots_.size() * sizeof(Slot) + encoded_bytes_;
+  }
+
+  void ask(StateOrigin* origin) override { origin_ = origin; }
+  [[nodiscard]] std::uint64_t held() const override { return used_ * kHeldBytes + encoded_bytes_; }
+  void evict(std::uint64_t bytes_max) override {
+    // The hand of a clock: who was used since it last came by is spared once.
+    for (std::uint64_t looked_at = 0; held() > bytes_max && looked_at < 2 * std::uint64_t{entries_}; ++looked_at) {
+      if (hand_ >= entries_) hand_ = 0;
+      Entry& candidate = entry(hand_++);
+      if (!candidate.held || candidate.changed) continue;
+      if (std::exchange(candidate.recent, false)) continue;
+      release(candidate.number);
+    }
   }
 
   static const void* type_of() {
@@ -182,6 +237,9 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
     std::uint32_t encoded_bytes = 0;
     bool present = false;  ///< false: erased, until the next flush has said so
     bool changed = false;  ///< since the last flush: its number is in changed_
+    bool held = false;     ///< the entry is in the table
+    bool known = false;    ///< whether there is a value, and which
+    bool recent = false;   ///< it was asked for since the last evict
   };
   struct Slot {
     std::uint32_t entry = 0;  ///< number + 1; 0: free
@@ -194,6 +252,8 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
     T value{};
   };
   static constexpr std::uint32_t kChunk = 64;
+  static constexpr std::size_t kPortion = 1 << 14;
+  static constexpr std::uint64_t kHeldBytes = sizeof(Entry) + 2 * sizeof(Slot);
 
   Entry& entry(std::uint32_t number) { return chunks_[number / kChunk][number % kChunk]; }
   const Entry& entry(std::uint32_t number) const { return chunks_[number / kChunk][number % kChunk]; }
@@ -224,7 +284,11 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
     const std::uint32_t hash = StateTable::hash(key);
     if (slots_.empty()) slots_.resize(kChunk);
     std::size_t at = slot_of(key, hash);
-    if (slots_[at].entry != 0) return entry(slots_[at].entry - 1);
+    if (slots_[at].entry != 0) {
+      Entry& found = entry(slots_[at].entry - 1);
+      found.recent = true;
+      return found;
+    }
     if ((used_ + 1) * 4 > slots_.size() * 3) {
       grow();
       at = slot_of(key, hash);
@@ -234,10 +298,82 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
     added.key.assign(key);
     added.number = number;
     added.hash = hash;
+    added.held = added.recent = true;
+    added.known = origin_ == nullptr;
     slots_[at] = {number + 1, hash};
     ++used_;
     drained_ = 0;
     return added;
+  }
+
+  /// Asks the origin what it is.
+  void ask_origin(Entry& entry) {
+    BytesView value;
+    if (origin_->find(entry.key, value)) {
+      entry.value = decoded(value);
+      entry.present = true;
+      measure(entry, value.size());
+    }
+    entry.known = true;
+  }
+  static T decoded(BytesView value) {
+    try {
+      return ValueView(value).as<T>();
+    } catch (const DecodeError& error) {
+      throw StateError(std::string("stored state is not of the type that the stage keeps now: ") + error.what());
+    }
+  }
+
+  /// As drain: in the order of the keys, whatever is held.
+  template <typename Visit, typename Full>
+  bool drain_origin(std::uint64_t unit, Visit visit, Full full) {
+    if (!drain_at_) {
+      // What has changed is not with the origin yet: the next call finds it there.
+      if (!changed_.empty()) return false;
+      drain_at_.emplace();
+    }
+    std::string key;
+    BytesView value;
+    while (origin_->next(drain_at_->has_value() ? &**drain_at_ : nullptr, key, value)) {
+      *drain_at_ = key;
+      const Entry* held = look_up(key);
+      if (held != nullptr && held->changed && !held->present) continue;
+      const T visited = held != nullptr && held->present ? held->value : decoded(value);
+      if (visit(ValueView(std::as_bytes(std::span(key))), visited)) {
+        Entry& erased = find_or_add(key);
+        if (!erased.known) {
+          erased.value = visited;
+          erased.known = erased.present = true;
+        }
+        erase(erased, unit);
+      }
+      // What changes is held until it is flushed, also where nothing is emitted that would fill the transaction.
+      if (full() || changed_.size() >= kPortion) return false;
+    }
+    drain_at_.reset();
+    return true;
+  }
+
+  template <typename Visit>
+  void for_each_of_origin(Visit visit) {
+    std::string key;
+    std::string after;
+    BytesView value;
+    for (bool first = true; origin_->next(first ? nullptr : &after, key, value); first = false, after = key) {
+      const Entry* held = look_up(key);
+      if (held != nullptr && held->changed) continue;
+      visit(ValueView(std::as_bytes(std::span(key))), held != nullptr && held->present ? held->value : decoded(value));
+    }
+    for (const std::uint32_t number : changed_) {
+      const Entry& candidate = entry(number);
+      if (candidate.present) visit(key_of(candidate), candidate.value);
+    }
+  }
+
+  [[nodiscard]] const Entry* look_up(std::string_view key) const {
+    if (slots_.empty()) return nullptr;
+    const std::uint32_t number = slots_[slot_of(key, hash(key))].entry;
+    return number == 0 ? nullptr : &entry(number - 1);
   }
 
   std::uint32_t fresh() {
@@ -301,6 +437,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
     released.key.clear();
     released.value = T();
     released.unit = 0;
+    released.present = released.held = released.known = false;
     free_.push_back(number);
   }
 
@@ -322,6 +459,10 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   std::array<std::uint32_t, 4> expected_{};  ///< hashes of what expect() was told last
   std::uint32_t expected_next_ = 0;
   std::uint64_t encoded_bytes_ = 0;
+  StateOrigin* origin_ = nullptr;
+  /// A drain of the origin is under way, and the key that it has come to.
+  std::optional<std::optional<std::string>> drain_at_;
+  std::uint32_t hand_ = 0;
 };
 
 }  // namespace weir

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -14,17 +16,38 @@ namespace {
 
 using Values = std::map<std::string, std::vector<int>>;
 
-/// Keeps what flushes say, as a changelog's compaction would.
-class Kept final : public StateChanges {
+/// Keeps what flushes say, as a changelog's compaction would, and gives it back.
+class Kept final : public StateChanges, public StateOrigin {
  public:
   void put(std::string_view key, std::string_view value) override {
     values[std::string(key)] = ValueView(std::as_bytes(std::span(value))).as<std::vector<int>>();
+    bytes_[std::string(key)] = value;
   }
-  void erase(std::string_view key) override { values.erase(std::string(key)); }
+  void erase(std::string_view key) override {
+    values.erase(std::string(key));
+    bytes_.erase(std::string(key));
+  }
+  bool find(std::string_view key, BytesView& value) override {
+    ++asked;
+    const auto found = bytes_.find(std::string(key));
+    if (found != bytes_.end()) value = std::as_bytes(std::span(found->second));
+    return found != bytes_.end();
+  }
+  bool next(const std::string* after, std::string& key, BytesView& value) override {
+    const auto found = after == nullptr ? bytes_.begin() : bytes_.upper_bound(*after);
+    if (found == bytes_.end()) return false;
+    key = found->first;
+    value = std::as_bytes(std::span(found->second));
+    return true;
+  }
   Values values;
+  int asked = 0;
+
+ private:
+  std::map<std::string, std::string> bytes_;
 };
 
-Values contents(const StateTable<std::vector<int>>& table) {
+Values contents(StateTable<std::vector<int>>& table) {
   Values values;
   table.for_each([&](ValueView key, const std::vector<int>& value) { values[key.as<std::string>()] = value; });
   return values;
@@ -42,11 +65,13 @@ Values with_plain_keys(const Values& encoded) {
   return plain;
 }
 
-TEST(StateTable, IsAMapWhoseLastUnitOfWorkCanBeUndone) {
+/// Of `held_max` bytes it is a cache.
+void expect_a_map(std::optional<std::uint64_t> held_max) {
   std::mt19937 random(11);
   StateTable<std::vector<int>> table;
   Values model;
   Kept kept;
+  if (held_max) table.ask(&kept);
   for (std::uint64_t unit = 1; unit < 20'000; ++unit) {
     const Values before = model;
     for (auto steps = 1 + random() % 6; steps > 0; --steps) {
@@ -85,11 +110,75 @@ TEST(StateTable, IsAMapWhoseLastUnitOfWorkCanBeUndone) {
     if (random() % 50 == 0) {
       table.flush(kept);
       ASSERT_EQ(with_plain_keys(kept.values), model);
+      if (held_max) {
+        table.evict(*held_max);
+        ASSERT_LE(table.held(), *held_max);
+      }
     }
     if (unit % 100 == 0) {
       ASSERT_EQ(contents(table), model);
     }
   }
+}
+
+TEST(StateTable, IsAMapWhoseLastUnitOfWorkCanBeUndone) { expect_a_map(std::nullopt); }
+
+TEST(StateTable, IsTheSameMapInFrontOfAnOriginHoweverLittleItHolds) {
+  for (const std::uint64_t held_max : {0, 2'000, 20'000, 1'000'000}) expect_a_map(held_max);
+}
+
+TEST(StateTable, AsksItsOriginOnceForWhatIsUsedAgainAndAgain) {
+  Kept kept;
+  std::string value;
+  encode(value, std::vector<int>{7});
+  for (int i = 0; i < 1000; ++i) kept.put(key_of(i), value);
+  StateTable<std::vector<int>> table;
+  table.ask(&kept);
+  for (std::uint64_t round = 1; round <= 100; ++round) {
+    // Ten keys all the time, and each of the others now and then; a key that is not there is remembered too.
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(table.touch(key_of(i), round), std::vector<int>{7});
+    EXPECT_EQ(table.find(key_of(-1)), nullptr);
+    for (std::uint64_t i = 0; i < 9; ++i) EXPECT_NE(table.find(key_of(static_cast<int>(10 + round * 9 + i))), nullptr);
+    table.keep();
+    table.flush(kept);
+    table.evict(30 * 150);
+  }
+  EXPECT_LE(kept.asked, 11 + 900) << "the hot ones stay";
+}
+
+TEST(StateTable, DrainsAnOriginInPortionsWithoutHoldingIt) {
+  Kept kept;
+  std::string value;
+  encode(value, std::vector<int>{7});
+  for (int i = 0; i < 1000; ++i) kept.put(key_of(i), value);
+  StateTable<std::vector<int>> table;
+  table.ask(&kept);
+  table.touch(key_of(1000), 1) = {7};
+  table.erase(key_of(5), 1);
+  table.keep();
+  std::map<std::string, int> seen;
+  std::uint64_t held_max = 0;
+  std::uint64_t unit = 2;
+  for (bool more = true; more; ++unit) {
+    int taken = 0;
+    more = !table.drain(
+        unit,
+        [&](ValueView key, const std::vector<int>& each) {
+          EXPECT_EQ(each, std::vector<int>{7});
+          ++taken;
+          ++seen[key.as<std::string>()];
+          return true;
+        },
+        [&] { return taken == 30; });
+    table.keep();
+    held_max = std::max(held_max, table.held());
+    table.flush(kept);
+  }
+  EXPECT_EQ(seen.size(), 1000U);
+  EXPECT_FALSE(seen.contains("key 5"));
+  for (const auto& [key, times] : seen) EXPECT_EQ(times, 1) << key;
+  EXPECT_TRUE(kept.values.empty());
+  EXPECT_LT(held_max, 40U * 200) << "a portion at a time";
 }
 
 TEST(StateTable, UndoesWhatWasDoneThroughAReference) {

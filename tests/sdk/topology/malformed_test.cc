@@ -270,8 +270,8 @@ const Case kCases[] = {
      "t.json:6: /streams/lines/retention/time: \"7d\" is no duration; write one like \"50ms\" (us, ms, s, m, h)\n"},
     {R"("lines":  {})", R"("lines":  {"retention": {}})",
      "t.json:6: /streams/lines/retention: bounds nothing; write {\"time\": \"1h\"}, {\"size\": \"1GiB\"} or both\n"},
-    {R"("lines":  {})", R"("lines":  {"compression": "lz4"})",
-     "t.json:6: /streams/lines/compression: \"lz4\" is not built in this version of Weir\n"},
+    {R"("lines":  {})", R"("lines":  {"compression": "gzip"})",
+     "t.json:6: /streams/lines/compression: \"gzip\" is not built in this version of Weir\n"},
     {R"("lines":  {})", R"("lines":  {"external": "inout"})",
      "t.json:6: /streams/lines/external: no external \"inout\" (external: both, in, out)\n"},
     {R"("lines":  {})", R"("lines":  {"loop": true})",
@@ -284,8 +284,8 @@ const Case kCases[] = {
     {R"("on_error": {})", R"("deadline": "999us", "idle_after": "1s")",
      "t.json:13: /stages/count/deadline: must be at least 1ms\n"
      "t.json:13: /stages/count/idle_after: \"idle_after\" is not built in this version of Weir\n"},
-    {R"("on_error": {})", R"("state": {"store": "rocksdb"})",
-     "t.json:13: /stages/count/state/store: \"rocksdb\" is not built in this version of Weir\n"},
+    {R"("on_error": {})", R"("state": {"path": "there"})",
+     "t.json:13: /stages/count/state/path: is where a \"rocksdb\" store lies; this one has none\n"},
     {R"("workers": 2)", R"("workers": {"min": 1, "max": 4})",
      "t.json:12: /stages/split/workers/min: \"min\" is not built in this version of Weir\n"
      "t.json:12: /stages/split/workers/max: \"max\" is not built in this version of Weir\n"},

@@ -179,6 +179,7 @@ TEST(Messages, AreTakenWholeOrRefused) {
   lease.position = as_bytes("here");
   expect_exact([](BytesView bytes) { return decode_leases(bytes).ok(); }, encode_leases({lease, lease}));
   expect_exact([](BytesView bytes) { return decode_state(bytes).ok(); }, encode_state({1, 2, true, as_bytes("abc")}));
+  expect_exact([](BytesView bytes) { return decode_local(bytes).ok(); }, encode_local({{1, 2, 3}, {4, 5, 6}}));
   expect_exact([](BytesView bytes) { return decode_totals(bytes).ok(); }, encode_totals({1, 2}));
   expect_exact([](BytesView bytes) { return decode_shards(bytes).ok(); }, encode_shards({1, 2, 3}));
   expect_exact([](BytesView bytes) { return decode_sentence(bytes).ok(); }, encode_sentence("why"));
