@@ -42,6 +42,11 @@ class UpkeepTest : public CoreFixture {
     commit(work_, done);
     settle(segment);
   }
+  /// Changes that take longer than a moment to be made a snapshot of, and a segment that holds on to the one before.
+  void work_off_much() {
+    constexpr int kRecords = 170;
+    for (int i = 0; i < kRecords; ++i) work_off(200'000, i < kRecords - 1 ? 1 : 2);
+  }
   /// Whether one more record comes to the stage, when the journal has come to `segment`.
   bool delivers(std::uint64_t segment) {
     core_.on_written(Sequence(written_ - 1), segment, 4096);
@@ -64,7 +69,7 @@ TEST_F(UpkeepTest, WaitsForASnapshotThatIsMadeInAMoment) {
 }
 
 TEST_F(UpkeepTest, LetsNobodyWaitForASnapshotThatTakesLong) {
-  for (int i = 0; i < 45; ++i) work_off(200'000, i < 44 ? 1 : 2);
+  work_off_much();
   EXPECT_EQ(out_.compactions.size(), 1U);
   EXPECT_TRUE(delivers(6));
 }
@@ -124,7 +129,7 @@ TEST_F(UpkeepTest, NobodyWaitsForRoomForASnapshotThatIsNotWantedAnyMore) {
 }
 
 TEST_F(UpkeepTest, SlowsDownWhereChangesOutrunTheSnapshot) {
-  for (int i = 0; i < 45; ++i) work_off(200'000, i < 44 ? 1 : 2);
+  work_off_much();
   int moments = 0;
   for (int i = 0; i < 64; ++i) {
     now_ += Monotonic{20'000};
