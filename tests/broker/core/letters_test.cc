@@ -176,16 +176,24 @@ TEST_F(LettersTest, ReadsCheckpointsFromBeforeLettersWereRequeuedAndKeysParked) 
   EXPECT_TRUE(Ledger(topology_).decode_checkpoint(old_checkpoint(ledger, 2)).ok());
   EXPECT_TRUE(Ledger(topology_).decode_checkpoint(old_checkpoint(ledger, 3)).ok());
   std::vector<Ledger::Fixup> fixups;
-  Bytes newer = ledger.encode_checkpoint(fixups);
-  const std::uint32_t version = 5;
-  std::memcpy(newer.data(), &version, sizeof(version));
+  const Bytes now = ledger.encode_checkpoint(fixups);
+  const auto as_version = [&now](std::uint32_t version) {
+    Bytes bytes = now;
+    std::memcpy(bytes.data(), &version, sizeof(version));
+    return bytes;
+  };
+  // Version 4 knew of no groups outside: a count for each stream at the end.
+  Bytes without_groups = as_version(4);
+  without_groups.resize(without_groups.size() - sizeof(std::uint32_t) * topology_.streams.size());
+  EXPECT_TRUE(Ledger(topology_).decode_checkpoint(without_groups).ok());
+  const Bytes newer = as_version(6);
   const Status refused = Ledger(topology_).decode_checkpoint(newer);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Code::kRefused);
   EXPECT_EQ(
       refused.error().message,
-      "the checkpoint has version 5, this Weir reads versions 1 to 4: use the Weir that wrote it, or a newer one");
-  for (const std::uint32_t wrong : {0U, 3U, 4U}) {
+      "the checkpoint has version 6, this Weir reads versions 1 to 5: use the Weir that wrote it, or a newer one");
+  for (const std::uint32_t wrong : {0U, 3U, 4U, 5U}) {
     Bytes checkpoint = old_checkpoint(ledger, 2);
     std::memcpy(checkpoint.data(), &wrong, sizeof(wrong));
     EXPECT_FALSE(Ledger(topology_).decode_checkpoint(checkpoint).ok()) << "version " << wrong;
