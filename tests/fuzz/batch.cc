@@ -42,7 +42,8 @@ void check_compressed(Compression compression, BytesView bytes) {
   check_batch(*records);
   Bytes again;
   const Compression found = Compressor(compression).append(*records, again);
-  const auto same = Decompressor().records(static_cast<std::uint32_t>(found), again, kBytesMax);
+  Decompressor second;  // what it gives lies in it
+  const auto same = second.records(static_cast<std::uint32_t>(found), again, kBytesMax);
   WEIR_CHECK(same.ok() && std::ranges::equal(*same, *records), "what is compressed again is the same");
 }
 
