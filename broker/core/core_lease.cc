@@ -355,9 +355,11 @@ void Core::restore(Worker& worker, const std::vector<std::uint32_t>& lanes) {
   const bool unwritten = std::any_of(job.parts.begin(), job.parts.end(), [](const auto& part) {
     return !part.tail.empty() && !part.tail.back().place.written();
   });
-  // On a disk of its own a worker has nothing that this one may lose.
+  // On a disk of its own a worker has nothing that this one may lose, nor lacks what a reset has made void that this
+  // one may forget.
   const bool undurable = local && std::any_of(job.parts.begin(), job.parts.end(), [&](const auto& part) {
-                           return !part.tail.empty() && part.tail.back().sequence >= durable_;
+                           return (!part.tail.empty() && part.tail.back().sequence >= durable_) ||
+                                  (part.reset_before != 0 && Sequence(part.reset_before) >= durable_);
                          });
   if (undurable) want_durable();
   // What is not written yet cannot be read back: pump() comes again when it is.

@@ -166,6 +166,24 @@ TEST_F(LaxLocalTest, SendsNothingThatTheBrokersDiskMayLose) {
   EXPECT_EQ(out_.restores.size(), restores + 1);
 }
 
+// Else a worker's disk would lack what the broker, after a power cut, holds again.
+TEST_F(LocalTest, SendsNoStateOnTheWordOfAResetThatIsNotOnDisk) {
+  begin();
+  change(0);
+  settle();
+  sync();
+  const std::size_t restores = out_.restores.size();
+  ASSERT_TRUE(core_.replay("person", {kWork, 0, true, {{0, 0}, {0, 0}}}, now_));
+  ASSERT_EQ(out_.fenced_why(), "its stage is replayed");
+  work_ = ready("work");
+  say_local({{0, 0, 0}, {1, 0, 0}});
+  settle();
+  EXPECT_EQ(out_.restores.size(), restores);
+  sync();
+  ASSERT_EQ(out_.restores.size(), restores + 1);
+  EXPECT_EQ(out_.restores.back().through, out_.appended.value()) << "behind the reset";
+}
+
 TEST_F(LaxLocalTest, SaysHowFarTransactionsAreOnDiskAndSeesToIt) {
   begin();
   change(0);

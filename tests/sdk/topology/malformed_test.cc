@@ -140,8 +140,8 @@ const Case kCases[] = {
      "t.json:12: /stages/split/input/1: stream \"lines\" is an input of this stage twice\n"},
     {R"("input": "lines")", R"("input": [])",
      "t.json:12: /stages/split/input: must name at least one stream\n"
-     "t.json:6: /streams/lines: no stage reads stream \"lines\"; make it the "
-     "input of one\n"},
+     "t.json:6: /streams/lines: no stage reads stream \"lines\"; make it the input of one, or write \"external\": "
+     "\"out\" if programs outside read it\n"},
     {R"("output": "words")", R"("output": ["words"])",
      "t.json:12: /stages/split/output: must be a string: a port writes "
      "to one stream\n"},
@@ -152,8 +152,8 @@ const Case kCases[] = {
     {R"("input": "counts", )", "",
      "t.json:14: /stages/write/input: port \"in\" of plugin \"file.write\" is joined to no "
      "stream; write \"input\": \"STREAM\"\n"
-     "t.json:8: /streams/counts: no stage reads stream \"counts\"; make it the input of "
-     "one\n"},
+     "t.json:8: /streams/counts: no stage reads stream \"counts\"; make it the input of one, or write \"external\": "
+     "\"out\" if programs outside read it\n"},
     {R"("counts": {})", R"("counts": {}, "more": {})",
      "t.json:8: /streams/more: no stage writes stream \"more\"; make it the output of one, or write \"external\": "
      "\"in\" "

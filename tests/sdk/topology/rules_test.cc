@@ -113,7 +113,7 @@ TEST(Rules, TakeALoopThatClosesACycleAndNoOther) {
   EXPECT_EQ(
       loop("", R"("loop": true, "transport": "fused")"),
       "t.json:2: /streams/b/loop: a fused stream takes no \"loop\": its producer and its consumer are one worker\n"
-      "t.json:5: /stages/f/input/1: a stage behind a fused stream takes no other input\n");
+      "t.json:6: /stages/f/input/1: a stage behind a fused stream takes no other input\n");
   EXPECT_EQ(findings(load(file(R"("a": {"loop": true})", kNumbers + R"(,
     "p": {"plugin": "console.print", "input": "a"})"))),
             "t.json:2: /streams/a/loop: stream \"a\" closes no cycle: nothing that its readers emit comes back to n\n");
