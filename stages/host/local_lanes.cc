@@ -54,7 +54,8 @@ void LocalLanes::drop(std::uint32_t lane) {
 }
 
 Status LocalLanes::move_on(Lane& lane, LocalPosition through) {
-  if (lane.arriving || !lane.pending.empty()) return {};
+  // What was opened is as far as it was until the broker has sent what has come since.
+  if (!lane.complete || !lane.pending.empty()) return {};
   const LocalPosition at = lane.store->position();
   if (at == LocalPosition{} || through.reign < at.reign || through.through <= at.through) return {};
   return lane.store->write({}, through);
@@ -84,6 +85,7 @@ Status LocalLanes::add(const wire::StatePart& part, std::uint32_t reign) {
     changes.emplace_back(key_of(part.stage, change->space, change->name, change->key), change->value);
   if (!reader.ok()) return {Code::kInvalid, "malformed state from the broker"};
   if (part.last) lane.arriving = false;
+  lane.complete = part.last;
   if (changes.empty() && !part.last) return {};
   // Whoever dies before the last part is told the same again: on top of the same position, or of none.
   return lane.store->write(changes, part.last ? LocalPosition{reign, part.through} : lane.store->position());

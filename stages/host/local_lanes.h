@@ -68,6 +68,7 @@ class LocalLanes {
   struct Lane {
     std::unique_ptr<LocalStore> store;
     bool arriving = false;  ///< state from the broker has begun to come
+    bool complete = false;  ///< all of it has come: what is durable from now on is in here
     std::deque<Pending> pending;
     std::map<std::string, Newest, std::less<>> newest;
   };

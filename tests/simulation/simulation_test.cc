@@ -84,7 +84,7 @@ constexpr std::uint64_t kSeedsPerBug = 300;
 /// Seeds that found something, each with the era whose faults it had.
 constexpr std::pair<std::uint64_t, int> kFailedOnce[] = {
     {1218341034, 1}, {1527260447, 1}, {4044205741, 1}, {2113326394, 1}, {3077726574, 1}, {3678661834, 1},
-    {2397891471, 1}, {3330269099, 2}, {2540490639, 4}, {1647219419, 5}, {570212367, 10}};
+    {2397891471, 1}, {3330269099, 2}, {2540490639, 4}, {1647219419, 5}, {570212367, 10}, {748513553, 10}};
 
 void add(Outcome& sum, const Outcome& outcome) {
   sum.events += outcome.events;

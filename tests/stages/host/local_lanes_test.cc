@@ -167,6 +167,21 @@ TEST_F(LocalLanesTest, KeepsParkedRecordsAndNoDeadLetters) {
   EXPECT_EQ(seen, 1);
 }
 
+// It would claim changes that others made while it had not the lane.
+TEST_F(LocalLanesTest, StaysWhereItWasUntilWhatHasComeSinceHasArrived) {
+  open();
+  arrive(change("a", "1"), true, false, 40);
+  restart();
+  EXPECT_EQ(open(), (LocalPosition{kReign, 40}));
+  ASSERT_TRUE(lanes_->on_durable(0, {kReign, 90}).ok());
+  restart();
+  EXPECT_EQ(open(), (LocalPosition{kReign, 40}));
+  ASSERT_TRUE(lanes_->on_durable(0, {kReign, 90}).ok());
+  lanes_->drop(kLane);
+  restart();
+  EXPECT_EQ(open(), (LocalPosition{kReign, 40})) << "nor where it is let go before";
+}
+
 TEST_F(LocalLanesTest, MovesALaneOnInWhichNothingHappens) {
   open();
   arrive(change("a", "1"), true, false, 40);
