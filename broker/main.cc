@@ -105,6 +105,7 @@ int main(int argc, char** argv) {
     const weir::Status status = weir::server::read_offline(options.read, options.data, options.stream, options.count);
     if (status.ok()) return 0;
     std::fprintf(stderr, "weir-broker: %s\n", status.error().message.c_str());
+    if (status.error().code == weir::Code::kInUse) return static_cast<int>(Exit::kInUse);
     return status.error().code == weir::Code::kInvalid ? static_cast<int>(Exit::kUsage)
                                                        : static_cast<int>(Exit::kRefused);
   }

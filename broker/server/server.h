@@ -36,6 +36,7 @@ enum class Exit : int {
   kUsage = 2,
   kJournalFailed = 70,  ///< a write or sync failed: start again, recover, and see
   kOrphaned = 71,       ///< the launcher is gone
+  kInUse = 72,          ///< of --read: the directory has a holder, who can be asked
 };
 
 struct ServerOptions {

@@ -18,6 +18,7 @@ constexpr std::size_t kRecordBytesMax = 1 << 30;
 /// How long a broker that starts is waited for, and how often is looked.
 constexpr std::chrono::seconds kStartMax{10};
 constexpr int kLookAgainMs = 20;
+constexpr int kExitInUse = 72;  ///< of weir-broker --read
 
 /// The same question as `weir-broker --read` calls it.
 std::string read_word(const std::string& op) { return op == "dead_letters" ? "dead-letters" : op; }
@@ -51,7 +52,8 @@ Status read_stopped(const std::string& data_dir, const std::string& what, const 
   std::optional<Ending> ending;
   while (!(ending = broker->reap())) ::poll(nullptr, 0, 1);
   if (!ending->signalled && ending->number == 0) return {};
-  return {Code::kIo, last_words.empty() ? "weir-broker ended by " + ending->text() : last_words};
+  const Code code = !ending->signalled && ending->number == kExitInUse ? Code::kInUse : Code::kIo;
+  return {code, last_words.empty() ? "weir-broker ended by " + ending->text() : last_words};
 }
 
 Result<RunningBroker> RunningBroker::find(const std::string& data_dir) {
@@ -86,7 +88,10 @@ Result<wire::MapReader> ask_running(const std::string& data_dir, BytesView reque
   return wire::MapReader::parse(*answer);
 }
 
-Result<std::string> ask_broker(const std::string& data_dir, const std::string& op, const Programs& programs) {
+namespace {
+
+/// Asks once. Errors: kInUse where a broker has begun between the look for one and the look into its directory.
+Result<std::string> ask_broker_once(const std::string& data_dir, const std::string& op, const Programs& programs) {
   Result<RunningBroker> broker = RunningBroker::find(data_dir);
   if (!broker && broker.error().code != Code::kNotFound) return broker.error();
   if (broker) {
@@ -105,6 +110,17 @@ Result<std::string> ask_broker(const std::string& data_dir, const std::string& o
   });
   if (!read) return read.error();
   return text;
+}
+
+}  // namespace
+
+Result<std::string> ask_broker(const std::string& data_dir, const std::string& op, const Programs& programs) {
+  const auto end = std::chrono::steady_clock::now() + kStartMax;
+  while (true) {
+    Result<std::string> answer = ask_broker_once(data_dir, op, programs);
+    if (answer || answer.error().code != Code::kInUse || std::chrono::steady_clock::now() >= end) return answer;
+    ::poll(nullptr, 0, kLookAgainMs);
+  }
 }
 
 }  // namespace weir::launcher
