@@ -302,13 +302,14 @@ void Core::pump(Monotonic now) {
     if (leases.stopped || ledger_.units()[unit].resting()) continue;
     if (ledger_.units()[unit].finished && settled_ == ledger_.next_sequence()) {
       leases.stopped = true;
+      // First the launcher: of a worker that ends it shall know that it has nothing left to do.
+      outside_.notify({Notice::Kind::kStageFinished, ledger_.units()[unit].stage(), 0, 0, ""});
       for (Worker* worker : workers_of(unit, false)) {
         if (worker->state == Worker::State::kConnecting) continue;
         worker->state = Worker::State::kStopping;
         tell_committed(*worker);
         send(*worker, wire::MessageType::kStop, {});
       }
-      outside_.notify({Notice::Kind::kStageFinished, ledger_.units()[unit].stage(), 0, 0, ""});
       continue;
     }
     if (draining_ || stopping_) continue;
@@ -377,7 +378,11 @@ void Core::tick(Monotonic now) {
                                                 incarnation.value(), worker.sent}));
     }
   }
-  for (const Incarnation incarnation : silent) fence(incarnation, "it was silent for too long");
+  for (const Incarnation incarnation : silent) {
+    // Who was told to exit has nothing to lose, and has done so.
+    const bool told_to_exit = find_worker(incarnation)->state == Worker::State::kStopping;
+    told_to_exit ? forget(incarnation) : fence(incarnation, "it was silent for too long");
+  }
   std::erase_if(sessions_, [&](const auto& entry) { return now - entry.second.heard > 6 * options_.silence; });
   std::vector<Client> silent_consumers;
   for (const auto& [client, consumer] : consumers_) {

@@ -68,8 +68,8 @@ class Feeder(threading.Thread):
         check(self.producer.wait(120) == 0, open("produce.txt").read())
 
 
-def join(stage):
-    return subprocess.Popen([os.path.join(BIN, "weir-stage"), "--broker", broker, "--stage", stage], stdin=subprocess.DEVNULL,
+def join(stage, *options):
+    return subprocess.Popen([os.path.join(BIN, "weir-stage"), "--broker", broker, "--stage", stage, *options], stdin=subprocess.DEVNULL,
                             stdout=open("workers.txt", "a"), stderr=subprocess.STDOUT)
 
 
@@ -82,6 +82,12 @@ def holders():
 def written():
     return sum(number for (name, labels), number in metrics(DATA).items()
                if name == "weir_stage_records_in_total" and ("stage", "write") in labels)
+
+
+def pending(pid, number):
+    """Whether a signal waits for the process to take it."""
+    with open("/proc/%d/status" % pid) as lines:
+        return any(int(line.split()[1], 16) >> (number - 1) & 1 for line in lines if line.startswith(("SigPnd", "ShdPnd")))
 
 
 def leave(worker):
@@ -118,14 +124,19 @@ left += 2
 wait_for("no holder", lambda: not holders())
 totals = [join("total")]
 all_with(totals[0].pid)
-# Asked twice it goes at once, whatever that means for what it has begun.
+# Asked twice it goes at once, whatever that means for what it has begun: here the broker cannot answer the first.
 worker = join("total")
 wait_for("it to hold shards", lambda: holders().get(worker.pid))
-worker.send_signal(signal.SIGSTOP)  # so that the first cannot be answered before the second
-for _ in range(2):
-    worker.send_signal(signal.SIGTERM)
-worker.send_signal(signal.SIGCONT)
-check(worker.wait(PATIENCE / 2) in (0, -signal.SIGTERM), "asked twice it ended with %s" % worker.returncode)
+broker_pid = launcher.find("broker")
+os.kill(broker_pid, signal.SIGSTOP)
+worker.send_signal(signal.SIGTERM)
+wait_for("the first to be heard", lambda: not pending(worker.pid, signal.SIGTERM), PATIENCE / 2)
+worker.send_signal(signal.SIGTERM)
+check(worker.wait(PATIENCE / 2) == -signal.SIGTERM, "asked twice it ended with %s" % worker.returncode)
+os.kill(broker_pid, signal.SIGCONT)
+# Nobody tells the broker; who takes its place does.
+totals.append(join("total", "--worker", "1"))
+wait_for("shards with its successor", lambda: len(holders().get(totals[1].pid, [])) == SHARDS // 2)
 
 feeder.end()
 check(launcher.wait(120) == 0, open("log.txt").read()[-3000:])
@@ -145,7 +156,9 @@ with open("out.jsonl") as out:
         lines += 1
 check(lines == NUMBERS, "%d running totals of %d records" % (lines, NUMBERS))
 log = open("log.txt").read()
-check("lost its rights" not in log, "a worker that goes is fenced: " + log[-2000:])
+fenced = [line for line in log.splitlines() if "lost its rights" in line]
+check(len(fenced) == 1 and fenced[0].endswith("total/1 lost its rights: another process took its place"),
+      "fenced is only who did not wait to be let go: %s" % fenced)
 check(log.count("has left") >= left, "%d workers left, the broker tells of %d" % (left, log.count("has left")))
 shutil.rmtree(folder)
 print("ok: %d workers left, %d running totals are exact" % (left, lines))

@@ -82,17 +82,20 @@ void Supervisor::turn(Monotonic now) {
   // The broker's words come before the deaths: it announces that workers will end before it lets them.
   if (channel_) {
     channel_->write_some();
-    channel_->read([this](const BrokerEvent& event) { on_event(event); });
+    read_channel();
     if (!channel_->open_still() && phase_ != Phase::kStopping) broker_.kill();  // it cannot be spoken with any more
   }
   broker_.read();
   for (Worker& worker : workers_) {
     worker.process.read();
     const pid_t pid = worker.process.pid();
-    if (const std::optional<Ending> ending = worker.process.reap()) on_worker_death(worker, pid, *ending);
+    const std::optional<Ending> ending = worker.process.reap();
+    if (!ending) continue;
+    read_channel();  // it may have been told to end since
+    on_worker_death(worker, pid, *ending);
   }
   if (const std::optional<Ending> ending = broker_.reap()) {
-    channel_->read([this](const BrokerEvent& event) { on_event(event); });
+    read_channel();
     on_broker_death(*ending);
   }
 
@@ -108,6 +111,10 @@ void Supervisor::turn(Monotonic now) {
   }
   if (phase_ != Phase::kStopping) progress_.tick(after);
   screen_.write_some();
+}
+
+void Supervisor::read_channel() {
+  if (channel_) channel_->read([this](const BrokerEvent& event) { on_event(event); });
 }
 
 Monotonic Supervisor::next_deadline() const {

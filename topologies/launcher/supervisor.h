@@ -66,6 +66,7 @@ class Supervisor {
   void turn(Monotonic now);
   [[nodiscard]] Monotonic next_deadline() const;
   void on_signal(int number);
+  void read_channel();
   void on_event(const BrokerEvent& event);
   void on_ready(const BrokerEvent& event);
   void on_status(const BrokerEvent& event);

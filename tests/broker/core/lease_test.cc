@@ -2,6 +2,7 @@
 // Shards and their holders, under hand-made events: who may consume what, and how a shard moves.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -144,6 +145,33 @@ TEST_F(LeaseTest, DrainsALeavingWorkerOnceThoughTheTopologyStopsToo) {
   say(second, MessageType::kDrained, {});
   EXPECT_EQ(out_.count_to(second.incarnation, MessageType::kStop), 1U);
   EXPECT_EQ(out_.disconnected.size(), 0U);
+}
+
+TEST_F(LeaseTest, TellsTheLauncherOfAStageThatHasFinishedBeforeItsWorkersAndMissesNoneOfThem) {
+  Peer source = ready("read", 0);
+  Peer worker = ready("work", 0);
+  wire::Commit last;
+  last.enumeration_ended = true;
+  commit(source, last);
+  settle();
+  ASSERT_EQ(out_.count_to(source.incarnation, MessageType::kStop), 1U);
+  const auto finished = std::find_if(out_.notices.begin(), out_.notices.end(), [](const Notice& notice) {
+    return notice.kind == Notice::Kind::kStageFinished;
+  });
+  ASSERT_NE(finished, out_.notices.end());
+  const auto stop = std::find_if(out_.sent.begin(), out_.sent.end(), [&](const Recorder::Sent& sent) {
+    return sent.to == source.incarnation && sent.header.type == MessageType::kStop;
+  });
+  EXPECT_LE(out_.sent_before_notice[static_cast<std::size_t>(finished - out_.notices.begin())],
+            static_cast<std::size_t>(stop - out_.sent.begin()));
+  // Both are silent from here on; only of one a word was due.
+  for (int i = 0; i < 30; ++i) core_.tick(now_ += CoreOptions().silence / 10);
+  std::vector<std::uint32_t> fenced;
+  for (const Notice& notice : out_.notices) {
+    if (notice.kind == Notice::Kind::kFenced) fenced.push_back(notice.stage);
+  }
+  EXPECT_EQ(fenced, std::vector<std::uint32_t>{1});
+  EXPECT_EQ(out_.disconnected, (std::vector<Incarnation>{source.incarnation, worker.incarnation}));
 }
 
 TEST_F(LeaseTest, FencesAWorkerThatConsumesAShardOfAnother) {

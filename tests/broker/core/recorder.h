@@ -35,7 +35,10 @@ class Recorder final : public Outside {
   void compact(CompactJob job) override { compactions.push_back(std::move(job)); }
   void copy(CopyJob job) override { copies.push_back(std::move(job)); }
   void write_checkpoint(CheckpointJob job) override { checkpoints.push_back(std::move(job)); }
-  void notify(Notice notice) override { notices.push_back(std::move(notice)); }
+  void notify(Notice notice) override {
+    notices.push_back(std::move(notice));
+    sent_before_notice.push_back(sent.size());
+  }
 
   [[nodiscard]] std::size_t count(MessageType type) const {
     return static_cast<std::size_t>(
@@ -67,6 +70,7 @@ class Recorder final : public Outside {
   std::vector<CompactJob> compactions;
   std::vector<CopyJob> copies;
   std::vector<Notice> notices;
+  std::vector<std::size_t> sent_before_notice;  ///< of each: the messages that had been sent when it came
 };
 
 }  // namespace weir::core
