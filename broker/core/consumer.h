@@ -20,6 +20,7 @@ struct Consumer {
   std::uint64_t id = 0;  ///< of its session; carries the reign, so that none is ever taken for another
   std::uint32_t stream = 0;
   std::string group;
+  std::string name;  ///< by which the program is known in all its sessions; may be empty
   Monotonic heard{0};
   Monotonic silence{0};  ///< as it asked: when it has said nothing for so long it is gone
 

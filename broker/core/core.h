@@ -388,6 +388,9 @@ class Core {
   /// Tells it why, and gives its shards to others.
   void end_consumer(const Client& client, wire::Refusal refusal, std::string_view sentence);
   void forget_consumer(const Client& client);
+  std::vector<std::uint32_t> forget_consumer_named(const Client& client, std::uint32_t stream, const std::string& group,
+                                                   const std::string& name);
+  static void give_lane(GroupLease::Lane& lane, const ExternalGroup::Cursor& from, Consumer& to);
   void serve_groups();
   void lease_group(GroupLease& lease);
   void deliver_group(GroupLease& lease);

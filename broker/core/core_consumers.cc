@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t kConsumersMax = 1024;
 constexpr std::size_t kGroupsMax = 1024;            ///< of one stream
+constexpr std::size_t kConsumerNameMax = 64;
 constexpr std::uint64_t kDeliveriesUnreadMax = 64;  ///< a quarter of what the socket holds before it drops
 constexpr std::uint64_t kCreditMax = 1ULL << 60;
 constexpr std::int64_t kSilenceDefaultMs = 30'000;
@@ -58,14 +59,11 @@ void Core::open_consumer(const Client& client, const wire::MapReader& map, Monot
   const std::int64_t silence_ms = map.integer("silence_ms", kSilenceDefaultMs);
   if (silence_ms < kSilenceMinMs || silence_ms > kSilenceMaxMs)
     return refuse(client, Refusal::kInvalid, "\"silence_ms\" must be from 1000 to 3600000");
-  forget_consumer(client);
-  // Who comes back over another connection need not wait until the broker has missed it.
-  if (const auto before = static_cast<std::uint64_t>(map.integer("replaces", 0)); before != 0) {
-    const auto same = std::find_if(consumers_.begin(), consumers_.end(), [&](const auto& entry) {
-      return entry.second.id == before && entry.second.stream == *stream && entry.second.group == group;
-    });
-    if (same != consumers_.end()) forget_consumer(Client(same->first));
-  }
+  const std::string consumer_name = map.text("consumer");
+  if (consumer_name.size() > kConsumerNameMax)
+    return refuse(client, Refusal::kInvalid,
+                  fmt::format("\"consumer\" must not be longer than {} bytes", kConsumerNameMax));
+  const std::vector<std::uint32_t> had = forget_consumer_named(client, *stream, group, consumer_name);
   if (consumers_.size() >= kConsumersMax)
     return refuse(client, Refusal::kTaken, fmt::format("{} consumers are there already", kConsumersMax));
 
@@ -98,6 +96,9 @@ void Core::open_consumer(const Client& client, const wire::MapReader& map, Monot
   consumer.id = std::uint64_t{reign_.value()} << 32 | ++sessions_opened_;
   consumer.stream = *stream;
   consumer.group = group;
+  consumer.name = consumer_name;
+  for (const std::uint32_t shard : had)
+    give_lane(lease.lanes[shard], ledger_.groups(*stream).at(group).cursors[shard], consumer);
   consumer.heard = now;
   consumer.silence = std::chrono::milliseconds(silence_ms);
   wire::MapWriter answer("consuming");
@@ -148,6 +149,32 @@ void Core::forget_consumer(const Client& client) {
   lease.dirty = true;
   if (lease.members.empty()) group_leases_.erase(at);
   consumers_.erase(found);
+}
+
+/// Who comes back need not wait until the broker has missed it, be it that it never heard of the session that it had.
+std::vector<std::uint32_t> Core::forget_consumer_named(const Client& client, std::uint32_t stream,
+                                                       const std::string& group, const std::string& name) {
+  std::vector<std::uint32_t> had;
+  std::vector<Client> before;
+  for (const auto& [at, consumer] : consumers_) {
+    const bool same = !name.empty() && consumer.name == name && consumer.stream == stream && consumer.group == group;
+    if (at == client || same) before.push_back(at);
+    if (!same) continue;
+    const GroupLease& lease = group_leases_.at({stream, group});
+    for (std::uint32_t shard = 0; shard < lease.lanes.size(); ++shard) {
+      const GroupLease::Lane& lane = lease.lanes[shard];
+      if (lane.holder == consumer.id && !lane.leaving) had.push_back(shard);
+    }
+  }
+  for (const Client& at : before) forget_consumer(at);
+  return had;
+}
+
+void Core::give_lane(GroupLease::Lane& lane, const ExternalGroup::Cursor& from, Consumer& to) {
+  lane.holder = to.id;
+  ++lane.epoch;
+  ++to.lanes;
+  to.scan = std::min(to.scan, from.frame);
 }
 
 void Core::take_consumer_credit(const Client& client, const wire::MapReader& map, Monotonic now) {
@@ -304,11 +331,7 @@ void Core::lease_group(GroupLease& lease) {
   for (std::uint32_t shard = 0; shard < lease.lanes.size(); ++shard) {
     GroupLease::Lane& lane = lease.lanes[shard];
     if (lane.holder != 0) continue;
-    Consumer* consumer = fewest();
-    lane.holder = consumer->id;
-    ++lane.epoch;
-    ++consumer->lanes;
-    consumer->scan = std::min(consumer->scan, group.cursors[shard].frame);
+    give_lane(lane, group.cursors[shard], *fewest());
   }
   // Nobody keeps more than a fair share while another has less. A shard goes once its holder has acknowledged what it
   // has of it; until then nothing more of it is sent.

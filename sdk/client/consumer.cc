@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <deque>
 #include <optional>
+#include <random>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -30,6 +32,11 @@ constexpr Monotonic kWorkEvery = milliseconds(50);
 constexpr std::uint32_t kPollsBetweenLooks = 16;
 /// So many deliveries are worked off before the broker hears of it, were they ever so small.
 constexpr std::uint64_t kDeliveriesUntold = 16;
+
+std::string made_up_name() {
+  std::random_device random;  // the kernel's
+  return std::to_string(random()) + "-" + std::to_string(random());
+}
 
 }  // namespace
 
@@ -276,10 +283,12 @@ class Consumer::Session {
       for (const client::Delivery::Batch& batch : delivery->batches) {
         Shard& shard = shards_[batch.shard];
         shard.ours = true;
-        shard.epoch = batch.epoch;
+        if (shard.epoch != batch.epoch) {  // a lease begins behind what the group has acknowledged
+          shard.epoch = batch.epoch;
+          shard.durable = std::max(shard.durable, std::min(shard.done, batch.offset));
+          shard.asked = std::max(shard.asked, batch.offset);
+        }
         shard.delivered = batch.offset + batch.count;
-        shard.durable = std::max(shard.durable, std::min(shard.done, batch.offset));
-        if (shard.asked < batch.offset) shard.asked = batch.offset;
       }
       if (!delivery->batches.empty()) deliveries_.push_back(std::move(*delivery));
       return;
@@ -343,7 +352,7 @@ class Consumer::Session {
     request.put("group", group_);
     request.put("silence_ms", options_.silence.count());
     if (options_.from == Options::From::kEnd) request.put("from", "end");
-    if (id_ != 0) request.put("replaces", id_);
+    request.put("consumer", name_);
     const Result<Bytes> answer = connection->ask(std::move(request).finish(), milliseconds(2000));
     if (!answer) return answer.status();
     const Result<wire::MapReader> opened = wire::MapReader::parse(*answer);
@@ -386,6 +395,7 @@ class Consumer::Session {
   std::string where_;
   std::string stream_;
   std::string group_;
+  std::string name_ = made_up_name();  ///< ours alone, in all sessions
   Options options_;
   std::unique_ptr<client::ClientConnection> connection_;
   std::map<std::uint32_t, Shard> shards_;

@@ -267,6 +267,45 @@ TEST_F(ConsumerTest, LosesItsShardsToOthersWhenItIsSilentAndIsFenced) {
   EXPECT_EQ(waiting("bills"), 1U);
 }
 
+TEST_F(ConsumerTest, KeepsItsShardsWhenItComesBackThoughItNeverHeardOfItsLastSession) {
+  const auto named = [](const std::string& name) {
+    wire::MapWriter message = consume("bills");
+    message.put("consumer", name);
+    return message;
+  };
+  const auto session_in = [&](std::size_t before) {
+    settle();
+    for (const auto& answer : answers(before)) {
+      if (answer.op() == "consuming") return answer.integer("session", 0);
+    }
+    return std::int64_t{0};
+  };
+  std::size_t before = out_.replies.size();
+  ask(named("mine"), "a1");
+  const std::int64_t first = session_in(before);
+  credit("a1", first, kPlenty, kPlenty);
+  const auto other = join("b");
+  for (int key = 0; key < 4; ++key) produce(key);
+  settle();
+  std::set<std::uint32_t> shards;
+  for (const auto& batch : delivered(first)) shards.insert(batch.shard);
+  ASSERT_EQ(shards.size(), 2U);
+  ask(named("mine"), "a2");  // it gives up before the answer comes
+  before = out_.replies.size();
+  ask(named("mine"), "a3");
+  const std::int64_t third = session_in(before);
+  credit("a3", third, kPlenty, kPlenty);
+  std::set<std::uint32_t> again;
+  for (const auto& batch : delivered(third)) {
+    again.insert(batch.shard);
+    EXPECT_EQ(batch.offset, 0U) << "what was not acknowledged comes again";
+  }
+  EXPECT_EQ(again, shards);
+  EXPECT_EQ(records_delivered(other), 2U);
+  expect_refused(acknowledge("a1", first, {{*shards.begin(), 1, 1}}), "closed");
+  expect_refused(ask(named(std::string(65, 'x')), "c"), "invalid");
+}
+
 TEST_F(ConsumerTest, GivesItsShardsBackAtOnceWhenItLeaves) {
   const auto first = join("a");
   const auto second = join("b");
