@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -85,6 +86,14 @@ int serve(const Options& options) {
   return static_cast<int>((*server)->run());
 }
 
+/// Many connections are many files: as many as may be.
+void permit_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -120,5 +129,6 @@ int main(int argc, char** argv) {
                  "weir-broker: --topology is required (`weir run` resolves a topology and starts the broker)\n");
     return static_cast<int>(Exit::kUsage);
   }
+  permit_open_files();
   return serve(options);
 }

@@ -2,7 +2,6 @@
 #include "broker/server/journal_salvage.h"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include "broker/server/journal_check.h"
 #include "broker/server/needs.h"
 #include "broker/server/snapshot_file.h"
+#include "sdk/base/random.h"
 
 namespace weir::server {
 namespace {
@@ -250,8 +250,7 @@ class Salvage {
 
   /// An empty journal that goes on at the sequence and the reign of the old one, so that neither is given twice.
   Status begin(journal::Disk& disk) {
-    std::uint64_t seed = 0;
-    WEIR_CHECK(getrandom(&seed, sizeof(seed), 0) == sizeof(seed), "the kernel gives random numbers");
+    const std::uint64_t seed = random_number();
     const Sequence first(prefix_.ledger->next_sequence().value() - carried().size());
     journal::SegmentHeader header;
     header.seed = seed;

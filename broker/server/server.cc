@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -14,7 +13,9 @@
 
 #include "broker/server/replay.h"
 #include "sdk/base/log.h"
+#include "sdk/base/random.h"
 #include "sdk/topology/resolved_file.h"
+#include "sdk/wire/commit.h"
 #include "sdk/wire/map.h"
 
 namespace weir::server {
@@ -36,10 +37,15 @@ constexpr int kCommitsPerTurn = 256;
 constexpr int kClientsPerTurn = 64;
 constexpr std::size_t kMailboxCalls = 256;
 
-std::uint64_t random_number() {
-  std::uint64_t number = 0;
-  WEIR_CHECK(getrandom(&number, sizeof(number), 0) == sizeof(number), "the kernel gives random numbers");
-  return number;
+/// What all workers together may have sent and not heard of.
+std::uint64_t commits_under_way_max(const Topology& topology) {
+  std::uint64_t bytes = 0;
+  for (std::uint32_t i = 0; i < topology.stages.size(); ++i) {
+    const StageSpec& stage = topology.stages[i];
+    if (stage.host == i)
+      bytes += stage.workers * wire::commit_window(topology.broker.transaction_bytes_max, stage.memory_bytes);
+  }
+  return bytes;
 }
 
 /// The same error; of damage with what to do about it.
@@ -87,7 +93,8 @@ Result<std::unique_ptr<Server>> Server::open(const Topology& topology, const Ser
   if (!directory.ok()) return directory.error();
   std::unique_ptr<Server> server(new Server(topology, std::move(*directory), launcher));
   // What does not fit into a segment can be committed by nobody.
-  auto sockets = Sockets::open(options.listen, server->directory_.path(), topology.broker.segment_bytes);
+  auto sockets = Sockets::open(options.listen, server->directory_.path(),
+                               {topology.broker.segment_bytes, commits_under_way_max(topology)});
   if (!sockets.ok()) return sockets.error();
   server->sockets_ = std::move(*sockets);
   if (Status status = server->recover(); !status.ok()) return status.error();

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,6 +63,17 @@ Result<std::string> make_runtime_directory(const std::string& directory) {
                                  errno == EEXIST ? "somebody else made it" : std::strerror(errno))};
 }
 
+/// Connections that each of the three sockets may have: of the files that the process may open, some are for the journal.
+std::size_t connections_max() {
+  constexpr rlim_t kOwnFiles = 256;
+  constexpr rlim_t kConnectionsMin = 64;
+  constexpr rlim_t kConnectionsMax = 4096;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kConnectionsMin;
+  const rlim_t left = limit.rlim_cur > kOwnFiles ? limit.rlim_cur - kOwnFiles : 0;
+  return static_cast<std::size_t>(std::clamp(left / 4, kConnectionsMin, kConnectionsMax));
+}
+
 Status bind_to(zmq::socket_t& socket, const std::string& endpoint) {
   try {
     socket.bind(endpoint);
@@ -77,7 +89,7 @@ Status bind_to(zmq::socket_t& socket, const std::string& endpoint) {
 }  // namespace
 
 Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const std::string& directory,
-                                               std::uint64_t commit_bytes_max) {
+                                               const Bounds& bounds) {
   std::unique_ptr<Sockets> sockets(new Sockets());
   sockets->router_ = zmq::socket_t(sockets->context_, zmq::socket_type::router);
   sockets->commits_ = zmq::socket_t(sockets->context_, zmq::socket_type::pull);
@@ -92,16 +104,19 @@ Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const 
   sockets->router_.set(zmq::sockopt::router_handover, true);
   sockets->commits_.set(zmq::sockopt::linger, 0);
   sockets->commits_.set(zmq::sockopt::rcvhwm, kCommitQueueMax);
-  sockets->commits_.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(commit_bytes_max));
+  sockets->commits_.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(bounds.commit_bytes));
   // Honest workers have a quarter of their memory or four transactions under way, which is less than a segment, and
   // producers their window: twice what one message may take is out of their reach.
-  const auto watch = [&](zmq::socket_t& socket, std::string_view name, std::uint64_t bytes_max) {
+  const std::size_t connections = connections_max();
+  const auto watch = [&](zmq::socket_t& socket, std::string_view name, std::uint64_t bytes, std::uint64_t together) {
     if (listen.empty()) return;  // nobody to watch, and a thread that looks up fifty times a second
-    sockets->watches_.push_back(std::make_unique<PeerWatch>(sockets->context_, socket, name, bytes_max));
+    const PeerWatch::Limits limits{bytes, together, connections};
+    sockets->watches_.push_back(std::make_unique<PeerWatch>(sockets->context_, socket, name, limits));
   };
-  watch(sockets->router_, "the broker", 2 * std::uint64_t{kClientBytesMax});
-  watch(sockets->commits_, "the broker's commits", 2 * commit_bytes_max);
-  watch(sockets->news_, "the broker's news", kNewsBytesMax);
+  watch(sockets->router_, "the broker", 2 * std::uint64_t{kClientBytesMax}, 4 * std::uint64_t{kClientBytesMax});
+  watch(sockets->commits_, "the broker's commits", 2 * bounds.commit_bytes,
+        2 * bounds.commit_bytes + bounds.commit_bytes_together);
+  watch(sockets->news_, "the broker's news", kNewsBytesMax, 16 * kNewsBytesMax);
   std::string router = listen;
   std::string commits;
   std::string news;

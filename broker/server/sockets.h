@@ -23,10 +23,13 @@ namespace weir::server {
 /// the server's.
 class Sockets {
  public:
-  /// `listen`: "" for ipc sockets in `directory`, or tcp://host:port. A worker that sends more than `commit_bytes_max`
-  /// at once is cut off. Errors: kInUse, kInvalid.
+  struct Bounds {
+    std::uint64_t commit_bytes = 0;           ///< a worker that sends more than this at once is cut off
+    std::uint64_t commit_bytes_together = 0;  ///< all workers may have this under way
+  };
+  /// `listen`: "" for ipc sockets in `directory`, or tcp://host:port. Errors: kInUse, kInvalid.
   static Result<std::unique_ptr<Sockets>> open(const std::string& listen, const std::string& directory,
-                                               std::uint64_t commit_bytes_max);
+                                               const Bounds& bounds);
   ~Sockets();
 
   [[nodiscard]] const std::string& endpoint() const { return endpoint_; }

@@ -3,16 +3,13 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "tests/broker/server/raw_pusher.h"
 #include "tests/support/temporary_folder.h"
 
 namespace weir::server {
@@ -22,17 +19,17 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
-int port_of(const std::string& endpoint) { return std::stoi(endpoint.substr(endpoint.rfind(':') + 1)); }
+constexpr Sockets::Bounds kBounds{1 << 20, 1 << 20};
 
 TEST(Sockets, TakeTheTwoPortsBehindTheOneThatIsGiven) {
   const testing_host::TemporaryFolder folder;
   // Which ports are free is known only once they are taken: those beside a free one may not be.
   for (int attempt = 0; attempt < 100; ++attempt) {
-    auto free = Sockets::open("tcp://127.0.0.1:0", folder / "", 1 << 20);
+    auto free = Sockets::open("tcp://127.0.0.1:0", folder / "", kBounds);
     ASSERT_TRUE(free.ok()) << free.error().message;
     const int port = port_of((*free)->endpoint());
     free->reset();
-    const auto opened = Sockets::open(fmt::format("tcp://127.0.0.1:{}", port), folder / "", 1 << 20);
+    const auto opened = Sockets::open(fmt::format("tcp://127.0.0.1:{}", port), folder / "", kBounds);
     if (!opened.ok()) {
       ASSERT_EQ(opened.error().code, Code::kInUse) << opened.error().message;
       continue;
@@ -40,7 +37,7 @@ TEST(Sockets, TakeTheTwoPortsBehindTheOneThatIsGiven) {
     EXPECT_EQ((*opened)->endpoint(), fmt::format("tcp://127.0.0.1:{}", port));
     EXPECT_EQ((*opened)->commits_endpoint(), fmt::format("tcp://127.0.0.1:{}", port + 1));
     EXPECT_EQ((*opened)->news_endpoint(), fmt::format("tcp://127.0.0.1:{}", port + 2));
-    const auto second = Sockets::open(fmt::format("tcp://127.0.0.1:{}", port - 2), folder / "", 1 << 20);
+    const auto second = Sockets::open(fmt::format("tcp://127.0.0.1:{}", port - 2), folder / "", kBounds);
     ASSERT_FALSE(second.ok()) << "the port of its PUB socket is taken";
     EXPECT_EQ(second.error().code, Code::kInUse);
     return;
@@ -48,50 +45,10 @@ TEST(Sockets, TakeTheTwoPortsBehindTheOneThatIsGiven) {
   FAIL() << "no three free ports in a row";
 }
 
-/// A connection that speaks as much of ZMTP as it takes to send parts of a message.
-class RawPusher {
- public:
-  explicit RawPusher(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
-    std::string greeting(64, '\0');
-    greeting[0] = '\xff';
-    greeting[9] = '\x7f';
-    greeting[10] = 3;
-    greeting.replace(12, 4, "NULL");
-    say(greeting);
-    hear(greeting.size());
-    say(std::string("\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH", 28));
-    hear(static_cast<unsigned char>(hear(2)[1]));  // its READY: only behind it messages are taken
-  }
-  RawPusher(const RawPusher&) = delete;
-  RawPusher& operator=(const RawPusher&) = delete;
-  ~RawPusher() { ::close(socket_); }
-
-  /// As much of it as is taken now; nothing where the other side has hung up.
-  std::optional<std::size_t> say(std::string_view text) {
-    const ssize_t sent = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) return static_cast<std::size_t>(sent);
-    return errno == EAGAIN ? std::optional<std::size_t>(0) : std::nullopt;
-  }
-
- private:
-  std::string hear(std::size_t size) {
-    std::string heard(size, '\0');
-    EXPECT_EQ(::recv(socket_, heard.data(), size, MSG_WAITALL), static_cast<ssize_t>(size));
-    return heard;
-  }
-
-  const int socket_;
-};
-
 TEST(Sockets, HangUpOnWhoSendsPartsWithoutEnd) {
   const testing_host::TemporaryFolder folder;
   constexpr std::uint64_t kCommitBytesMax = 1 << 20;
-  const auto opened = Sockets::open("tcp://127.0.0.1:0", folder / "", kCommitBytesMax);
+  const auto opened = Sockets::open("tcp://127.0.0.1:0", folder / "", {kCommitBytesMax, 0});
   ASSERT_TRUE(opened.ok()) << opened.error().message;
   Sockets& sockets = **opened;
   zmq::context_t context;
@@ -131,7 +88,7 @@ TEST(Sockets, HangUpOnWhoSendsPartsWithoutEnd) {
 class News : public testing::Test {
  protected:
   void SetUp() override {
-    auto opened = Sockets::open("", folder_ / "", 1 << 20);
+    auto opened = Sockets::open("", folder_ / "", kBounds);
     ASSERT_TRUE(opened.ok()) << opened.error().message;
     sockets_ = std::move(*opened);
   }
