@@ -108,7 +108,10 @@ class Consumer::Session {
     if (opened_) {
       left_ = false;
       send("leave");
-      while (!left_ && opened_ && monotonic_now() < give_up) receive(milliseconds(20));
+      // Nothing rests on the answer; of a stream that has ended there are no shards to give back, and the broker may be
+      // gone with it.
+      const Monotonic heard_by = std::min(give_up, monotonic_now() + kSilenceMax);
+      while (!left_ && opened_ && !ended_ && monotonic_now() < heard_by) receive(milliseconds(20));
       opened_ = false;
     }
     if (failure_.ok()) failure_ = ConsumerStatus::failed("this consumer was closed");
