@@ -265,6 +265,7 @@ class Core {
   void lease(std::uint32_t unit, Monotonic now);
   void lease_splits(std::uint32_t unit);
   void lease_lanes(std::uint32_t unit, Monotonic now);
+  [[nodiscard]] std::uint32_t restored_together(const UnitState& unit) const;
   void grant(Worker& worker, const std::vector<std::uint32_t>& lanes);
   void release_lane(std::uint32_t unit, std::uint32_t lane);
   /// Frames that hold records for `lane` are looked at, also those that the worker's scan has passed.

@@ -246,6 +246,12 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
            decltype([](const Worker* a, const Worker* b) { return a->incarnation < b->incarnation; })>
       granted;
   bool any_free = false;
+  // Who comes a moment later, as a rule in the place of one that died, finds lanes that nobody has begun to restore.
+  const std::uint32_t together = restored_together(unit);
+  std::map<Incarnation, std::uint32_t> restoring;
+  for (const LaneLease& lease : leases.lanes) {
+    if (lease.state == LaneLease::State::kRestoring) ++restoring[lease.holder];
+  }
   for (std::uint32_t lane = 0; lane < total; ++lane) {
     LaneLease& lease = leases.lanes[lane];
     if (lease.state != LaneLease::State::kFree) continue;
@@ -253,10 +259,11 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
     if (unit.lanes[lane].finished && !unit.single()) continue;
     Worker* const worker = *std::min_element(workers.begin(), workers.end(),
                                              [](const Worker* a, const Worker* b) { return a->lanes < b->lanes; });
-    if (worker->lanes >= quota) {
+    if (worker->lanes >= quota || restoring[worker->incarnation] >= together) {
       any_free = true;
       continue;
     }
+    if (ledger_.keeps_state(unit)) ++restoring[worker->incarnation];
     lease.state = ledger_.keeps_state(unit) ? LaneLease::State::kRestoring : LaneLease::State::kHeld;
     lease.holder = worker->incarnation;
     ++lease.epoch;
@@ -288,6 +295,20 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
     revoked.epoch = lease.epoch;
     return send(**most, MessageType::kRevoke, wire::encode_leases({revoked}));
   }
+}
+
+/// Lanes whose state one worker is sent at a time: an eighth of all, since changes of many lanes lie in one entry, or
+/// what is soon there.
+std::uint32_t Core::restored_together(const UnitState& unit) const {
+  constexpr std::uint64_t kSoonThere = 8 << 20;
+  const std::uint64_t lanes = std::max<std::size_t>(unit.lanes.size(), 1);
+  std::uint64_t bytes = 0;
+  for (const std::uint32_t stage : unit.stages()) {
+    const auto& snapshot = ledger_.changelog(stage).newest();
+    bytes += (snapshot ? snapshot->bytes : 0) + ledger_.changelog(stage).tail_bytes();
+  }
+  const std::uint64_t soon = kSoonThere / std::max<std::uint64_t>(bytes / lanes, 1);
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(soon, (lanes + 7) / 8, lanes));
 }
 
 void Core::grant(Worker& worker, const std::vector<std::uint32_t>& lanes) {

@@ -2,6 +2,9 @@
 // State goes to a new holder a portion at a time, as it takes it in.
 #include <gtest/gtest.h>
 
+#include <map>
+#include <vector>
+
 #include "tests/broker/core/core_fixture.h"
 
 namespace weir::core {
@@ -111,6 +114,59 @@ TEST_F(RestoreTest, StopsReadingForAWorkerThatIsGone) {
   ASSERT_EQ(out_.restores.size(), 2U);
   EXPECT_EQ(out_.restores.back().incarnation, work_.incarnation);
   EXPECT_EQ(out_.restores.back().reached.part, 0U) << "from the beginning";
+}
+
+/// Sixteen shards of much state.
+class LargeRestoreTest : public CoreFixture {
+ protected:
+  static Topology large() {
+    Topology topology = with_state();
+    topology.streams[0].shards = 16;
+    return topology;
+  }
+  LargeRestoreTest() : CoreFixture(large()) {
+    core_.ledger().changelog(1).snapshot({1, 1, 1ULL << 30});
+    now_ += Monotonic{60'000'000};
+    core_.tick(now_);
+  }
+  /// The state of every lane that was asked for is there.
+  void all_come() {
+    const std::vector<RestoreJob> jobs(out_.restores.begin() + static_cast<std::ptrdiff_t>(read_), out_.restores.end());
+    read_ = out_.restores.size();
+    for (RestoreJob job : jobs) {
+      for (const std::uint32_t lane : job.lanes) {
+        core_.on_state(job.incarnation, {1, lane, true, {}});
+        restored_[job.incarnation].push_back(lane);
+      }
+      job.finished = true;
+      core_.on_restored(std::move(job));
+    }
+    core_.pump(now_);
+  }
+
+  std::size_t read_ = 0;
+  std::map<Incarnation, std::vector<std::uint32_t>> restored_;
+};
+
+TEST_F(LargeRestoreTest, LeavesLanesForWhoComesInThePlaceOfADeadWorker) {
+  const Peer first = ready("work");
+  ASSERT_EQ(out_.restores.size(), 1U);
+  EXPECT_EQ(out_.restores.back().lanes.size(), 2U);
+  all_come();
+  EXPECT_EQ(restored_[first.incarnation].size(), 2U);
+  const Peer second = ready("work", 1);
+  for (int i = 0; i < 8; ++i) all_come();
+  // Each is restored once: nothing moves any more.
+  EXPECT_EQ(restored_[first.incarnation].size(), 8U);
+  EXPECT_EQ(restored_[second.incarnation].size(), 8U);
+  core_.tick(now_ += Monotonic{1'000'000});
+  EXPECT_EQ(out_.count(MessageType::kRevoke), 0U);
+}
+
+TEST_F(LargeRestoreTest, GivesThemAllToOneThatStaysAlone) {
+  const Peer first = ready("work");
+  for (int i = 0; i < 16; ++i) all_come();
+  EXPECT_EQ(restored_[first.incarnation].size(), 16U);
 }
 
 }  // namespace
