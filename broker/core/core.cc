@@ -47,6 +47,7 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
   topology_text_ = encode_resolved(without_resting(topology_));
   hot_from_.resize(topology_.streams.size());
   stream_probes_.resize(topology_.streams.size());
+  lose_what_was_on_the_way();
   restarts_.resize(topology_.stages.size());
   stage_failed_.resize(topology_.stages.size());
   for (const Stream& stream : topology_.streams) {
@@ -55,7 +56,8 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
     leaves_.push_back(stream.external_out);
   }
   for (const UnitState& unit : ledger_.units()) {
-    for (const std::uint32_t stream : unit.inputs()) leaves_[stream] = leaves_[stream] || unit.is_sink();
+    const bool out = unit.is_sink() || sends_to_peers(unit);
+    for (const std::uint32_t stream : unit.inputs()) leaves_[stream] = leaves_[stream] || out;
     UnitLeases leases;
     leases.lanes.resize(unit.lanes.size());
     leases.scan.assign(unit.inputs().size(), UINT64_MAX);
@@ -201,7 +203,7 @@ void Core::on_message(const Buffer& message, Monotonic now) {
   switch (header->type) {
     case wire::MessageType::kReady:
       worker->state = Worker::State::kReady;
-      leases_[worker->unit].dirty = true;
+      leases_[worker->unit].dirty = peers_changed_ = true;
       // Its stage may have finished, or everything have been told to stop, while it was connecting.
       if (leases_[worker->unit].stopped || stopping_) {
         worker->state = Worker::State::kStopping;
@@ -239,9 +241,16 @@ void Core::on_message(const Buffer& message, Monotonic now) {
     case wire::MessageType::kDrained:
       if (worker->state == Worker::State::kDraining) worker->state = Worker::State::kDrained;
       return;
+    case wire::MessageType::kRouted: {
+      const auto routed = wire::decode_routed(body);
+      if (!routed.ok()) return fence(worker->incarnation, routed.error().message);
+      return on_routed(*worker, *routed);
+    }
     case wire::MessageType::kLeaving:
       worker->leaving = true;
       if (worker->state != Worker::State::kReady) return;  // everyone is drained or stopped, or it has said so before
+      peers_changed_ = true;
+      if (takes_from_peers(ledger_.units()[worker->unit])) return;  // first nobody sends it anything more
       worker->state = Worker::State::kDraining;
       return send(*worker, wire::MessageType::kDrain, {});
     case wire::MessageType::kFailed: {
@@ -273,12 +282,14 @@ void Core::on_died(std::uint32_t stage, std::uint32_t index, std::int64_t pid, M
 void Core::drain(Monotonic now) {
   now_ = now;
   draining_ = true;
+  drain_began_ = now;
   for (auto& [incarnation, worker] : workers_) {
     if (worker.state == Worker::State::kStopping) continue;
     if (worker.state == Worker::State::kConnecting) {
       worker.state = Worker::State::kDrained;
       continue;
     }
+    if (waits_for_peers(worker)) continue;
     worker.state = Worker::State::kDraining;
     send(worker, wire::MessageType::kDrain, {});
   }
@@ -300,7 +311,9 @@ void Core::pump(Monotonic now) {
   for (std::uint32_t unit = 0; unit < leases_.size(); ++unit) {
     UnitLeases& leases = leases_[unit];
     if (leases.stopped || ledger_.units()[unit].resting()) continue;
-    if (ledger_.units()[unit].finished && settled_ == ledger_.next_sequence()) {
+    const auto owing = [&](const auto& entry) { return entry.second.unit == unit && owes_peers(entry.second); };
+    if (ledger_.units()[unit].finished && settled_ == ledger_.next_sequence() &&
+        std::none_of(workers_.begin(), workers_.end(), owing)) {
       leases.stopped = true;
       // First the launcher: of a worker that ends it shall know that it has nothing left to do.
       outside_.notify({Notice::Kind::kStageFinished, ledger_.units()[unit].stage(), 0, 0, ""});
@@ -321,9 +334,13 @@ void Core::pump(Monotonic now) {
   for (auto& [incarnation, worker] : workers_) {
     // Each wakes the worker, which waits for none of them: its window is far from full, and a source tells its own
     // outside soon enough.
-    if (worker.untold_bytes >= tell_bytes(worker) || now - worker.told_at >= kTellEvery) tell_committed(worker);
+    const bool sends = worker.told.second != worker.settled && sends_to_peers(ledger_.units()[worker.unit]);
+    if (sends || worker.untold_bytes >= tell_bytes(worker) || now - worker.told_at >= kTellEvery)
+      tell_committed(worker);
   }
   tell_durable();
+  drain_behind_peers();
+  tell_peers();
   let_leave();
   serve_groups();
   // Where nothing has come since, it is left to the next tick: with many lanes it is long to look for.
@@ -337,8 +354,9 @@ void Core::pump(Monotonic now) {
     outside_.notify({Notice::Kind::kFinished, 0, 0, 0, ""});
   }
   if (draining_ && !drained_told_ && settled_ == ledger_.next_sequence()) {
-    const bool waiting = std::any_of(workers_.begin(), workers_.end(),
-                                     [](const auto& entry) { return entry.second.state == Worker::State::kDraining; });
+    const bool waiting = std::any_of(workers_.begin(), workers_.end(), [](const auto& entry) {
+      return entry.second.state == Worker::State::kDraining || entry.second.state == Worker::State::kReady;
+    });
     if (!waiting) {
       drained_told_ = true;
       outside_.notify({Notice::Kind::kDrained, 0, 0, 0, ""});

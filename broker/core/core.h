@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "broker/core/consumer.h"
+#include "broker/core/direct_accounts.h"
 #include "broker/core/ledger.h"
 #include "broker/core/outside.h"
 #include "broker/core/priority_turns.h"
@@ -59,6 +60,7 @@ struct StreamProbe {
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
   std::map<std::string, std::uint64_t> dropped;
+  std::uint64_t lost = 0;  ///< between workers
 };
 
 /// A dead letter as it lies in the journal.
@@ -293,6 +295,25 @@ class Core {
   /// Everything so far goes to disk soon, whatever it asked for.
   void want_durable();
 
+  // core_direct.cc
+  [[nodiscard]] bool sends_to_peers(const UnitState& unit) const;
+  [[nodiscard]] bool takes_from_peers(const UnitState& unit) const;
+  void lose_what_was_on_the_way();
+  [[nodiscard]] std::vector<wire::Peer> peers_of(const Worker& worker) const;
+  /// Tells those whose peers have changed.
+  void tell_peers();
+  void on_routed(Worker& worker, const wire::Routed& routed);
+  /// It is no longer among the workers: what was on its way from it or to it will be lost. REQUIRES: is still there.
+  void forget_peer(Incarnation incarnation);
+  void enter_lost(const std::vector<Lost>& lost);
+  /// Something that it emitted to peers is neither taken nor lost.
+  [[nodiscard]] bool owes_peers(const Worker& worker) const;
+  /// Nobody sends it anything more, and it has committed all that was sent.
+  [[nodiscard]] bool parted_from_producers(const Worker& worker) const;
+  /// Something may still come to it from peers: it is drained behind that.
+  [[nodiscard]] bool waits_for_peers(const Worker& worker) const;
+  void drain_behind_peers();
+
   // core_deliver.cc
   struct Piece;
   struct Delivery;
@@ -440,6 +461,9 @@ class Core {
   std::map<Client, Tap> taps_;
   std::map<Client, Consumer> consumers_;
   std::map<std::pair<std::uint32_t, std::string>, GroupLease> group_leases_;  ///< of groups that somebody reads for
+  DirectAccounts accounts_;
+  bool peers_changed_ = false;
+  Monotonic drain_began_{0};
   std::deque<LetterAnswer> letter_answers_;
   std::uint64_t sessions_opened_ = 0;
   std::vector<wire::Sharding> sharding_;

@@ -23,6 +23,10 @@ std::optional<std::string> behind_the_end(const Ledger& ledger, const wire::Comm
         "lead out of its loop",
         ledger.topology().streams[stream].name);
   }
+  for (const wire::DirectEmitted& emitted : commit.emitted) {
+    if (!ledger.stream(emitted.stream).ended) continue;
+    return fmt::format("it emits to stream \"{}\", which has ended", ledger.topology().streams[emitted.stream].name);
+  }
   return std::nullopt;
 }
 
@@ -60,7 +64,9 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
     durability = std::max(durability, topology_.streams[stream].durability);
     hot_bytes_ += frame.size;
   }
-  if (commit->frames.empty()) {
+  for (const wire::DirectEmitted& emitted : commit->emitted)
+    durability = std::max(durability, topology_.streams[emitted.stream].durability);
+  if (commit->frames.empty() && commit->emitted.empty()) {
     for (const std::uint32_t stream : ledger_.units()[worker.unit].inputs()) {
       durability = std::max(durability, topology_.streams[stream].durability);
     }
@@ -73,6 +79,17 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
       EntryType::kTransaction, {}, ledger_.units()[worker.unit].stage(), worker.incarnation.value()};
   std::memcpy(message.bytes.data() + kShift, &header, sizeof(header));
   const bool hurries = awaited(worker, *commit, message.bytes);
+  for (const wire::DirectTaken& taken : commit->taken) {
+    const std::string wrong = accounts_.take(worker.incarnation, Incarnation(taken.producer), taken.stream,
+                                             taken.records, taken.lost);
+    WEIR_CHECK(wrong.empty(), "a transaction was judged before it is entered: " + wrong);
+    stream_probes_[taken.stream].lost += taken.lost;
+  }
+  for (const wire::DirectEmitted& emitted : commit->emitted) {
+    accounts_.emit(worker.incarnation, emitted.stream, emitted.records);
+    stream_probes_[emitted.stream].records += emitted.records;
+    stream_probes_[emitted.stream].bytes += emitted.bytes;
+  }
   const Sequence sequence = append(message.part(kShift, message.bytes.size() - kShift), durability, hurries);
 
   if (!leases_[worker.unit].requeued.empty()) forget_requeued(worker.unit);
@@ -100,7 +117,7 @@ bool Core::awaited(const Worker& worker, const wire::Commit& commit, BytesView b
   const bool ends =
       commit.enumeration_ended || !commit.finished.empty() ||
       std::any_of(commit.splits.begin(), commit.splits.end(), [](const auto& split) { return split.ended; });
-  if (ends) return true;
+  if (ends || !commit.emitted.empty()) return true;
   return std::any_of(commit.frames.begin(), commit.frames.end(), [&](const wire::FrameAt& frame) {
     return leaves_[wire::FrameView::parse(bytes.subspan(frame.position, frame.size))->header().stream];
   });
@@ -182,6 +199,9 @@ std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit&
       if (unit.rests(cursor.input)) continue;
       const std::uint32_t stream = unit.inputs()[cursor.input];
       std::uint64_t consumed = cursor.offset;
+      for (const wire::DirectTaken& taken : commit.taken) {
+        if (taken.stream == stream) consumed += taken.records + taken.lost;
+      }
       for (const wire::Consumed& range : commit.consumed) {
         if (range.stream == stream && range.shard == cursor.shard) consumed = std::max(consumed, range.to);
       }
@@ -202,12 +222,30 @@ std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit&
     if (!known) return "it changes the state of a shard that is not leased to it";
     if (auto wrong = judge_requeued(worker, changes)) return wrong;
   }
+  const auto writes = [&](std::uint32_t stream) {
+    return std::find(unit.outputs().begin(), unit.outputs().end(), stream) != unit.outputs().end();
+  };
   std::set<std::uint32_t> streams;
+  for (const wire::DirectEmitted& emitted : commit.emitted) {
+    const bool fits = writes(emitted.stream) && is_direct(topology_.streams[emitted.stream].transport) &&
+                      emitted.records != 0 && emitted.records <= emitted.bytes;
+    if (!fits || !streams.insert(emitted.stream).second)
+      return "it emits past the broker to a stream that does not go there, or twice to one";
+  }
+  std::set<std::pair<std::uint32_t, std::uint64_t>> links;
+  for (const wire::DirectTaken& taken : commit.taken) {
+    const auto at = unit.find(taken.stream, 0);
+    if (!at || unit.rests(unit.cursor(*at).input) || !is_direct(topology_.streams[taken.stream].transport) ||
+        !links.insert({taken.stream, taken.producer}).second)
+      return "it takes from peers what it does not read, or twice from one";
+    if (std::string wrong = accounts_.judge(Incarnation(taken.producer), taken.stream, taken.records, taken.lost);
+        !wrong.empty())
+      return wrong;
+  }
   for (const wire::FrameAt& frame : commit.frames) {
     const auto view = wire::FrameView::parse(bytes.subspan(frame.position, frame.size));
     const wire::FrameHeader header = view->header();
-    const auto& outputs = unit.outputs();
-    if (std::find(outputs.begin(), outputs.end(), header.stream) == outputs.end() ||
+    if (!writes(header.stream) || is_direct(topology_.streams[header.stream].transport) ||
         !streams.insert(header.stream).second) {
       return "it emits to a stream that is not its output, or twice to one";
     }

@@ -127,7 +127,7 @@ bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& deli
   scan = std::max(scan, state.first_frame());
   if (scan == UINT64_MAX || scan >= state.end_frame()) return false;
   // Only what is on disk as it asked to be leaves the system.
-  if (unit.is_sink() && state.slot(scan).sequence >= settled_) return false;
+  if ((unit.is_sink() || sends_to_peers(unit)) && state.slot(scan).sequence >= settled_) return false;
   const Buffer* bytes = frame_bytes(stream, scan);
   if (bytes == nullptr) return false;
   const auto view = wire::FrameView::parse(bytes->bytes);
@@ -292,6 +292,7 @@ void Core::deliver_ranges(std::uint32_t index) {
     while (room) {
       scan = std::max(scan, state.first_frame());
       if (scan >= state.end_frame()) break;
+      if (sends_to_peers(unit) && state.slot(scan).sequence >= settled_) break;
       const Buffer* bytes = frame_bytes(stream, scan);
       if (bytes == nullptr) break;
       const auto view = wire::FrameView::parse(bytes->bytes);
@@ -404,7 +405,8 @@ void Core::send_watermarks(std::uint32_t index) {
 
 void Core::send_publish_credit(std::uint32_t index) {
   const UnitState& unit = ledger_.units()[index];
-  if (unit.intake() != Intake::kSplits || low_on_space() || upkeep_lags() || blocked(unit)) return;
+  const bool publishes = unit.intake() == Intake::kSplits || takes_from_peers(unit);
+  if (!publishes || low_on_space() || upkeep_lags() || blocked(unit)) return;
   const std::uint64_t window =
       std::max(topology_.broker.transaction_bytes_max,
                std::min(topology_.broker.memory_bytes / 16, topology_.broker.segment_bytes / 8)) +

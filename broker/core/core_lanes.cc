@@ -37,6 +37,7 @@ Core::InLane Core::find_in_lane(std::uint32_t index, std::uint32_t lane) {
       walk = {walk.frame + 1};
       continue;
     }
+    if (sends_to_peers(unit) && state.slot(walk.frame).sequence >= settled_) return InLane::kNothing;
     const Buffer* bytes = frame_bytes(stream, walk.frame);
     if (bytes == nullptr) return InLane::kUnread;
     const auto view = wire::FrameView::parse(bytes->bytes);

@@ -79,6 +79,7 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
   worker.pid = said.pid;
   if (said.host != options_.host) worker.host = said.host;
   worker.heard = worker.beat_sent = now;
+  worker.inbox = said.inbox;
   worker.scan.assign(ledger_.units()[unit].inputs().size(), UINT64_MAX);
   const Incarnation incarnation = worker.incarnation;
   workers_.emplace(incarnation, std::move(worker));
@@ -109,7 +110,7 @@ void Core::fence(Incarnation incarnation, const std::string& reason) {
 void Core::let_leave() {
   std::vector<Incarnation> leaving;
   for (const auto& [incarnation, worker] : workers_) {
-    if (worker.leaving && worker.state == Worker::State::kDrained && worker.unsettled.empty())
+    if (worker.leaving && worker.state == Worker::State::kDrained && worker.unsettled.empty() && !owes_peers(worker))
       leaving.push_back(incarnation);
   }
   for (const Incarnation incarnation : leaving) {
@@ -143,6 +144,7 @@ void Core::forget(Incarnation incarnation) {
   for (Suspect& suspect : leases.suspects) suspect.on_gone(incarnation);
   if (leases.enumerator == incarnation) leases.enumerator = Incarnation();
   leases.dirty = true;
+  forget_peer(incarnation);
   workers_.erase(found);
   outside_.disconnect(incarnation);
 }

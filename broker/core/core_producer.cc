@@ -271,6 +271,12 @@ void Core::settle(const Client& client, Session& session) {
 void Core::tail(const Client& client, const wire::MapReader& map, Monotonic now) {
   const std::string name = map.text("stream");
   const auto index = stream_named(name);
+  if (index && is_direct(topology_.streams[*index].transport)) {
+    return refuse(client, Refusal::kUnknown,
+                  fmt::format("stream \"{}\" goes from worker to worker, past the broker: it cannot be tapped; tap the "
+                              "stream behind it",
+                              name));
+  }
   if (!index || topology_.streams[*index].transport != Transport::kQueue) {
     return refuse(
         client, Refusal::kUnknown,

@@ -24,6 +24,10 @@ std::optional<std::string> Core::why_no_replay(std::uint32_t stage, std::uint32_
   if (!at || unit.rests(unit.cursor(*at).input)) {
     return fmt::format("stage \"{}\" does not read the stream \"{}\"", spec.name, topology_.streams[stream].name);
   }
+  if (is_direct(topology_.streams[stream].transport)) {
+    return fmt::format("stream \"{}\" goes from worker to worker and keeps nothing that could be replayed",
+                       topology_.streams[stream].name);
+  }
   if (draining_ || stopping_) return "the topology is stopping: replay when it runs again";
   // `finish` may have given out its results, and who reads them has finished too.
   for (std::uint32_t lane = 0; lane < unit.lanes.size(); ++lane) {

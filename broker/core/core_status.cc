@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "broker/core/core.h"
+#include "sdk/topology/choices.h"
 #include "sdk/wire/split_id.h"
 
 namespace weir::core {
@@ -22,7 +23,7 @@ ordered_json watermark_json(Timestamp watermark) {
   return watermark;
 }
 
-std::string_view name_of(Transport transport) { return transport == Transport::kFused ? "fused" : "queue"; }
+std::string_view name_of(Transport transport) { return word_of(kTransports, transport); }
 
 std::string_view name_of(PartitionBy partition) {
   switch (partition) {
@@ -140,6 +141,7 @@ std::string Core::status_text() const {
                                  {"bytes", state.bytes_total()},
                                  {"backlog_records", backlog},
                                  {"watermark", watermark_json(state.watermark())}});
+    if (is_direct(spec.transport)) status["streams"].back()["lost_records"] = state.lost;
     if (spec.external_out) status["streams"].back()["groups"] = std::move(groups);
     if (spec.resting) status["streams"].back()["resting"] = true;
   }

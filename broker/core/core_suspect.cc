@@ -26,7 +26,7 @@ void Core::suspect(const Worker& worker, const FatalRecord& fatal) {
   }
   // What the page said is the plugin's word: anything may have written there.
   const auto place = unit.find(fatal.stream, fatal.shard);
-  if (!place) return;
+  if (!place || is_direct(topology_.streams[fatal.stream].transport)) return;  // what it was sent is lost with it
   for (Suspect& suspect : leases.suspects) {
     if (suspect.lane() != place->lane || suspect.cursor() != place->cursor) continue;
     if (suspect.under_way() && suspect.at() == worker.incarnation) return suspect.on_death(fatal.cause);

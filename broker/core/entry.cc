@@ -13,7 +13,7 @@ Result<EntryHeader> decode_header(BytesView payload) {
   EntryHeader header;
   if (payload.size() < sizeof(header)) return {Code::kCorrupt, "is shorter than its header"};
   std::memcpy(&header, payload.data(), sizeof(header));
-  if (header.type < EntryType::kTopology || header.type > EntryType::kGroup) {
+  if (header.type < EntryType::kTopology || header.type > EntryType::kLost) {
     return {Code::kRefused, "is of an unknown type: use the Weir that wrote it, or a newer one"};
   }
   return header;
@@ -185,6 +185,28 @@ Result<GroupMoved> decode_group_moved(BytesView body) {
   if (!reader.ok() || !reader.at_end() || !known)
     return {Code::kCorrupt, "a journal entry of a group outside that is malformed"};
   return moved;
+}
+
+Bytes encode(const std::vector<Lost>& lost) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(static_cast<std::uint32_t>(lost.size()));
+  for (const Lost& one : lost) {
+    writer.put(one.stream);
+    writer.put(one.records);
+  }
+  return bytes;
+}
+
+Result<std::vector<Lost>> decode_lost(BytesView body) {
+  ByteReader reader(body);
+  std::vector<Lost> lost(reader.count(12));
+  for (Lost& one : lost) {
+    one.stream = reader.get<std::uint32_t>();
+    one.records = reader.get<std::uint64_t>();
+  }
+  if (!reader.ok() || !reader.at_end()) return {Code::kCorrupt, "a journal entry of lost records that is malformed"};
+  return lost;
 }
 
 }  // namespace weir::core

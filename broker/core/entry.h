@@ -22,6 +22,7 @@ enum class EntryType : std::uint8_t {
   kParked = 8,       ///< parked keys of a stage are to be worked off, or some of their records dropped
   kReplay = 9,       ///< a group goes back in one of its streams
   kGroup = 10,       ///< a group outside the topology comes, has consumed, or goes
+  kLost = 11,        ///< records on their way from worker to worker will not arrive any more
 };
 
 /// Starts every entry's payload.
@@ -99,6 +100,12 @@ struct GroupMoved {
   std::vector<To> to;  ///< kEntered: where it begins, every shard; kConsumed: before which all is acknowledged
 };
 
+/// Body of kLost: by stream, how many.
+struct Lost {
+  std::uint32_t stream = 0;
+  std::uint64_t records = 0;
+};
+
 Bytes encode_header(const EntryHeader& header);
 Result<EntryHeader> decode_header(BytesView payload);
 
@@ -114,5 +121,7 @@ Bytes encode(const Replay& replay);
 Result<Replay> decode_replay(BytesView body);
 Bytes encode(const GroupMoved& moved);
 Result<GroupMoved> decode_group_moved(BytesView body);
+Bytes encode(const std::vector<Lost>& lost);
+Result<std::vector<Lost>> decode_lost(BytesView body);
 
 }  // namespace weir::core

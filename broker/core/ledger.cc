@@ -133,6 +133,8 @@ Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool
       return apply_parked(sequence, *header, payload);
     case EntryType::kReplay:
       return apply_replay(sequence, *header, payload);
+    case EntryType::kLost:
+      return apply_lost(sequence, payload);
     case EntryType::kGroup: {
       const auto moved = decode_group_moved(body);
       if (!moved.ok()) return corrupt(sequence, moved.error().message);
@@ -273,6 +275,22 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
     Status status = append_frame(sequence, view->header().stream, payload.part(frame.position, frame.size), at, keep);
     if (!status.ok()) return status;
   }
+  for (const wire::DirectEmitted& emitted : commit->emitted) {
+    if (emitted.stream >= streams_.size() || !is_direct(topology_.streams[emitted.stream].transport))
+      return corrupt(sequence, "emits past the broker to a stream that goes through it");
+    if (emitted.records > kNumberMax || streams_[emitted.stream].next_offset(0) > kNumberMax)
+      return corrupt(sequence, "emits more records than there can be");
+    streams_[emitted.stream].pass_by(emitted.records, emitted.bytes);
+    for (UnitState& reader : units_) {
+      const auto at = reader.find(emitted.stream, 0);
+      if (at && !reader.rests(reader.cursor(*at).input)) reader.records_backlog += emitted.records;
+    }
+  }
+  for (const wire::DirectTaken& taken : commit->taken) {
+    if (std::max(taken.records, taken.lost) > kNumberMax || !unit.find(taken.stream, 0) ||
+        !leave_backlog(taken.stream, taken.records + taken.lost, taken.lost))
+      return corrupt(sequence, "takes records past the broker that nobody emitted");
+  }
   if (!commit->advanced.empty() || !commit->finished.empty() || !commit->splits.empty() || commit->enumeration_ended) {
     refresh_watermarks(unit);
   }
@@ -280,6 +298,40 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
       std::any_of(commit->splits.begin(), commit->splits.end(), [](const auto& split) { return split.ended; });
   const bool stands_still = unit.loop != 0 && !loop_ended(unit.loop) && worked_off(unit.loop);
   if (!commit->finished.empty() || commit->enumeration_ended || ends || stands_still) refresh_ends();
+  return {};
+}
+
+std::uint64_t Ledger::on_the_way(std::uint32_t stream) const {
+  std::uint64_t most = 0;
+  for (const UnitState& unit : units_) {
+    const auto at = unit.find(stream, 0);
+    if (at && !unit.rests(unit.cursor(*at).input))
+      most = std::max(most, streams_[stream].next_offset(0) - unit.cursor(*at).offset);
+  }
+  return most;
+}
+
+bool Ledger::leave_backlog(std::uint32_t stream, std::uint64_t records, std::uint64_t lost) {
+  if (stream >= streams_.size() || !is_direct(topology_.streams[stream].transport)) return false;
+  if (records > on_the_way(stream) || lost > records) return false;
+  for (UnitState& unit : units_) {
+    const auto at = unit.find(stream, 0);
+    if (!at || unit.rests(unit.cursor(*at).input)) continue;
+    unit.cursor(*at).offset += records;
+    unit.records_backlog -= records;
+  }
+  streams_[stream].lost += lost;
+  return true;
+}
+
+Status Ledger::apply_lost(Sequence sequence, const Buffer& payload) {
+  const auto lost = decode_lost(payload.bytes.subspan(sizeof(EntryHeader)));
+  if (!lost.ok()) return corrupt(sequence, lost.error().message);
+  for (const Lost& one : *lost) {
+    if (!leave_backlog(one.stream, one.records, one.records))
+      return corrupt(sequence, "loses records that are not on their way");
+  }
+  refresh_ends();
   return {};
 }
 
@@ -640,7 +692,7 @@ void Ledger::refresh_ends() {
         if (!unit.resting() && std::find(outputs.begin(), outputs.end(), stream) != outputs.end())
           ended &= unit.finished;
       }
-      streams_[stream].ended = ended && spec.transport == Transport::kQueue;
+      streams_[stream].ended = ended && spec.transport != Transport::kFused;
     }
   }
   finished_ = std::all_of(units_.begin(), units_.end(),

@@ -115,6 +115,8 @@ class Ledger {
   [[nodiscard]] std::uint64_t next_file() const { return next_file_; }
   [[nodiscard]] std::uint64_t dead_letter_bytes(std::uint32_t stage) const { return dead_letter_bytes_[stage]; }
   [[nodiscard]] std::uint64_t parked_bytes(std::uint32_t stage) const { return parked_bytes_[stage]; }
+  /// Records that were emitted to `stream`, which goes from worker to worker, and are neither consumed nor lost.
+  [[nodiscard]] std::uint64_t on_the_way(std::uint32_t stream) const;
   /// The loop that `stream` lies in, written and read by parts of it: by number from 1; 0: none.
   [[nodiscard]] std::uint32_t loop_of(std::uint32_t stream) const { return loop_of_[stream]; }
   /// Nothing goes round the loop any more, and nothing may: its "loop" streams have ended.
@@ -148,6 +150,9 @@ class Ledger {
   Status apply_letters(Sequence sequence, const EntryHeader& header, const Buffer& payload, Place place);
   Status apply_parked(Sequence sequence, const EntryHeader& header, const Buffer& payload);
   Status apply_replay(Sequence sequence, const EntryHeader& header, const Buffer& payload);
+  Status apply_lost(Sequence sequence, const Buffer& payload);
+  /// Records of a stream from worker to worker leave its backlog: consumed, or lost. False: there are not so many.
+  bool leave_backlog(std::uint32_t stream, std::uint64_t records, std::uint64_t lost);
   Status apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep);
   /// Answers what is wrong with it, as a part of a sentence; "" where it was applied.
   std::string apply_group(const GroupMoved& moved);

@@ -43,6 +43,7 @@ std::string Ledger::contradiction_of(const StreamState& stream) const {
     if (sequence >= next_ || sequence < before) return "frames are not in the order of the journal";
     before = sequence;
   }
+  if (stream.lost > kNumberMax) return "it has lost too many records";
   for (std::uint32_t shard = 0; shard < stream.shards(); ++shard) {
     if (stream.next_offset(shard) > kNumberMax) return "an offset is too large";
     if (stream.kept_from(shard) > stream.next_offset(shard)) return "it keeps records that it does not have";
@@ -71,7 +72,8 @@ std::string Ledger::contradiction_of(const UnitState& unit) const {
       const StreamState& stream = streams_[unit.inputs()[cursor.input]];
       const std::uint64_t end = stream.next_offset(cursor.shard);
       if (cursor.offset > end || cursor.frame > stream.end_frame()) return "it has consumed what does not exist";
-      if (cursor.offset < end && !unit.rests(cursor.input) && stream.first_frame() == stream.end_frame())
+      const bool kept = !is_direct(topology_.streams[unit.inputs()[cursor.input]].transport);
+      if (kept && cursor.offset < end && !unit.rests(cursor.input) && stream.first_frame() == stream.end_frame())
         return "it waits for records that are not kept";
       std::uint64_t done = cursor.offset;
       for (const auto& [from, to] : cursor.ahead) {

@@ -60,6 +60,12 @@ class StreamState {
   void raise_kept_from(std::uint32_t shard, std::uint64_t to) { kept_from_[shard] = std::max(kept_from_[shard], to); }
   [[nodiscard]] std::uint32_t shards() const { return static_cast<std::uint32_t>(next_offsets_.size()); }
   [[nodiscard]] std::uint64_t bytes_kept() const { return bytes_kept_; }
+  /// Records that go from worker to worker, not in a frame: `records` more were emitted.
+  void pass_by(std::uint64_t records, std::uint64_t bytes) {
+    next_offsets_.front() += records;
+    records_total_ += records;
+    bytes_total_ += bytes;
+  }
   [[nodiscard]] std::uint64_t records_total() const { return records_total_; }
   [[nodiscard]] std::uint64_t bytes_total() const { return bytes_total_; }
 
@@ -67,6 +73,8 @@ class StreamState {
   /// A watermark never goes back (I8).
   void raise_watermark(Timestamp to) { watermark_ = std::max(watermark_, to); }
 
+  /// Records that went from worker to worker and did not arrive, since the directory began.
+  std::uint64_t lost = 0;
   bool external_ended = false;  ///< an end mark came from outside
   bool ended = false;           ///< nothing will be appended any more; derived, see Ledger::refresh_ends
   /// Records that retention would have kept, and that went for want of memory since this process began.

@@ -85,6 +85,17 @@ void tell_transaction(ordered_json& json, const core::EntryHeader& header, Bytes
     const auto frame = wire::FrameView::parse(payload.subspan(at.position, at.size));
     if (frame.ok()) json["emitted"].push_back(frame_json(*frame, topology));
   }
+  for (const wire::DirectEmitted& emitted : commit->emitted) {
+    json["emitted_directly"].push_back({{"stream", stream_name(topology, emitted.stream)},
+                                        {"records", emitted.records},
+                                        {"bytes", emitted.bytes}});
+  }
+  for (const wire::DirectTaken& taken : commit->taken) {
+    json["taken_directly"].push_back({{"stream", stream_name(topology, taken.stream)},
+                                      {"producer", taken.producer},
+                                      {"records", taken.records},
+                                      {"lost", taken.lost}});
+  }
 }
 
 void tell_publish(ordered_json& json, BytesView body, const Topology* topology) {
@@ -225,6 +236,17 @@ ordered_json record_json(BytesView payload, const Topology* topology) {
         json["to"].push_back({{"shard", to.shard}, {"offset", to.offset}});
       break;
     }
+    case core::EntryType::kLost: {
+      json["what"] = "records lost on their way from worker to worker";
+      const auto lost = core::decode_lost(body);
+      if (!lost.ok()) {
+        json["problem"] = lost.error().message;
+        break;
+      }
+      for (const core::Lost& one : *lost)
+        json["lost"].push_back({{"stream", stream_name(topology, one.stream)}, {"records", one.records}});
+      break;
+    }
     case core::EntryType::kCopied:
       tell_copies(json, payload, topology);
       break;
@@ -300,6 +322,15 @@ std::string entry_text(const ordered_json& entry) {
   list("emitted", [](const ordered_json& one) {
     return fmt::format("; emitted {} records in {} shards to {}", plain(one["records"]), one["batches"].size(),
                        plain(one["stream"]));
+  });
+  list("emitted_directly", [](const ordered_json& one) {
+    return fmt::format("; emitted {} records to {}, past the broker", plain(one["records"]), plain(one["stream"]));
+  });
+  list("taken_directly", [](const ordered_json& one) {
+    return fmt::format("; consumed {} records of {}, past the broker", plain(one["records"]), plain(one["stream"]));
+  });
+  list("lost", [](const ordered_json& one) {
+    return fmt::format("; {} of {}", plain(one["records"]), plain(one["stream"]));
   });
   if (entry.contains("ends")) text += "; ends " + plain(entry["stream"]);
   part("problem", "; ");

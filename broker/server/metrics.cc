@@ -126,6 +126,10 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
       page.gauge("weir_stream_backlog_records", "Records not yet committed by a group",
                  {{"stream", spec.name}, {"group", name}}, static_cast<double>(group.records_backlog));
     }
+    if (is_direct(spec.transport)) {
+      page.counter("weir_stream_lost_records_total",
+                   "Records that went from worker to worker and did not arrive", labels, probe.lost);
+    }
     if (spec.retains()) {
       page.counter("weir_stream_retained_less_records_total",
                    "Consumed records that went before their retention was over, for want of broker.memory", labels,

@@ -17,8 +17,8 @@ inline constexpr std::array kDurabilities = {Choice<Durability>{"fsync", Durabil
 
 inline constexpr std::array kTransports = {
     Choice<Transport>{"queue", Transport::kQueue}, Choice<Transport>{"fused", Transport::kFused},
-    Choice<Transport>{"send_receive", Transport::kQueue, false},
-    Choice<Transport>{"push_pull", Transport::kQueue, false}, Choice<Transport>{"pub_sub", Transport::kQueue, false}};
+    Choice<Transport>{"push_pull", Transport::kPushPull}, Choice<Transport>{"send_receive", Transport::kQueue, false},
+    Choice<Transport>{"pub_sub", Transport::kQueue, false}};
 
 inline constexpr std::array kPartitions = {
     Choice<PartitionBy>{"none", PartitionBy::kNone}, Choice<PartitionBy>{"hash", PartitionBy::kHash},

@@ -48,6 +48,32 @@ void check_fused(FieldReader& fields, const Stream& stream) {
   }
 }
 
+/// What goes from worker to worker is in no queue.
+void check_direct(FieldReader& fields, const Stream& stream) {
+  const std::string_view word = word_of(kTransports, stream.transport);
+  if (stream.dispatch == Dispatch::kPriority)
+    fields.report().error(fields.pointer("dispatch"),
+                          fmt::format("a {} stream has no lanes; \"priority\" needs a queue", word));
+  for (const char* field : {"partition", "shards", "key"}) {
+    if (!fields.has(field)) continue;
+    fields.report().error(
+        fields.pointer(field),
+        fmt::format("a {} stream takes no {}: its records go to whatever worker is free; for records by key use a queue",
+                    word, in_quotes(field)));
+  }
+  for (const char* field : {"retention", "max_backlog"}) {
+    if (!fields.has(field)) continue;
+    fields.report().error(fields.pointer(field),
+                          fmt::format("a {} stream takes no {}: nothing of it is kept", word, in_quotes(field)));
+  }
+  if (fields.has("external"))
+    fields.report().error(fields.pointer("external"),
+                          fmt::format("a {} stream goes from stage to stage; programs outside need a queue", word));
+  if (fields.has("loop"))
+    fields.report().error(fields.pointer("loop"),
+                          fmt::format("a {} stream cannot close a loop: what goes round needs a queue", word));
+}
+
 Stream read_stream(FieldReader fields, const std::string& name, Durability inherited, StreamDraft& draft) {
   Stream stream;
   stream.name = name;
@@ -63,6 +89,7 @@ Stream read_stream(FieldReader fields, const std::string& name, Durability inher
   stream.external_out = external.out;
   stream.loop = fields.boolean("loop").value_or(false);
   if (stream.transport == Transport::kFused) check_fused(fields, stream);
+  if (is_direct(stream.transport)) check_direct(fields, stream);
   return stream;
 }
 

@@ -34,6 +34,7 @@ class Rules {
     }
     check_fused_sinks();
     check_stores();
+    if (report_.errors() == 0) check_direct_streams(draft_, report_);
   }
 
  private:
@@ -275,6 +276,12 @@ class Rules {
     for (const Joint& joint : draft_.stages[index].inputs) {
       if (is_fused(joint.stream)) {
         check_keyed_in_chain(index, joint, need);
+      } else if (is_direct(streams_[joint.stream].transport)) {
+        report_.error(joint.pointer,
+                      fmt::format("{}, but a {} stream is not keyed; make {} a queue with \"partition\": {{\"by\": "
+                                  "\"hash\"}}",
+                                  need, word_of(kTransports, streams_[joint.stream].transport),
+                                  in_quotes(streams_[joint.stream].name)));
       } else if (!is_keyed(joint.stream) && draft_.streams[joint.stream].partition_known) {
         report_.error(joint.pointer,
                       fmt::format("{}, but stream {} is not keyed; give it \"partition\": {{\"by\": \"hash\"}}", need,

@@ -13,4 +13,7 @@ void check_rules(Draft& draft, Report& report);
 /// Where a guarantee weakens or workers would idle. REQUIRES: check_rules found no error.
 void check_warnings(const Draft& draft, Report& report);
 
+/// Streams that go from worker to worker: errors and warnings. REQUIRES: the other rules found no error.
+void check_direct_streams(const Draft& draft, Report& report);
+
 }  // namespace weir

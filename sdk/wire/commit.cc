@@ -64,9 +64,26 @@ void encode_head(const Commit& commit, std::uint32_t frames, Bytes& out) {
   writer.put(frames);
 }
 
+void encode_tail(const Commit& commit, Bytes& out) {
+  if (commit.emitted.empty() && commit.taken.empty()) return;
+  ByteWriter writer(out);
+  put_list(writer, commit.emitted, [&](const DirectEmitted& emitted) {
+    writer.put(emitted.stream);
+    writer.put(emitted.records);
+    writer.put(emitted.bytes);
+  });
+  put_list(writer, commit.taken, [&](const DirectTaken& taken) {
+    writer.put(taken.stream);
+    writer.put(taken.producer);
+    writer.put(taken.records);
+    writer.put(taken.lost);
+  });
+}
+
 void encode(const Commit& commit, const std::vector<BytesView>& frames, Bytes& out) {
   encode_head(commit, static_cast<std::uint32_t>(frames.size()), out);
   for (const BytesView frame : frames) ByteWriter(out).blob(frame);
+  encode_tail(commit, out);
 }
 
 Result<Commit> decode_commit(BytesView bytes, std::size_t start) {
@@ -126,6 +143,25 @@ Result<Commit> decode_commit(BytesView bytes, std::size_t start) {
     const BytesView frame = reader.blob();
     return FrameAt{static_cast<std::size_t>(frame.data() - bytes.data()), frame.size()};
   });
+  if (!reader.at_end()) {
+    get_list(reader, 20, commit.emitted, [&] {
+      DirectEmitted emitted;
+      emitted.stream = reader.get<std::uint32_t>();
+      emitted.records = reader.get<std::uint64_t>();
+      emitted.bytes = reader.get<std::uint64_t>();
+      return emitted;
+    });
+    get_list(reader, 28, commit.taken, [&] {
+      DirectTaken taken;
+      taken.stream = reader.get<std::uint32_t>();
+      taken.producer = reader.get<Incarnation::number_type>();
+      taken.records = reader.get<std::uint64_t>();
+      taken.lost = reader.get<std::uint64_t>();
+      return taken;
+    });
+    // One way to say that there is nothing: no tail.
+    if (commit.emitted.empty() && commit.taken.empty()) return {Code::kInvalid, "a commit with an empty tail"};
+  }
   if (!reader.ok() || !reader.at_end()) return {Code::kInvalid, "a commit that is cut short or has bytes left over"};
   for (const FrameAt& frame : commit.frames) {
     if (const auto view = FrameView::parse(bytes.subspan(frame.position, frame.size)); !view.ok()) return view.error();

@@ -50,6 +50,24 @@ struct CountedCause {
   std::uint64_t by = 0;
 };
 
+/// Records that a transaction emits to a stream whose records go from worker to worker: they are not in it.
+struct DirectEmitted {
+  std::uint32_t stream = 0;
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+};
+static_assert(sizeof(DirectEmitted) == 24);
+
+/// Records of such a stream that a transaction has consumed, by the worker that sent them, and how many of that worker's
+/// were found missing on the way.
+struct DirectTaken {
+  std::uint32_t stream = 0;
+  Incarnation::number_type producer = 0;
+  std::uint64_t records = 0;
+  std::uint64_t lost = 0;
+};
+static_assert(sizeof(DirectTaken) == 32);
+
 /// State changes of one (stage, shard); `bytes` as ChangesReader takes them.
 struct ChangesOf {
   std::uint32_t stage = 0;
@@ -87,10 +105,14 @@ struct Commit {
   std::vector<CountedCause> causes;
   std::vector<ChangesOf> changes;
   std::vector<FrameAt> frames;  ///< decoding only
+  std::vector<DirectEmitted> emitted;
+  std::vector<DirectTaken> taken;
 };
 
-/// Appends `commit` and the count of its frames to `out`; each of them is to follow as a blob.
+/// Appends `commit` and the count of its frames to `out`; each of them is to follow as a blob, and then encode_tail().
 void encode_head(const Commit& commit, std::uint32_t frames, Bytes& out);
+/// Appends what stands behind the frames; nothing where no stream goes from worker to worker.
+void encode_tail(const Commit& commit, Bytes& out);
 /// Appends `commit` and the frames (each a complete frame, see frame.h) to `out`.
 void encode(const Commit& commit, const std::vector<BytesView>& frames, Bytes& out);
 

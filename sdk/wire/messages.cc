@@ -172,6 +172,69 @@ Result<Condemned> decode_condemned(BytesView body) {
   return finish(reader, condemned, "a condemned record");
 }
 
+Bytes encode_peers(const Peers& peers) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  const auto put_streams = [&](const std::vector<std::uint32_t>& streams) {
+    writer.put(static_cast<std::uint32_t>(streams.size()));
+    for (const std::uint32_t stream : streams) writer.put(stream);
+  };
+  writer.put(peers.version);
+  writer.put(static_cast<std::uint32_t>(peers.peers.size()));
+  for (const Peer& peer : peers.peers) {
+    writer.put(peer.incarnation.value());
+    writer.text(peer.inbox);
+    put_streams(peer.to);
+    put_streams(peer.from);
+  }
+  return bytes;
+}
+
+Result<Peers> decode_peers(BytesView body) {
+  ByteReader reader(body);
+  const auto get_streams = [&] {
+    std::vector<std::uint32_t> streams(reader.count(sizeof(std::uint32_t)));
+    for (std::uint32_t& stream : streams) stream = reader.get<std::uint32_t>();
+    return streams;
+  };
+  Peers peers;
+  peers.version = reader.get<std::uint64_t>();
+  peers.peers.resize(reader.count(20));
+  for (Peer& peer : peers.peers) {
+    peer.incarnation = Incarnation(reader.get<Incarnation::number_type>());
+    peer.inbox = reader.text();
+    peer.to = get_streams();
+    peer.from = get_streams();
+  }
+  return finish(reader, std::move(peers), "peers");
+}
+
+Bytes encode_routed(const Routed& routed) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(routed.version);
+  writer.put(static_cast<std::uint32_t>(routed.sent.size()));
+  for (const Sent& sent : routed.sent) {
+    writer.put(sent.stream);
+    writer.put(sent.to.value());
+    writer.put(sent.records);
+  }
+  return bytes;
+}
+
+Result<Routed> decode_routed(BytesView body) {
+  ByteReader reader(body);
+  Routed routed;
+  routed.version = reader.get<std::uint64_t>();
+  routed.sent.resize(reader.count(20));
+  for (Sent& sent : routed.sent) {
+    sent.stream = reader.get<std::uint32_t>();
+    sent.to = Incarnation(reader.get<Incarnation::number_type>());
+    sent.records = reader.get<std::uint64_t>();
+  }
+  return finish(reader, std::move(routed), "what was sent to peers");
+}
+
 Bytes encode_totals(const Totals& totals) {
   Bytes bytes;
   ByteWriter writer(bytes);

@@ -15,7 +15,7 @@
 namespace weir::wire {
 
 /// Goes up with every new message and every change of a layout; peers of another version are refused at hello.
-inline constexpr std::uint16_t kWireVersion = 4;
+inline constexpr std::uint16_t kWireVersion = 5;
 
 /// Messages between the broker and a worker, one ZeroMQ frame each (WIRE.md). Numbers are never reused.
 enum class MessageType : std::uint16_t {
@@ -30,6 +30,7 @@ enum class MessageType : std::uint16_t {
   kFailed = 8,    ///< the worker gives up, with a sentence
   kLocal = 10,    ///< which state of granted shards lies on the worker's own disk
   kLeaving = 9,   ///< the worker was asked to go: it wants to be drained, and what it holds given to others
+  kRouted = 11,   ///< a kPeers is in force: nothing more goes to, or is taken from, those that it leaves out
   // broker to worker
   kGrant = 33,      ///< leases given
   kState = 34,      ///< state of a granted shard
@@ -45,6 +46,10 @@ enum class MessageType : std::uint16_t {
   kRequeued = 44,   ///< a dead letter's record, to be worked on again
   kCondemned = 45,  ///< a record that follows has killed too many workers: it is not tried any more
   kDurable = 46,    ///< how far a worker's transactions are on disk, to one that keeps state on its own
+  kPeers = 47,      ///< the workers that records go to, or come from, past the broker (direct.h): all that there are now
+  // worker to worker (direct.h)
+  kRecords = 65,       ///< records of a stream that does not go through the broker
+  kRecordsCredit = 66,  ///< how much of them the sender of this can take, as a running total
 };
 
 /// Starts every message. `number` counts the sender's messages to this peer from 1; a beat repeats the last number sent
@@ -130,6 +135,30 @@ struct Condemned {
   std::string reason;
 };
 
+/// A worker on the other side of streams that go from worker to worker.
+struct Peer {
+  Incarnation incarnation;
+  std::string inbox;                ///< endpoint of its bound PULL socket
+  std::vector<std::uint32_t> to;    ///< streams whose records it is sent
+  std::vector<std::uint32_t> from;  ///< streams whose records it sends
+  friend bool operator==(const Peer&, const Peer&) = default;
+};
+/// kPeers: all peers that there are from now on. `version` counts those told to this worker, from 1.
+struct Peers {
+  std::uint64_t version = 0;
+  std::vector<Peer> peers;
+};
+/// kRouted: how many records the sender of this ever sent to a worker that `version` has left out.
+struct Sent {
+  std::uint32_t stream = 0;
+  Incarnation to;
+  std::uint64_t records = 0;
+};
+struct Routed {
+  std::uint64_t version = 0;
+  std::vector<Sent> sent;
+};
+
 /// Measurements that a beat carries; ratios are of the time since the last beat.
 struct Measured {
   float busy_ratio = 0;
@@ -167,6 +196,12 @@ Result<Requeued> decode_requeued(BytesView body);
 
 Bytes encode_condemned(const Condemned& condemned);
 Result<Condemned> decode_condemned(BytesView body);
+
+Bytes encode_peers(const Peers& peers);
+Result<Peers> decode_peers(BytesView body);
+
+Bytes encode_routed(const Routed& routed);
+Result<Routed> decode_routed(BytesView body);
 
 /// Two running totals: kCredit (bytes, records), kCommitted (accepted, settled: transaction numbers), kPublish (bytes,
 /// 0), kDurable (transaction number, sequence behind its entry).

@@ -143,6 +143,7 @@ BrokerEngine::~BrokerEngine() {
   }
   pulse_ends_.notify_one();
   if (pulse_.joinable()) pulse_.join();
+  peers_.close();
   inbox_.close();
   commits_.close();
   if (inbox_file_.empty()) return;
@@ -179,6 +180,7 @@ std::optional<BrokerSession::Received> BrokerEngine::receive() {
 
 Event BrokerEngine::next(Monotonic wait) {
   const Monotonic deadline = monotonic_now() + wait;
+  watch_peers();
   pump();
   for (bool waited = false;; waited = true) {
     if (auto event = take()) return std::move(*event);
@@ -188,6 +190,15 @@ Event BrokerEngine::next(Monotonic wait) {
     wait_for_message(deadline - now);
     pump();
   }
+}
+
+void BrokerEngine::watch_peers() {
+  const Monotonic now = monotonic_now();
+  if (now - peers_watched_ < welcome().beat) return;
+  peers_watched_ = now;
+  // Of a peer that is dead the broker says so within that time. One that lives cannot be reached: all that this worker
+  // has to do with it ends with this worker.
+  if (peers_.any_lost_before(now, now - welcome().silence)) lose("the connection to another worker was lost");
 }
 
 void BrokerEngine::wait_for_message(Monotonic most) {

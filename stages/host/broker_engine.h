@@ -11,6 +11,7 @@
 
 #include "sdk/base/result.h"
 #include "stages/host/broker_session.h"
+#include "stages/host/peer_sockets.h"
 
 namespace weir::host {
 
@@ -45,6 +46,10 @@ class BrokerEngine final : public BrokerSession {
   void wait_for_message(Monotonic most);
 
   void transmit(Bytes message) override;
+  void connect_peer(Incarnation peer, const std::string& inbox) override { peers_.connect(peer, inbox); }
+  void disconnect_peer(Incarnation peer) override { peers_.disconnect(peer); }
+  void transmit_to(Incarnation peer, Bytes message) override { peers_.send(peer, std::move(message)); }
+  void watch_peers();
   std::optional<Received> receive() override;
   [[nodiscard]] Monotonic clock() const override { return monotonic_now(); }
   [[nodiscard]] bool asked_to_leave() const override { return asked_to_leave_(); }
@@ -52,6 +57,8 @@ class BrokerEngine final : public BrokerSession {
   zmq::context_t context_{1};
   zmq::socket_t inbox_;
   zmq::socket_t commits_;
+  PeerSockets peers_{context_};
+  Monotonic peers_watched_{0};
   std::string inbox_file_;
   std::string inbox_endpoint_;
   bool (*asked_to_leave_)() = nullptr;

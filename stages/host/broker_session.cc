@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint64_t kCapacityBytesMax = 32 << 20;
 constexpr std::uint64_t kCapacityRecords = 1'000'000;
+constexpr std::uint64_t kPeersBytesMax = 8 << 20;
 
 }  // namespace
 
@@ -28,6 +29,8 @@ void BrokerSession::start(const Topology& topology, std::uint32_t stage) {
   for (const StageSpec& each : topology.stages) keeps_local_ |= each.host == stage && each.store == Store::kRocksDb;
   window_bytes_ = wire::commit_window(topology.broker.transaction_bytes_max, spec.memory_bytes);
   capacity_bytes_ = std::clamp<std::uint64_t>(spec.memory_bytes / 4, 64 << 10, kCapacityBytesMax);
+  peers_inbox_.emplace(welcome_.incarnation, std::clamp<std::uint64_t>(spec.memory_bytes / 8, 64 << 10, kPeersBytesMax));
+  outbox_.emplace(topology, welcome_.incarnation);
   send(MessageType::kReady, {});
   send_credit();
 }
@@ -66,6 +69,67 @@ void BrokerSession::commit(Bytes message) {
   transmit(std::move(message));
 }
 
+void BrokerSession::commit_direct(DirectPart part) {
+  outbox_->hold(committed_ + 1, std::move(part.outputs));
+  peers_inbox_->commit(part.taken);
+}
+
+void BrokerSession::worked_off_direct(std::uint32_t stream, Incarnation producer, std::uint64_t bytes) {
+  peers_inbox_->worked_off(stream, producer, bytes);
+  serve_peers(false);
+}
+
+void BrokerSession::serve_peers(bool all_credit) {
+  for (auto& [to, message] : peers_inbox_->credits(all_credit)) {
+    if (peers_.contains(to)) transmit_to(to, std::move(message));
+  }
+  while (auto outgoing = outbox_->next()) transmit_to(outgoing->to, std::move(outgoing->message));
+}
+
+void BrokerSession::hear_direct(const wire::DirectHeader& header, const Received& received) {
+  if (header.to != welcome_.incarnation.value()) return;  // of one that had this place before
+  if (header.type == MessageType::kRecordsCredit) return outbox_->take_credit(header);
+  peers_inbox_->receive(header, received.owner, wire::records_of(received.message));
+}
+
+void BrokerSession::hear_peers(wire::Peers peers) {
+  std::set<Incarnation> now;
+  std::set<Incarnation> producers;
+  for (const wire::Peer& peer : peers.peers) {
+    now.insert(peer.incarnation);
+    if (!peer.from.empty()) producers.insert(peer.incarnation);
+    if (peers_.insert(peer.incarnation).second) connect_peer(peer.incarnation, peer.inbox);
+  }
+  Unconfirmed unconfirmed{{peers.version, outbox_->set_peers(peers.peers)}, {}};
+  for (const Incarnation producer : producers_) {
+    if (!producers.contains(producer)) unconfirmed.parting.insert(producer);
+  }
+  for (auto peer = peers_.begin(); peer != peers_.end();) {
+    if (now.contains(*peer)) {
+      ++peer;
+      continue;
+    }
+    disconnect_peer(*peer);
+    peer = peers_.erase(peer);
+  }
+  producers_ = std::move(producers);
+  peers_inbox_->set_peers(peers.peers);
+  unconfirmed_.push_back(std::move(unconfirmed));
+}
+
+void BrokerSession::confirm_peers() {
+  while (!unconfirmed_.empty()) {
+    Unconfirmed& first = unconfirmed_.front();
+    const bool through = std::all_of(first.parting.begin(), first.parting.end(), [&](Incarnation producer) {
+      return peers_inbox_->through(producer);
+    });
+    if (!through) return;
+    for (const Incarnation producer : first.parting) peers_inbox_->part_from(producer);
+    send(MessageType::kRouted, wire::encode_routed(first.routed));
+    unconfirmed_.pop_front();
+  }
+}
+
 void BrokerSession::release(const std::vector<wire::Lease>& leases) {
   send(MessageType::kReleased, wire::encode_leases(leases));
 }
@@ -92,6 +156,10 @@ void BrokerSession::pump() {
   while (!urgent_) {
     const auto received = receive();
     if (!received) break;
+    if (const auto direct = wire::decode_direct(received->message)) {
+      if (outbox_) hear_direct(*direct, *received);
+      continue;
+    }
     heard_ = clock();
     auto event = hear(*received);
     if (!event) continue;
@@ -106,6 +174,11 @@ void BrokerSession::pump() {
         events_.push_back(std::move(*event));
     }
   }
+  // All that had come before is taken in: what a peer that is gone had sent is not thrown away with it.
+  if (outbox_ && !urgent_) {
+    confirm_peers();
+    serve_peers(false);
+  }
   if (!urgent_ && clock() - heard_ > welcome_.silence) urgent_ = lost("the broker was silent for too long");
 }
 
@@ -118,10 +191,23 @@ std::optional<Event> BrokerSession::take() {
   if (urgent_) {
     // What came before is not begun any more: its records stay with the broker.
     events_.clear();
+    if (peers_inbox_) peers_inbox_->drop();
     return std::exchange(urgent_, std::nullopt);
   }
   // Nothing is under way that a commit will tell of: the broker waits for this, if its next batch needs all there is.
   if (events_.empty() && worked_ != credited_) send_credit();
+  if (peers_inbox_ && !peers_inbox_->empty()) {
+    const bool others = !events_.empty();
+    const bool records_next = others && (events_.front().kind == Event::Kind::kDeliver);
+    // None waits for another, and what changes leases waits for nobody.
+    if (has_window() && may_publish() && (!others || (records_next && !peer_was_last_))) {
+      peer_was_last_ = true;
+      return peers_inbox_->take();
+    }
+  } else if (peers_inbox_ && events_.empty()) {
+    serve_peers(true);
+  }
+  peer_was_last_ = false;
   const auto carries_records = [](const Event& event) {
     return event.kind == Event::Kind::kDeliver || event.kind == Event::Kind::kRequeued;
   };
@@ -191,6 +277,7 @@ std::optional<Event> BrokerSession::hear(const Received& received) {
       if (!totals.ok()) return broken(totals.error());
       accepted_ = totals->first;
       settled_ = totals->second;
+      if (outbox_) outbox_->release(settled_);
       while (!unaccepted_.empty() && unaccepted_.front().first <= accepted_) {
         unaccepted_bytes_ -= unaccepted_.front().second;
         unaccepted_.pop_front();
@@ -206,6 +293,12 @@ std::optional<Event> BrokerSession::hear(const Received& received) {
         undurable_bytes_ -= undurable_.front().second;
         undurable_.pop_front();
       }
+      return std::nullopt;
+    }
+    case MessageType::kPeers: {
+      auto peers = wire::decode_peers(body);
+      if (!peers.ok()) return broken(peers.error());
+      hear_peers(std::move(*peers));
       return std::nullopt;
     }
     case MessageType::kPublish: {

@@ -5,12 +5,15 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "sdk/base/result.h"
 #include "sdk/topology/topology.h"
 #include "sdk/wire/messages.h"
+#include "stages/host/direct_inbox.h"
+#include "stages/host/direct_outbox.h"
 #include "stages/host/engine.h"
 
 namespace weir::host {
@@ -26,11 +29,13 @@ class BrokerSession : public Engine {
 
   bool urgent() override;
   void commit(Bytes message) override;
+  void commit_direct(DirectPart part) override;
   [[nodiscard]] std::uint64_t committed() const override { return committed_; }
   [[nodiscard]] std::uint64_t settled() const override { return settled_; }
-  /// State that is not durable yet is held in memory: that is bounded too.
+  /// State that is not durable yet is held in memory, and so is what no peer has taken: that is bounded too.
   [[nodiscard]] bool has_window() const override {
-    return unaccepted_bytes_ < window_bytes_ && undurable_bytes_ < window_bytes_;
+    return unaccepted_bytes_ < window_bytes_ && undurable_bytes_ < window_bytes_ &&
+           (!outbox_ || outbox_->bytes() < window_bytes_);
   }
   [[nodiscard]] Durable durable() const override { return durable_; }
   void say_local(const std::vector<wire::LocalState>& states) override {
@@ -38,6 +43,7 @@ class BrokerSession : public Engine {
   }
   [[nodiscard]] bool may_publish() const override { return published_ < publish_granted_; }
   void worked_off(std::uint64_t bytes, std::uint64_t records) override;
+  void worked_off_direct(std::uint32_t stream, Incarnation producer, std::uint64_t bytes) override;
   void release(const std::vector<wire::Lease>& leases) override;
   void drained() override { send(wire::MessageType::kDrained, {}); }
   void failed(const std::string& sentence) override {
@@ -57,12 +63,21 @@ class BrokerSession : public Engine {
     BytesView message;
   };
   virtual std::optional<Received> receive() = 0;
+  /// A socket to the inbox of another worker. It is never connected again.
+  virtual void connect_peer(Incarnation peer, const std::string& inbox) = 0;
+  virtual void disconnect_peer(Incarnation peer) = 0;
+  /// Carries a message there. What cannot be carried is lost: the peer sees the gap, or the broker that it is gone.
+  virtual void transmit_to(Incarnation peer, Bytes message) = 0;
   [[nodiscard]] virtual Monotonic clock() const = 0;
   /// Somebody wants this worker gone while the topology goes on: it says so once, and is drained.
   [[nodiscard]] virtual bool asked_to_leave() const = 0;
 
   void set_welcome(wire::WorkerWelcome welcome);
   [[nodiscard]] const wire::WorkerWelcome& welcome() const { return welcome_; }
+  /// This incarnation cannot go on.
+  void lose(std::string sentence) {
+    if (!urgent_) urgent_ = lost(std::move(sentence));
+  }
   /// Takes all that has come.
   void pump();
   /// What the runner is to know now, if anything.
@@ -74,6 +89,12 @@ class BrokerSession : public Engine {
   void send(wire::MessageType type, BytesView body);
   [[nodiscard]] wire::MessageHeader next_header(wire::MessageType type);
   void send_credit();
+  void hear_direct(const wire::DirectHeader& header, const Received& received);
+  void hear_peers(wire::Peers peers);
+  /// Peers that were left out are parted from once all that they had sent is committed.
+  void confirm_peers();
+  /// Sends what consumers have credit for, and credit to producers.
+  void serve_peers(bool all_credit);
 
   wire::WorkerWelcome welcome_;
   std::uint64_t sent_ = 0;
@@ -96,6 +117,18 @@ class BrokerSession : public Engine {
   std::uint64_t published_ = 0;
   std::uint64_t publish_granted_ = 0;
   std::uint64_t capacity_bytes_ = 0;
+  std::optional<DirectInbox> peers_inbox_;
+  std::optional<DirectOutbox> outbox_;
+  std::set<Incarnation> peers_;      ///< connected
+  std::set<Incarnation> producers_;  ///< that the newest kPeers names
+  /// A kPeers that is not in force yet: what was sent to those that it leaves out, and from whom something is still to
+  /// be committed.
+  struct Unconfirmed {
+    wire::Routed routed;
+    std::set<Incarnation> parting;
+  };
+  std::deque<Unconfirmed> unconfirmed_;
+  bool peer_was_last_ = false;  ///< of what was handed out
   wire::Totals worked_;
   wire::Totals credited_;
   Monotonic commit_after_{0};

@@ -65,7 +65,7 @@ Status Chain::create(const std::function<Result<const weir_descriptor*>(const st
       }
       const Stream& stream = topology_.streams[bound->stream];
       auto& builder = builders_[bound->stream];
-      if (stream.transport == Transport::kQueue && !builder)
+      if (stream.transport != Transport::kFused && !builder)
         builder = std::make_unique<FrameBuilder>(bound->stream, stream.shards, stream.compression);
       instance->add_output(std::make_unique<Output>(stream, bound->stream, builder.get()));
     }
@@ -145,9 +145,10 @@ Result<Chain::Work> Chain::delivered(const wire::DeliveryHeader& header, BytesVi
 }
 
 Status Chain::process(const wire::DeliveryHeader& header, BytesView records, std::uint32_t lane, std::uint32_t first,
-                      std::uint32_t& done) {
-  const auto item = delivered(header, records, lane);
+                      std::uint32_t& done, Incarnation producer) {
+  auto item = delivered(header, records, lane);
   if (!item.ok()) return item.error();
+  item->producer = producer;
   const auto turn = at_work_.process(header);
   const std::uint32_t start = first;
   Status status = work(*item, first, done);
@@ -268,7 +269,7 @@ Status Chain::work_run(const Work& item, std::uint32_t first, std::uint32_t& don
     }
     done = first;
     const bool parked = parked_;  // the next stage of the chain may park records of its own
-    if (Status status = run_fused(instance, item.lane); !status.ok()) return status;
+    if (Status status = run_fused(instance, item.lane, item.producer); !status.ok()) return status;
     parked_ = parked;
     if (parked) break;
     if (&instance == instances_.front().get() && full()) break;
@@ -344,6 +345,8 @@ Bytes Chain::place_of(const Work& item, const wire::DeadLetter& letter) {
     // What a requeued record has become may come from the same place as letters that are there already.
     ByteWriter(key).put(__builtin_bswap64(again_->number));
   }
+  // Each producer counts from 0.
+  if (item.producer != Incarnation()) ByteWriter(key).put(__builtin_bswap64(item.producer.value()));
   // Several fused records may come from one record of the input: all of them in one transaction, always.
   if (item.origins != nullptr) {
     const std::uint32_t before = letters_[key]++;
@@ -363,7 +366,7 @@ void Chain::add_dead_letter(const Work& item, const wire::DeadLetter& letter) {
                letter.shard.value(), letter.offset.value(), letter.reason);
 }
 
-Status Chain::run_fused(Instance& instance, std::uint32_t lane) {
+Status Chain::run_fused(Instance& instance, std::uint32_t lane, Incarnation producer) {
   for (const auto& output : instance.outputs()) {
     if (!output->fused() || output->fused_batch().count == 0) continue;
     const Joint next = joint(output->stream());
@@ -375,6 +378,7 @@ Status Chain::run_fused(Instance& instance, std::uint32_t lane) {
     Work item;
     item.instance = next.consumer;
     item.lane = lane;
+    item.producer = producer;
     item.origins = batch.origins.data();
     item.batch = {sizeof(weir_batch),
                   batch.count,
@@ -478,9 +482,20 @@ Result<Bytes> Chain::close(std::uint64_t number) {
     instance->close_transaction();
   }
   std::vector<FrameBuilder*> filled;
-  for (const auto& builder : builders_) {
-    if (builder && !builder->empty()) filled.push_back(builder.get());
+  direct_ = {};
+  for (std::uint32_t stream = 0; stream < builders_.size(); ++stream) {
+    FrameBuilder* const builder = builders_[stream].get();
+    if (builder == nullptr || builder->empty()) continue;
+    if (!is_direct(topology_.streams[stream].transport)) {
+      filled.push_back(builder);
+      continue;
+    }
+    DirectOutput output = builder->direct(transaction_.origin_us());
+    transaction_.emit_directly({stream, output.count, output.records.size()});
+    direct_.outputs.push_back(std::move(output));
+    builder->clear();
   }
+  direct_.taken = transaction_.taken();
   Bytes message;
   if (!transaction_.empty() || !filled.empty()) message = transaction_.encode(number, filled);
   for (FrameBuilder* builder : filled) builder->clear();

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sdk/base/result.h"
@@ -14,6 +15,7 @@
 #include "sdk/wire/changes.h"
 #include "sdk/wire/messages.h"
 #include "stages/host/at_work.h"
+#include "stages/host/direct_part.h"
 #include "stages/host/instance.h"
 #include "stages/host/library.h"
 #include "stages/host/transaction.h"
@@ -42,8 +44,9 @@ class Chain {
 
   /// Works off records [first, count) of a batch that was delivered to the head, as `lane`. `done` is where it stopped:
   /// the batch's end, or behind the record that filled the transaction. Errors: the worker must give up.
+  /// `producer`: who sent it, where it came past the broker.
   Status process(const wire::DeliveryHeader& batch, BytesView records, std::uint32_t lane, std::uint32_t first,
-                 std::uint32_t& done);
+                 std::uint32_t& done, Incarnation producer = {});
   /// Works off the record of a dead letter of one of the stages again. Errors: as above.
   Status process_requeued(const wire::Requeued& requeued, const wire::DeadLetter& letter);
   /// The only record of `batch`, or the requeued one, is not tried any more: `on_error` says what becomes of it.
@@ -74,6 +77,8 @@ class Chain {
   /// Closes it: flushes state and sinks, and gives the commit as Engine::commit() takes it; empty where there is
   /// nothing to commit.
   Result<Bytes> close(std::uint64_t number);
+  /// Of the transaction that was closed last, what goes past the broker. Taken out: once.
+  DirectPart take_direct() { return std::exchange(direct_, {}); }
   /// In memory; of a stage whose state is larger than that, its cache.
   [[nodiscard]] std::uint64_t state_bytes() const;
 
@@ -97,6 +102,7 @@ class Chain {
     const std::uint64_t* origins = nullptr;  ///< of fused records, see Instance::set_origins
     bool requeued = false;                   ///< the record of a dead letter or a parked one, see again_
     std::uint64_t turn = 0;                  ///< of a parked one
+    Incarnation producer;                    ///< whose it is where it came past the broker; 0: it came through it
   };
   /// Works off the item's batch from `first` on, with whatever it leads to.
   Status work(const Work& work, std::uint32_t first, std::uint32_t& done);
@@ -119,7 +125,7 @@ class Chain {
   Result<Work> delivered(const wire::DeliveryHeader& batch, BytesView records, std::uint32_t lane);
   Result<Work> requeued(const wire::Requeued& requeued, const wire::DeadLetter& letter, Bytes& record);
   void close_requeued(const wire::Requeued& requeued);
-  Status run_fused(Instance& instance, std::uint32_t lane);
+  Status run_fused(Instance& instance, std::uint32_t lane, Incarnation producer = {});
   /// The letter of a record of the item's batch; attempts and reason are the caller's.
   [[nodiscard]] static wire::DeadLetter letter_of(const Work& work, std::uint32_t record, const wire::RecordRef& found);
   /// The key of a letter, other than that of any that is there.
@@ -135,6 +141,7 @@ class Chain {
   std::uint32_t head_;
   std::uint32_t worker_;
   Transaction transaction_;
+  DirectPart direct_;
   AtWork at_work_;
   std::vector<Joint> joints_;                            ///< by stream; those that were asked for
   std::vector<std::unique_ptr<FrameBuilder>> builders_;  ///< by stream; null where nothing is emitted to it

@@ -9,6 +9,7 @@
 #include "sdk/base/bytes.h"
 #include "sdk/base/clock.h"
 #include "sdk/wire/messages.h"
+#include "stages/host/direct_part.h"
 #include "stages/host/local_store.h"
 
 namespace weir::host {
@@ -34,6 +35,8 @@ struct Event {
   std::vector<wire::Lease> leases;
   wire::StatePart state;
   wire::DeliveryView delivery;
+  Incarnation producer;       ///< whose records these are where they came past the broker; 0: they came through it
+  std::uint64_t missing = 0;  ///< records of that producer that were lost on the way before these
   wire::Requeued requeued;
   wire::Condemned condemned;
   std::vector<std::uint32_t> shards;
@@ -57,12 +60,14 @@ class Engine {
   /// Commits a transaction: its body behind room for the engine's header (wire::message_room()). Its number is the
   /// count of commits so far.
   virtual void commit(Bytes message) = 0;
+  /// What the commit that comes next emits to other workers, past the broker, and has taken from them.
+  virtual void commit_direct(DirectPart) {}
   /// Commits so far, and how many of them are accepted and settled.
   [[nodiscard]] virtual std::uint64_t committed() const = 0;
   [[nodiscard]] virtual std::uint64_t settled() const = 0;
   /// More may be committed before older ones are accepted.
   [[nodiscard]] virtual bool has_window() const = 0;
-  /// A source may publish more.
+  /// A source may publish more, and so may who has input past the broker.
   [[nodiscard]] virtual bool may_publish() const = 0;
   /// How far transactions are on the broker's disk, and where in the journal that is; only told to workers that keep
   /// state on a disk of their own.
@@ -75,6 +80,8 @@ class Engine {
   virtual void say_local(const std::vector<wire::LocalState>&) {}
   /// Says that so much of what was delivered is worked off.
   virtual void worked_off(std::uint64_t bytes, std::uint64_t records) = 0;
+  /// The same of what came past the broker.
+  virtual void worked_off_direct(std::uint32_t /*stream*/, Incarnation /*producer*/, std::uint64_t /*bytes*/) {}
   /// A lease that was asked back is let go.
   virtual void release(const std::vector<wire::Lease>& leases) = 0;
   virtual void drained() = 0;

@@ -145,19 +145,24 @@ std::optional<Exit> Runner::handle(Event event) {
 Status Runner::deliver(const Event& event) {
   std::uint64_t bytes = 0;
   std::uint64_t records = 0;
+  if (event.missing != 0) {
+    open_transaction();
+    chain_.transaction().take(event.delivery.batches.front().stream, event.producer, 0, event.missing);
+  }
   for (std::size_t i = 0; i < event.delivery.batches.size(); ++i) {
     const auto unpacked = unpack(event.delivery.batches[i], event.delivery.records[i]);
     if (!unpacked.ok()) return unpacked.error();
     const wire::DeliveryHeader& batch = unpacked->header;
-    if (sharded_) {
+    const bool from_peer = event.producer != Incarnation();
+    if (sharded_ && !from_peer) {
       if (restored_.contains(batch.shard)) return {Code::kInvalid, "the broker delivers a shard before its state"};
       if (Status status = raise_watermark(batch.shard, batch.stream, batch.watermark); !status.ok()) return status;
     }
     wire::BatchReader late(unpacked->records);
-    const bool may_be_late = sharded_ && lanes_[batch.shard].watermark != INT64_MIN;
+    const bool may_be_late = sharded_ && !from_peer && lanes_[batch.shard].watermark != INT64_MIN;
     for (BatchSlices slices(batch, unpacked->records); !slices.empty();) {
       const BatchSlices::Slice slice = slices.next(slice_size_.records());
-      if (Status status = work_off(slice, may_be_late ? &late : nullptr); !status.ok()) return status;
+      if (Status status = work_off(slice, may_be_late ? &late : nullptr, event.producer); !status.ok()) return status;
       if (engine_.beat_due()) beat();
       // What is left is not begun any more: it stays with the broker.
       if (!slices.empty() && engine_.urgent()) return {};
@@ -170,7 +175,11 @@ Status Runner::deliver(const Event& event) {
     bytes += event.delivery.batches[i].bytes;
     records += batch.count;
   }
-  engine_.worked_off(bytes, records);
+  if (event.producer != Incarnation()) {
+    engine_.worked_off_direct(event.delivery.batches.front().stream, event.producer, bytes);
+  } else {
+    engine_.worked_off(bytes, records);
+  }
   return {};
 }
 
@@ -242,7 +251,7 @@ Status Runner::work_off_parked(const wire::Requeued& requeued) {
   return {};
 }
 
-Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late) {
+Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late, Incarnation producer) {
   const wire::DeliveryHeader& batch = slice.header;
   if (sharded_) chain_.set_watermark(lanes_[batch.shard].watermark);
   const Monotonic start = clock_.monotonic();
@@ -255,11 +264,16 @@ Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late
       if (Status status = chain_.give_up(*condemned_, batch, slice.records, batch.shard); !status.ok()) return status;
       condemned_.reset();
       done = 1;
-    } else if (Status status = chain_.process(batch, slice.records, batch.shard, from, done); !status.ok()) {
+    } else if (Status status = chain_.process(batch, slice.records, batch.shard, from, done, producer);
+               !status.ok()) {
       return status;
     }
     now = clock_.monotonic();
-    chain_.transaction().consume(batch.stream, batch.shard, batch.offset + from, batch.offset + done);
+    if (producer != Incarnation()) {
+      chain_.transaction().take(batch.stream, producer, done - from, 0);
+    } else {
+      chain_.transaction().consume(batch.stream, batch.shard, batch.offset + from, batch.offset + done);
+    }
     if (late != nullptr) count_late(*late, done - from, lanes_[batch.shard].watermark);
     if (chain_.full() || engine_.closes(opened_, now) || done < batch.count) {
       if (Status status = close(); !status.ok()) return status;
@@ -581,7 +595,10 @@ Status Runner::close() {
   open_ = false;
   auto commit = chain_.close(engine_.committed() + 1);
   if (!commit.ok()) return commit.error();
-  if (!commit->empty()) engine_.commit(std::move(*commit));
+  if (!commit->empty()) {
+    engine_.commit_direct(chain_.take_direct());
+    engine_.commit(std::move(*commit));
+  }
   if (chain_.local() != nullptr) chain_.evict();
   bound_memory();
   return {};

@@ -31,6 +31,12 @@ void FrameBuilder::append_to(Bytes& out, std::int64_t origin_us) {
   frame.finish();
 }
 
+DirectOutput FrameBuilder::direct(std::int64_t origin_us) const {
+  const ShardBatch& batch = shards_.front();
+  const BytesView records = batch.records.bytes();
+  return {stream_, batch.count, Bytes(records.begin(), records.end()), origin_us};
+}
+
 void FrameBuilder::clear() {
   for (ShardBatch& shard : shards_) {
     shard.records.clear();
@@ -52,6 +58,20 @@ void Transaction::consume(std::uint32_t stream, std::uint32_t shard, std::uint64
   commit_.consumed.push_back({stream, shard, from, to});
 }
 
+void Transaction::take(std::uint32_t stream, Incarnation producer, std::uint64_t records, std::uint64_t lost) {
+  if (records + lost == 0) return;
+  auto& [taken, missing] = taken_[{stream, producer}];
+  taken += records;
+  missing += lost;
+}
+
+std::vector<wire::DirectTaken> Transaction::taken() const {
+  std::vector<wire::DirectTaken> all;
+  for (const auto& [link, amount] : taken_)
+    all.push_back({link.first, link.second.value(), amount.first, amount.second});
+  return all;
+}
+
 void Transaction::move_split(std::uint32_t split, Bytes position, bool ended) {
   splits_[split] = {std::move(position), ended};
 }
@@ -59,7 +79,7 @@ void Transaction::move_split(std::uint32_t split, Bytes position, bool ended) {
 bool Transaction::empty() const {
   return commit_.consumed.empty() && advanced_.empty() && splits_.empty() && commit_.splits_found.empty() &&
          !commit_.enumeration_ended && commit_.finished.empty() && counters_.empty() && causes_.empty() &&
-         changes_.empty();
+         changes_.empty() && taken_.empty() && commit_.emitted.empty();
 }
 
 Bytes Transaction::encode(std::uint64_t number, std::span<FrameBuilder* const> builders) {
@@ -75,6 +95,7 @@ Bytes Transaction::encode(std::uint64_t number, std::span<FrameBuilder* const> b
   for (const auto& [where, bytes] : changes_) {
     if (!bytes.empty()) commit_.changes.push_back({where.first, where.second, bytes});
   }
+  commit_.taken = taken();
   Bytes out = wire::message_room();
   std::size_t size = 4096;
   for (const FrameBuilder* builder : builders) size += builder->frame_bytes() + 4;
@@ -89,6 +110,7 @@ Bytes Transaction::encode(std::uint64_t number, std::span<FrameBuilder* const> b
     const auto frame_size = static_cast<std::uint32_t>(out.size() - at - sizeof(std::uint32_t));
     std::memcpy(out.data() + at, &frame_size, sizeof(frame_size));
   }
+  wire::encode_tail(commit_, out);
   return out;
 }
 

@@ -13,6 +13,7 @@
 #include "sdk/wire/batch.h"
 #include "sdk/wire/commit.h"
 #include "sdk/wire/compression.h"
+#include "stages/host/direct_part.h"
 
 namespace weir::host {
 
@@ -35,6 +36,8 @@ class FrameBuilder {
   [[nodiscard]] std::size_t frame_bytes() const;
   /// Appends the frame as the broker takes it, shards rising.
   void append_to(Bytes& out, std::int64_t origin_us);
+  /// Of a stream that goes from worker to worker: the records, which are in one batch, as they are.
+  [[nodiscard]] DirectOutput direct(std::int64_t origin_us) const;
   void clear();
 
  private:
@@ -47,6 +50,10 @@ class FrameBuilder {
 class Transaction {
  public:
   void consume(std::uint32_t stream, std::uint32_t shard, std::uint64_t from, std::uint64_t to);
+  /// The same of records that came past the broker, and of such that are missing.
+  void take(std::uint32_t stream, Incarnation producer, std::uint64_t records, std::uint64_t lost);
+  void emit_directly(const wire::DirectEmitted& emitted) { commit_.emitted.push_back(emitted); }
+  [[nodiscard]] std::vector<wire::DirectTaken> taken() const;
   void advance(std::uint32_t lane, Timestamp watermark) { advanced_[lane] = watermark; }
   void move_split(std::uint32_t split, Bytes position, bool ended);
   void find_split(std::string id) { commit_.splits_found.push_back(std::move(id)); }
@@ -79,6 +86,7 @@ class Transaction {
  private:
   wire::Commit commit_;
   std::unordered_map<std::uint64_t, std::size_t> consumed_last_;  ///< by stream and shard: its last range
+  std::map<std::pair<std::uint32_t, Incarnation>, std::pair<std::uint64_t, std::uint64_t>> taken_;  ///< records, lost
   std::map<std::uint32_t, Timestamp> advanced_;
   std::map<std::uint32_t, std::pair<Bytes, bool>> splits_;
   std::map<std::uint32_t, wire::Counted> counters_;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "sdk/wire/changes.h"
+#include "sdk/wire/direct.h"
 #include "sdk/wire/messages.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/memory_bound.h"
@@ -77,6 +78,14 @@ const std::vector<Decoder>& decoders() {
          return message(*header, body_of(bytes));
        }},
       decoder("local state", true, decode_local, encode_local),
+      decoder("peers", true, decode_peers, encode_peers),
+      decoder("what was sent to peers", true, decode_routed, encode_routed),
+      {"a message from worker to worker", true,
+       [](BytesView bytes) -> std::optional<Bytes> {
+         const auto header = decode_direct(bytes);
+         if (!header) return std::nullopt;
+         return direct_message(*header, records_of(bytes));
+       }},
   };
   return all;
 }

@@ -259,8 +259,29 @@ const Case kCases[] = {
     // What later versions build.
     {R"("by": "hash")", R"("by": "hash", "hot_keys": "split")",
      "t.json:7: /streams/words/partition/hot_keys: \"hot_keys\" is not built in this version of Weir\n"},
-    {R"("lines":  {})", R"("lines":  {"transport": "push_pull"})",
-     "t.json:6: /streams/lines/transport: \"push_pull\" is not built in this version of Weir\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "pub_sub"})",
+     "t.json:6: /streams/lines/transport: \"pub_sub\" is not built in this version of Weir\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "push_pull", "partition": {"by": "hash"}})",
+     "t.json:6: /streams/lines/partition: a push_pull stream takes no \"partition\": its records go to whatever worker is "
+     "free; for records by key use a queue\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "push_pull", "shards": 4})",
+     "t.json:6: /streams/lines/shards: a push_pull stream takes no \"shards\": its records go to whatever worker is "
+     "free; for records by key use a queue\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "push_pull", "key": "/a"})",
+     "t.json:6: /streams/lines/key: a push_pull stream takes no \"key\": its records go to whatever worker is free; for "
+     "records by key use a queue\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "push_pull", "retention": "consumed"})",
+     "t.json:6: /streams/lines/retention: a push_pull stream takes no \"retention\": nothing of it is kept\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "push_pull", "max_backlog": "1MiB"})",
+     "t.json:6: /streams/lines/max_backlog: a push_pull stream takes no \"max_backlog\": nothing of it is kept\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "push_pull", "external": "both"})",
+     "t.json:6: /streams/lines/external: a push_pull stream goes from stage to stage; programs outside need a queue\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "push_pull", "loop": true})",
+     "t.json:6: /streams/lines/loop: a push_pull stream cannot close a loop: what goes round needs a queue\n"
+     "t.json:6: /streams/lines/loop: stream \"lines\" closes no cycle: nothing that its readers emit comes back to "
+     "read\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "push_pull", "dispatch": "priority"})",
+     "t.json:6: /streams/lines/dispatch: a push_pull stream has no lanes; \"priority\" needs a queue\n"},
     {R"("lines":  {})", R"("lines":  {"retention": "7d"})",
      "t.json:6: /streams/lines/retention: a bound stands in an object; write {\"time\": \"7d\"}\n"},
     {R"("lines":  {})", R"("lines":  {"retention": {"time": "7d", "size": "1GB", "sizes": 1}})",

@@ -271,5 +271,42 @@ TEST(Warnings, SayWhereOrderIsLostBeforeAStageThatNeedsIt) {
             "workers of stage \"f\" do not keep\n");
 }
 
+TEST(Rules, GiveAStreamPastTheBrokerOneReaderThatTakesRecordsOneByOne) {
+  const std::string streams = R"("a": {"transport": "push_pull"}, "b": {}, "c": {})";
+  EXPECT_EQ(findings(load(file(streams, kNumbers + R"(,
+    "f": {"plugin": "filter", "input": "a", "output": "b", "workers": 2},
+    "g": {"plugin": "filter", "input": "a", "output": "c"},
+    "p": {"plugin": "console.print", "input": ["b", "c"]})"))),
+            "t.json:2: /streams/a: a push_pull stream leads to one stage, but 2 read this one; let them read a queue\n");
+  EXPECT_EQ(findings(load(file(R"("a": {"transport": "push_pull"})", kNumbers + R"(,
+    "p": {"plugin": "console.print", "input": "a"})"))),
+            "t.json:5: /stages/p/input: sink \"p\" takes whole shards in order, which a push_pull stream does not have; "
+            "put a \"queue\" stream in front of it\n");
+  EXPECT_EQ(findings(load(file(R"("a": {"transport": "push_pull"}, "b": {"transport": "fused"})", kNumbers + R"(,
+    "f": {"plugin": "filter", "input": "a", "output": "b"},
+    "p": {"plugin": "console.print", "input": "b"})"))),
+            "t.json:5: /stages/f/input: sink \"p\" takes whole shards in order, which a push_pull stream does not have; "
+            "put a \"queue\" stream in front of it\n");
+  EXPECT_EQ(findings(load(file(R"("a": {"transport": "push_pull"}, "b": {})", kNumbers + R"(,
+    "s": {"plugin": "keyed.sum", "input": "a", "output": "b"},
+    "p": {"plugin": "console.print", "input": "b"})"))),
+            "t.json:5: /stages/s/input: plugin \"keyed.sum\" keeps state per key, but a push_pull stream is not keyed; "
+            "make \"a\" a queue with \"partition\": {\"by\": \"hash\"}\n");
+  EXPECT_EQ(findings(load(file(R"("a": {"transport": "push_pull"}, "b": {"loop": true}, "c": {})", kNumbers + R"(,
+    "f": {"plugin": "filter", "input": ["a", "b"], "output": "c"},
+    "g": {"plugin": "filter", "input": "c", "output": "b"})"))),
+            "t.json:5: /stages/f/input/0: stage \"f\" is part of a loop, which takes nothing new while it is full, and a "
+            "push_pull stream keeps nothing; make \"a\" a queue\n");
+}
+
+TEST(Rules, WarnOfStateBehindAStreamThatMayLoseRecords) {
+  EXPECT_EQ(findings(load(file(R"("a": {"transport": "push_pull"}, "b": {"partition": {"by": "hash"}}, "c": {})", kNumbers + R"(,
+    "f": {"plugin": "filter", "input": "a", "output": "b"},
+    "s": {"plugin": "keyed.sum", "input": "b", "output": "c"},
+    "p": {"plugin": "console.print", "input": "c"})"))),
+            "t.json:6: /stages/s: warning: stage \"s\" keeps state of records that came over the push_pull stream \"a\": "
+            "those that a kill loses on the way (weir_stream_lost_records_total) are missing in it\n");
+}
+
 }  // namespace
 }  // namespace weir

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 
 namespace weir::host {
 namespace {
@@ -54,9 +55,14 @@ class Session final : public BrokerSession {
   std::uint64_t told = 0;
   std::deque<Bytes> inbox;
   std::vector<Bytes> said;
+  std::map<Incarnation, std::string> connected;
+  std::vector<std::pair<Incarnation, Bytes>> sent;
 
  private:
   void transmit(Bytes message) override { said.push_back(std::move(message)); }
+  void connect_peer(Incarnation peer, const std::string& at) override { connected[peer] = at; }
+  void disconnect_peer(Incarnation peer) override { connected.erase(peer); }
+  void transmit_to(Incarnation peer, Bytes message) override { sent.emplace_back(peer, std::move(message)); }
   std::optional<Received> receive() override {
     if (inbox.empty()) return std::nullopt;
     auto owner = std::make_shared<Bytes>(std::move(inbox.front()));

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Streams that go from worker to worker, past the broker: it says who is there, and keeps account of what arrives.
+#include <algorithm>
+
+#include "broker/core/core.h"
+
+namespace weir::core {
+
+using wire::MessageType;
+
+namespace {
+
+/// A stop waits so long for what is on its way between workers.
+constexpr Monotonic kDrainPeers{5'000'000};
+
+bool reads(const UnitState& unit, std::uint32_t stream) {
+  const auto at = unit.find(stream, 0);
+  return at && !unit.rests(unit.cursor(*at).input);
+}
+
+bool writes(const UnitState& unit, std::uint32_t stream) {
+  return std::find(unit.outputs().begin(), unit.outputs().end(), stream) != unit.outputs().end();
+}
+
+bool any_direct(const Topology& topology, const std::vector<std::uint32_t>& streams) {
+  return std::any_of(streams.begin(), streams.end(),
+                     [&](std::uint32_t stream) { return is_direct(topology.streams[stream].transport); });
+}
+
+}  // namespace
+
+bool Core::sends_to_peers(const UnitState& unit) const { return any_direct(topology_, unit.outputs()); }
+
+bool Core::takes_from_peers(const UnitState& unit) const { return any_direct(topology_, unit.inputs()); }
+
+void Core::lose_what_was_on_the_way() {
+  // Whoever had it is void, as all incarnations before this start.
+  std::vector<Lost> lost;
+  for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {
+    if (!is_direct(topology_.streams[stream].transport)) continue;
+    if (const std::uint64_t records = ledger_.on_the_way(stream); records != 0) lost.push_back({stream, records});
+  }
+  enter_lost(lost);
+}
+
+std::vector<wire::Peer> Core::peers_of(const Worker& worker) const {
+  std::vector<wire::Peer> peers;
+  const UnitState& unit = ledger_.units()[worker.unit];
+  // Who is drained may still have something to send; who leaves, or has been told to drain, gets nothing more.
+  const auto sends = [](const Worker& each) {
+    return each.state != Worker::State::kConnecting && each.state != Worker::State::kStopping;
+  };
+  const auto takes = [](const Worker& each) { return each.state == Worker::State::kReady && !each.leaving; };
+  for (const auto& [incarnation, other] : workers_) {
+    const UnitState& theirs = ledger_.units()[other.unit];
+    wire::Peer peer{incarnation, other.inbox, {}, {}};
+    for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {
+      if (!is_direct(topology_.streams[stream].transport)) continue;
+      if (writes(unit, stream) && reads(theirs, stream) && takes(other)) peer.to.push_back(stream);
+      if (writes(theirs, stream) && reads(unit, stream) && sends(other)) peer.from.push_back(stream);
+    }
+    if (!peer.to.empty() || !peer.from.empty()) peers.push_back(std::move(peer));
+  }
+  return peers;
+}
+
+void Core::tell_peers() {
+  if (!peers_changed_) return;
+  peers_changed_ = false;
+  for (auto& [incarnation, worker] : workers_) {
+    const UnitState& unit = ledger_.units()[worker.unit];
+    if (worker.state == Worker::State::kConnecting || worker.state == Worker::State::kStopping) continue;
+    if (!sends_to_peers(unit) && !takes_from_peers(unit)) continue;
+    std::vector<wire::Peer> peers = peers_of(worker);
+    if (peers == worker.peers) continue;
+    worker.peers = std::move(peers);
+    // What it stops taking from is known when it confirms this version.
+    send(worker, MessageType::kPeers, wire::encode_peers({++worker.peers_told, worker.peers}));
+  }
+}
+
+void Core::on_routed(Worker& worker, const wire::Routed& routed) {
+  if (routed.version <= worker.peers_confirmed || routed.version > worker.peers_told)
+    return fence(worker.incarnation, "it confirms peers that it was not told of");
+  for (const wire::Sent& sent : routed.sent) {
+    const bool known = sent.stream < topology_.streams.size() &&
+                       is_direct(topology_.streams[sent.stream].transport) &&
+                       writes(ledger_.units()[worker.unit], sent.stream);
+    if (!known) return fence(worker.incarnation, "it says that it sent to a stream that it does not write");
+    const std::string wrong =
+        accounts_.withdrawn(worker.incarnation, sent.to, find_worker(sent.to) == nullptr, sent.stream, sent.records);
+    if (!wrong.empty()) return fence(worker.incarnation, wrong);
+  }
+  worker.peers_confirmed = routed.version;
+  std::set<Incarnation> through;
+  for (auto gone = worker.producers_gone.begin(); gone != worker.producers_gone.end();) {
+    if (gone->second > routed.version) {
+      ++gone;
+      continue;
+    }
+    through.insert(gone->first);
+    gone = worker.producers_gone.erase(gone);
+  }
+  accounts_.through(worker.incarnation, through);
+  enter_lost(accounts_.collect());
+}
+
+void Core::forget_peer(Incarnation incarnation) {
+  peers_changed_ = true;
+  std::set<Incarnation> consumers;
+  for (auto& [other, worker] : workers_) {
+    const bool takes = std::any_of(worker.peers.begin(), worker.peers.end(), [&](const wire::Peer& peer) {
+      return peer.incarnation == incarnation && !peer.from.empty();
+    });
+    if (!takes || other == incarnation) continue;
+    consumers.insert(other);
+    worker.producers_gone[incarnation] = worker.peers_told + 1;  // which leaves it out
+  }
+  accounts_.producer_gone(incarnation, consumers);
+  accounts_.consumer_gone(incarnation);
+  enter_lost(accounts_.collect());
+}
+
+void Core::enter_lost(const std::vector<Lost>& lost) {
+  if (lost.empty()) return;
+  append({EntryType::kLost}, encode(lost), Durability::kNone);
+  for (const Lost& one : lost) stream_probes_[one.stream].lost += one.records;
+}
+
+bool Core::owes_peers(const Worker& worker) const { return accounts_.on_the_way(worker.incarnation) != 0; }
+
+bool Core::parted_from_producers(const Worker& worker) const {
+  for (const auto& [incarnation, producer] : workers_) {
+    if (!sends_to_peers(ledger_.units()[producer.unit]) || producer.state == Worker::State::kStopping) continue;
+    const bool sends = std::any_of(producer.peers.begin(), producer.peers.end(), [&](const wire::Peer& peer) {
+      return peer.incarnation == worker.incarnation && !peer.to.empty();
+    });
+    if (sends || producer.peers_confirmed != producer.peers_told) return false;
+  }
+  return accounts_.quiet(worker.incarnation);
+}
+
+bool Core::waits_for_peers(const Worker& worker) const {
+  const UnitState& unit = ledger_.units()[worker.unit];
+  if (!takes_from_peers(unit) || now_ - drain_began_ > kDrainPeers) return false;
+  for (const std::uint32_t stream : unit.inputs()) {
+    if (!is_direct(topology_.streams[stream].transport)) continue;
+    if (ledger_.on_the_way(stream) != 0) return true;
+    const bool more = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+      const Worker& other = entry.second;
+      return writes(ledger_.units()[other.unit], stream) &&
+             (other.state == Worker::State::kReady || other.state == Worker::State::kDraining);
+    });
+    if (more) return true;
+  }
+  return false;
+}
+
+void Core::drain_behind_peers() {
+  for (auto& [incarnation, worker] : workers_) {
+    const bool leaves = worker.leaving && worker.state == Worker::State::kReady && parted_from_producers(worker);
+    const bool drains = draining_ && worker.state == Worker::State::kReady && !waits_for_peers(worker);
+    if (!leaves && !drains) continue;
+    worker.state = Worker::State::kDraining;
+    peers_changed_ = true;
+    send(worker, MessageType::kDrain, {});
+  }
+}
+
+}  // namespace weir::core

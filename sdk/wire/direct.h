@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+
+#include "sdk/base/bytes.h"
+#include "sdk/base/ids.h"
+#include "sdk/wire/messages.h"
+
+namespace weir::wire {
+
+/// Starts what workers say to each other past the broker (WIRE.md, "From worker to worker"); kRecords has the records
+/// behind it. A link is one stream from one incarnation to one other.
+struct DirectHeader {
+  MessageType type{};
+  std::uint16_t version = kWireVersion;
+  std::uint32_t stream = 0;
+  Incarnation::number_type from = 0;  ///< whose message it is
+  Incarnation::number_type to = 0;
+  /// kRecords: records sent on the link before these. kRecordsCredit: bytes that may be sent on it in all.
+  std::uint64_t number = 0;
+  std::uint64_t offset = 0;       ///< kRecords: of the first, among all that the producer sends to the stream
+  std::int64_t origin_us = 0;     ///< as in BatchHeader
+  std::uint32_t count = 0;        ///< records
+  std::uint32_t compression = 0;  ///< as in BatchHeader
+};
+static_assert(sizeof(DirectHeader) == 56);
+
+Bytes direct_message(const DirectHeader& header, BytesView records = {});
+/// Nothing where `message` is none of these, or of another version.
+std::optional<DirectHeader> decode_direct(BytesView message);
+inline BytesView records_of(BytesView message) { return message.subspan(sizeof(DirectHeader)); }
+
+}  // namespace weir::wire

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/host/direct_inbox.h"
+
+#include <algorithm>
+
+namespace weir::host {
+
+namespace {
+
+constexpr std::uint64_t kWindowMin = 64 << 10;
+constexpr std::uint64_t kWindowMax = 1 << 20;
+
+}  // namespace
+
+void DirectInbox::set_peers(const std::vector<wire::Peer>& peers) {
+  std::uint64_t links = 0;
+  for (const wire::Peer& peer : peers) links += peer.from.size();
+  for (const wire::Peer& peer : peers) {
+    for (const std::uint32_t stream : peer.from) {
+      Link& link = links_[{peer.incarnation, stream}];
+      // What one has been given stays.
+      if (link.window == 0) link.window = std::clamp(bytes_max_ / links, kWindowMin, kWindowMax);
+    }
+  }
+}
+
+void DirectInbox::receive(const wire::DirectHeader& header, std::shared_ptr<void> owner, BytesView records) {
+  const auto found = links_.find({Incarnation(header.from), header.stream});
+  if (found == links_.end() || header.to != self_.value() || header.count == 0) return;
+  Link& link = found->second;
+  if (header.number < link.expected) return;  // said before
+  const std::uint64_t missing = header.number - link.expected;
+  link.expected = header.number + header.count;
+  ++link.waiting;
+  pieces_.push_back({header, std::move(owner), records, missing});
+}
+
+std::optional<Event> DirectInbox::take() {
+  if (pieces_.empty()) return std::nullopt;
+  Piece piece = std::move(pieces_.front());
+  pieces_.pop_front();
+  --links_.at({Incarnation(piece.header.from), piece.header.stream}).waiting;
+  Event event;
+  event.kind = Event::Kind::kDeliver;
+  event.owner = std::move(piece.owner);
+  event.producer = Incarnation(piece.header.from);
+  event.missing = piece.missing;
+  wire::DeliveryHeader header;
+  header.stream = piece.header.stream;
+  header.count = piece.header.count;
+  header.bytes = static_cast<std::uint32_t>(piece.records.size());
+  header.offset = piece.header.offset;
+  header.watermark = INT64_MIN;
+  header.origin_us = piece.header.origin_us;
+  header.compression = static_cast<std::uint16_t>(piece.header.compression);
+  event.delivery.batches.push_back(header);
+  event.delivery.records.push_back(piece.records);
+  return event;
+}
+
+void DirectInbox::worked_off(std::uint32_t stream, Incarnation producer, std::uint64_t bytes) {
+  const auto found = links_.find({producer, stream});
+  if (found != links_.end()) found->second.worked += bytes;
+}
+
+void DirectInbox::commit(const std::vector<wire::DirectTaken>& taken) {
+  for (const wire::DirectTaken& one : taken) {
+    const auto found = links_.find({Incarnation(one.producer), one.stream});
+    if (found != links_.end()) found->second.committed += one.records + one.lost;
+  }
+}
+
+bool DirectInbox::through(Incarnation producer) const {
+  for (auto link = links_.lower_bound({producer, 0}); link != links_.end() && link->first.first == producer; ++link) {
+    if (link->second.waiting != 0 || link->second.committed != link->second.expected) return false;
+  }
+  return true;
+}
+
+void DirectInbox::part_from(Incarnation producer) {
+  std::erase_if(links_, [&](const auto& entry) { return entry.first.first == producer; });
+}
+
+std::vector<DirectInbox::Outgoing> DirectInbox::credits(bool all) {
+  std::vector<Outgoing> due;
+  for (auto& [key, link] : links_) {
+    const std::uint64_t unsaid = link.worked - link.credited;
+    const bool due_now = !link.greeted || (all ? unsaid != 0 : unsaid >= link.window / 4);
+    if (!due_now) continue;
+    link.greeted = true;
+    link.credited = link.worked;
+    wire::DirectHeader header;
+    header.type = wire::MessageType::kRecordsCredit;
+    header.stream = key.second;
+    header.from = self_.value();
+    header.to = key.first.value();
+    header.number = link.worked + link.window;
+    due.push_back({key.first, wire::direct_message(header)});
+  }
+  return due;
+}
+
+}  // namespace weir::host

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/host/direct_outbox.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "sdk/wire/batch.h"
+
+namespace weir::host {
+
+namespace {
+
+constexpr std::size_t kPieceBytes = 64 << 10;  ///< a piece is cut at the record behind this size
+constexpr std::size_t kEarlyMax = 4096;        ///< of more consumers that are not known the oldest are forgotten
+
+}  // namespace
+
+std::vector<wire::Sent> DirectOutbox::set_peers(const std::vector<wire::Peer>& peers) {
+  std::map<std::uint32_t, std::vector<Incarnation>> consumers;
+  for (const wire::Peer& peer : peers) {
+    for (const std::uint32_t stream : peer.to) consumers[stream].push_back(peer.incarnation);
+  }
+  std::vector<wire::Sent> left_out;
+  for (auto& [stream, outflow] : outflows_) {
+    const std::vector<Incarnation>& now = consumers[stream];
+    std::erase_if(outflow.links, [&, stream = stream](const Link& link) {
+      if (std::find(now.begin(), now.end(), link.to) != now.end()) return false;
+      left_out.push_back({stream, link.to, link.records});
+      return true;
+    });
+  }
+  for (const auto& [stream, now] : consumers) {
+    Outflow& to = outflow(stream);
+    for (const Incarnation consumer : now) {
+      const auto known = [&](const Link& link) { return link.to == consumer; };
+      if (std::any_of(to.links.begin(), to.links.end(), known)) continue;
+      Link link{consumer};
+      if (const auto early = early_.find({consumer, stream}); early != early_.end()) {
+        link.window = link.credit = early->second;
+        early_.erase(early);
+      }
+      to.links.push_back(link);
+    }
+  }
+  return left_out;
+}
+
+DirectOutbox::Outflow& DirectOutbox::outflow(std::uint32_t stream) {
+  return outflows_.try_emplace(stream, topology_.streams[stream].compression).first->second;
+}
+
+void DirectOutbox::hold(std::uint64_t transaction, std::vector<DirectOutput> outputs) {
+  if (outputs.empty()) return;
+  for (const DirectOutput& output : outputs) bytes_ += output.records.size();
+  held_.push_back({transaction, std::move(outputs)});
+}
+
+void DirectOutbox::release(std::uint64_t transaction) {
+  for (; !held_.empty() && held_.front().transaction <= transaction; held_.pop_front()) {
+    for (const DirectOutput& output : held_.front().outputs) cut(output);
+  }
+}
+
+void DirectOutbox::cut(const DirectOutput& output) {
+  Outflow& to = outflow(output.stream);
+  bytes_ -= output.records.size();
+  wire::BatchReader reader(output.records);
+  for (std::uint32_t done = 0; done < output.count;) {
+    const std::size_t from = reader.position();
+    Piece piece;
+    while (done < output.count && reader.position() - from < kPieceBytes && reader.next()) {
+      ++piece.count;
+      ++done;
+    }
+    WEIR_CHECK(piece.count != 0, "a batch of our own holds as many records as were counted");
+    piece.origin_us = output.origin_us;
+    piece.offset = to.offset_next;
+    to.offset_next += piece.count;
+    const BytesView records = BytesView(output.records).subspan(from, reader.position() - from);
+    piece.compression = static_cast<std::uint32_t>(to.compressor.append(records, piece.records));
+    bytes_ += piece.records.size();
+    to.pieces.push_back(std::move(piece));
+  }
+}
+
+void DirectOutbox::take_credit(const wire::DirectHeader& credit) {
+  const Incarnation from(credit.from);
+  const auto found = outflows_.find(credit.stream);
+  if (found != outflows_.end()) {
+    for (Link& link : found->second.links) {
+      if (link.to != from) continue;
+      if (link.window == 0) link.window = credit.number;
+      link.credit = std::max(link.credit, credit.number);
+      return;
+    }
+  }
+  early_.try_emplace({from, credit.stream}, credit.number);
+  if (early_.size() > kEarlyMax) early_.erase(early_.begin());
+}
+
+DirectOutbox::Link* DirectOutbox::choose(Outflow& outflow, Dispatch dispatch, std::uint64_t size) {
+  if (outflow.links.empty()) return nullptr;
+  if (dispatch == Dispatch::kRoundRobin) {
+    Link& link = outflow.links[outflow.link_next % outflow.links.size()];
+    if (!link.admits(size)) return nullptr;
+    ++outflow.link_next;
+    return &link;
+  }
+  // Who is slow has more under way, since its credit comes back later. Among equals each in turn.
+  Link* best = nullptr;
+  for (std::size_t i = 0; i < outflow.links.size(); ++i) {
+    Link& link = outflow.links[(outflow.link_next + i) % outflow.links.size()];
+    if (link.admits(size) && (best == nullptr || link.under_way() < best->under_way())) best = &link;
+  }
+  if (best != nullptr) ++outflow.link_next;
+  return best;
+}
+
+std::optional<DirectOutbox::Outgoing> DirectOutbox::next() {
+  for (auto& [stream, outflow] : outflows_) {
+    if (outflow.pieces.empty()) continue;
+    Piece& piece = outflow.pieces.front();
+    Link* link = choose(outflow, topology_.streams[stream].dispatch, piece.records.size());
+    if (link == nullptr) continue;
+    wire::DirectHeader header;
+    header.type = wire::MessageType::kRecords;
+    header.stream = stream;
+    header.from = self_.value();
+    header.to = link->to.value();
+    header.number = link->records;
+    header.offset = piece.offset;
+    header.origin_us = piece.origin_us;
+    header.count = piece.count;
+    header.compression = piece.compression;
+    Outgoing outgoing{link->to, wire::direct_message(header, piece.records)};
+    link->records += piece.count;
+    link->bytes += piece.records.size();
+    bytes_ -= piece.records.size();
+    outflow.pieces.pop_front();
+    return outgoing;
+  }
+  return std::nullopt;
+}
+
+}  // namespace weir::host

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "sdk/topology/topology.h"
+#include "sdk/wire/compression.h"
+#include "sdk/wire/direct.h"
+#include "sdk/wire/messages.h"
+#include "stages/host/direct_part.h"
+
+namespace weir::host {
+
+/// What a worker has emitted to streams that go from worker to worker: held until its transaction is durable, then cut
+/// into pieces and given to the consumers that there are, within the credit of each. What found no credit waits here,
+/// and bytes() says how much that is, so that the worker stops. Has no socket. Thread: the runner's. Lifetime:
+/// `topology` must outlive it.
+class DirectOutbox {
+ public:
+  DirectOutbox(const Topology& topology, Incarnation self) : topology_(topology), self_(self) {}
+
+  /// These are the consumers from now on. Answers how much was sent on each link that is no more; what was not sent on
+  /// it goes to others.
+  std::vector<wire::Sent> set_peers(const std::vector<wire::Peer>& peers);
+  /// The transaction emits these; they may leave once it is released.
+  void hold(std::uint64_t transaction, std::vector<DirectOutput> outputs);
+  /// All transactions so far are durable.
+  void release(std::uint64_t transaction);
+  /// A consumer says how much it can take. It may have heard of this worker before this one hears of it.
+  void take_credit(const wire::DirectHeader& credit);
+
+  struct Outgoing {
+    Incarnation to;
+    Bytes message;
+  };
+  /// The next piece that some consumer has credit for, if any. It counts as sent.
+  std::optional<Outgoing> next();
+  /// Held, and not sent yet.
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  struct Piece {
+    Bytes records;  ///< as they are sent
+    std::uint32_t count = 0;
+    std::uint32_t compression = 0;
+    std::uint64_t offset = 0;
+    std::int64_t origin_us = 0;
+  };
+  struct Link {
+    Incarnation to;
+    std::uint64_t window = 0;   ///< the first credit
+    std::uint64_t credit = 0;   ///< bytes in all
+    std::uint64_t bytes = 0;    ///< sent
+    std::uint64_t records = 0;  ///< sent
+    [[nodiscard]] std::uint64_t under_way() const { return bytes + window - credit; }
+    /// One piece of any size when nothing else is under way.
+    [[nodiscard]] bool admits(std::uint64_t size) const {
+      return window != 0 && (under_way() == 0 || bytes + size <= credit);
+    }
+  };
+  struct Outflow {
+    explicit Outflow(Compression compression) : compressor(compression) {}
+    std::deque<Piece> pieces;
+    std::vector<Link> links;
+    std::size_t link_next = 0;
+    std::uint64_t offset_next = 0;
+    wire::Compressor compressor;
+  };
+  struct Held {
+    std::uint64_t transaction = 0;
+    std::vector<DirectOutput> outputs;
+  };
+
+  Outflow& outflow(std::uint32_t stream);
+  void cut(const DirectOutput& output);
+  Link* choose(Outflow& outflow, Dispatch dispatch, std::uint64_t size);
+
+  const Topology& topology_;
+  const Incarnation self_;
+  std::deque<Held> held_;
+  std::map<std::uint32_t, Outflow> outflows_;
+  std::map<std::pair<Incarnation, std::uint32_t>, std::uint64_t> early_;  ///< credit of consumers not known yet
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace weir::host

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stream past the broker under SIGKILL of producers, consumers and the broker: no record arrives twice, and those that
+arrived and those that are counted as lost are all that were sent. push_pull_test.py KILLS_PER_VICTIM [SEED]"""
+import collections
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+from weir_run import Launcher, check, children_of, metrics, read_records, role_of, run, status, wait_for
+
+KILLS = int(sys.argv[1])
+SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+NUMBERS = 600_000
+RATE = 100_000
+
+
+def topology(name, streams, memory="256MiB"):
+    with open(name + ".json", "w") as file:
+        json.dump({
+            "name": name, "http": {"listen": "127.0.0.1:0"},
+            "streams": {"raw": {}, "numbers": {"transport": "push_pull", **streams}, "kept": {}},
+            "stages": {
+                "read": {"plugin": "generate.sequence", "output": "raw", "config": {"from": 1, "to": NUMBERS, "rate": RATE}},
+                "send": {"plugin": "filter", "input": "raw", "output": "numbers", "workers": 2, "memory": memory,
+                         "config": {"where": {"field": "", "op": ">", "value": 0}}},
+                "take": {"plugin": "filter", "input": "numbers", "output": "kept", "workers": 2,
+                         "config": {"where": {"field": "", "op": ">", "value": 0}}},
+                "write": {"plugin": "file.write", "input": "kept", "config": {"path": name + ".jsonl"}}}}, file)
+
+
+def stream_of(data, name):
+    said = status(data)
+    return next((stream for stream in (said or {}).get("streams", []) if stream["name"] == name), None)
+
+
+def written(name):
+    """How often each number is in the output, and how many are lost by the status of the directory at rest."""
+    said = json.loads(run("status", "--json", "--data", ".weir/" + name).stdout)
+    stream = next(stream for stream in said["streams"] if stream["name"] == "numbers")
+    values = [record["value"] for record in read_records(name + ".jsonl")]
+    twice = [value for value, times in collections.Counter(values).items() if times > 1]
+    check(not twice, "%s: %d numbers came twice, the first is %s" % (name, len(twice), twice[:1]))
+    check(all(0 < value <= NUMBERS for value in values), name + ": a number came that nobody sent")
+    check(stream["records"] == NUMBERS, "%s: %d records were sent, not %d" % (name, stream["records"], NUMBERS))
+    check(stream["backlog_records"] == 0, "%s: %d are still on their way" % (name, stream["backlog_records"]))
+    check(len(values) + stream["lost_records"] == NUMBERS,
+          "%s: %d arrived and %d are counted as lost, of %d" % (name, len(values), stream["lost_records"], NUMBERS))
+    return len(values), stream["lost_records"]
+
+
+def all_arrives_where_nobody_dies():
+    topology("calm", {"compression": "lz4"})
+    result = run("run", "calm.json")
+    check(result.returncode == 0, result.stderr)
+    check(written("calm") == (NUMBERS, 0), "records were lost though nobody died")
+
+
+def a_stop_loses_nothing():
+    topology("stopped", {})
+    launcher = Launcher("stopped.json", log="log.txt")
+    wait_for("some records", lambda: (stream_of(".weir/stopped", "numbers") or {"records": 0})["records"] > NUMBERS // 10)
+    launcher.interrupt()
+    check(launcher.wait(30) == 0, "it did not stop cleanly: " + open("log.txt").read()[-2000:])
+    result = run("run", "stopped.json")
+    check(result.returncode == 0, result.stderr)
+    check(written("stopped") == (NUMBERS, 0), "a stop lost records")
+
+
+def kills_lose_what_is_counted():
+    topology("kills", {})
+    data = ".weir/kills"
+    chooser = random.Random(SEED)
+    victims = ["send", "take", "broker"] * KILLS
+    chooser.shuffle(victims)
+    launcher = Launcher("kills.json", log="log.txt")
+    done = collections.Counter()
+    for victim in victims:
+        records = lambda: (stream_of(data, "numbers") or {"records": 0})["records"]
+        ended = lambda: launcher.process.poll() is not None
+        before = wait_for("records", lambda: records() or ended())
+        wait_for("more records", lambda: ended() or records() > before, 60)
+        if ended():
+            break
+        found = [pid for pid, arguments in children_of(launcher.process.pid).items() if role_of(arguments) == victim]
+        if not found:
+            continue
+        time.sleep(chooser.uniform(0, 0.1))  # the moment of the kill, not a wait for anything
+        try:
+            os.kill(chooser.choice(found), signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        done[victim] += 1
+    check(launcher.wait(300) == 0, "weir run failed: " + open("log.txt").read()[-2000:])
+    arrived, lost = written("kills")
+    check(len(done) == 3, "too few kills: %s" % dict(done))
+    print("kills %s: %d arrived, %d lost" % (dict(done), arrived, lost), flush=True)
+
+
+def a_frozen_consumer_holds_back_and_loses_nothing():
+    """Backpressure: what nobody takes is not sent, and nothing is dropped at a high-water mark."""
+    topology("frozen", {}, memory="2MiB")
+    data = ".weir/frozen"
+    launcher = Launcher("frozen.json", "--hold", log="log.txt")
+    records = lambda: (stream_of(data, "numbers") or {"records": 0})["records"]
+    wait_for("some records", lambda: records() > 0)
+    frozen = [pid for pid, arguments in children_of(launcher.process.pid).items() if role_of(arguments) == "take"]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    moved = [records(), time.monotonic()]
+
+    def stands_still():
+        if records() != moved[0]:
+            moved[:] = [records(), time.monotonic()]
+        return time.monotonic() - moved[1] > 1.0
+    wait_for("the producers to be held back", stands_still)
+    check(moved[0] < NUMBERS, "all was sent though nobody took it")
+    for pid in frozen:
+        os.kill(pid, signal.SIGCONT)
+    wait_for("the end", lambda: (status(data) or {}).get("state") == "finished", 120)
+    lost = sum(value for (name, labels), value in metrics(data).items() if name == "weir_stream_lost_records_total")
+    launcher.interrupt()
+    check(launcher.wait(30) == 0, "it did not stop cleanly: " + open("log.txt").read()[-2000:])
+    arrived, counted = written("frozen")
+    check(lost == counted == NUMBERS - arrived, "/metrics counts %s lost, status %s" % (lost, counted))
+    check(counted == 0, "%d records were lost though nobody died" % counted)
+
+
+folder = tempfile.mkdtemp(prefix="weir-push-pull-")
+os.chdir(folder)
+for test in (all_arrives_where_nobody_dies, a_stop_loses_nothing, kills_lose_what_is_counted, a_frozen_consumer_holds_back_and_loses_nothing):
+    test()
+    print("ok:", test.__name__, flush=True)
+shutil.rmtree(folder)

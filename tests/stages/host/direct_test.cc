@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// Both ends of streams past the broker, joined by hand.
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "sdk/wire/batch.h"
+#include "stages/host/direct_inbox.h"
+#include "stages/host/direct_outbox.h"
+
+namespace weir::host {
+namespace {
+
+const Incarnation kSender(1);
+const Incarnation kTaker(11);
+const Incarnation kSecond(12);
+
+Topology one_stream(Dispatch dispatch = Dispatch::kLeastLoaded) {
+  Topology topology;
+  topology.streams.emplace_back();
+  topology.streams[0].name = "s";
+  topology.streams[0].transport = Transport::kPushPull;
+  topology.streams[0].dispatch = dispatch;
+  return topology;
+}
+
+/// `count` records of about `bytes` each.
+DirectOutput output(std::uint32_t count, std::size_t bytes = 16) {
+  DirectOutput made{0, count, {}, 5};
+  const Bytes value(bytes, std::byte{0xc0});
+  for (std::uint32_t i = 0; i < count; ++i) wire::append_record(made.records, {i, wire::nil_bytes(), value, {}});
+  return made;
+}
+
+wire::DirectHeader credit(Incarnation from, std::uint64_t bytes) {
+  wire::DirectHeader header;
+  header.type = wire::MessageType::kRecordsCredit;
+  header.from = from.value();
+  header.to = kSender.value();
+  header.number = bytes;
+  return header;
+}
+
+wire::Peer consumer(Incarnation incarnation) { return {incarnation, "", {0}, {}}; }
+wire::Peer producer(Incarnation incarnation) { return {incarnation, "", {}, {0}}; }
+
+class Outbox : public testing::Test {
+ protected:
+  void emit(std::uint32_t records, std::size_t bytes = 16) {
+    std::vector<DirectOutput> outputs;
+    outputs.push_back(output(records, bytes));
+    outbox_.hold(++transaction_, std::move(outputs));
+  }
+  /// Sends all that it can; records by consumer.
+  std::map<Incarnation, std::uint64_t> send() {
+    std::map<Incarnation, std::uint64_t> sent;
+    while (const auto outgoing = outbox_.next()) sent[outgoing->to] += wire::decode_direct(outgoing->message)->count;
+    return sent;
+  }
+  Topology topology_ = one_stream();
+  DirectOutbox outbox_{topology_, kSender};
+  std::uint64_t transaction_ = 0;
+};
+
+TEST_F(Outbox, SendsNothingBeforeItsTransactionIsDurable) {
+  outbox_.set_peers({consumer(kTaker)});
+  outbox_.take_credit(credit(kTaker, 1 << 20));
+  emit(10);
+  emit(5);
+  EXPECT_TRUE(send().empty());
+  outbox_.release(1);
+  EXPECT_EQ(send()[kTaker], 10U);
+  outbox_.release(2);
+  EXPECT_EQ(send()[kTaker], 5U);
+  EXPECT_EQ(outbox_.bytes(), 0U);
+}
+
+TEST_F(Outbox, KeepsWhatFindsNoCredit) {
+  outbox_.set_peers({consumer(kTaker)});
+  emit(40, 8 << 10);  // five pieces
+  outbox_.release(1);
+  EXPECT_TRUE(send().empty()) << "nobody has given credit";
+  const std::uint64_t held = outbox_.bytes();
+  EXPECT_GT(held, 300U << 10);
+  outbox_.take_credit(credit(kTaker, 100 << 10));
+  EXPECT_EQ(send()[kTaker], 8U);
+  outbox_.take_credit(credit(kTaker, 200 << 10));
+  EXPECT_EQ(send()[kTaker], 16U);
+  EXPECT_LT(outbox_.bytes(), held);
+}
+
+TEST_F(Outbox, OnePieceOfAnySizeMayBeUnderWay) {
+  outbox_.set_peers({consumer(kTaker)});
+  outbox_.take_credit(credit(kTaker, 10));
+  emit(1, 1 << 20);
+  const std::uint64_t size = outbox_.bytes();
+  emit(1, 1 << 20);
+  outbox_.release(2);
+  EXPECT_EQ(send()[kTaker], 1U);
+  outbox_.take_credit(credit(kTaker, size));
+  EXPECT_TRUE(send().empty());
+  outbox_.take_credit(credit(kTaker, size + 10));
+  EXPECT_EQ(send()[kTaker], 1U);
+}
+
+TEST_F(Outbox, TakesCreditThatComesBeforeItKnowsFromWhom) {
+  outbox_.take_credit(credit(kTaker, 1 << 20));
+  emit(3);
+  outbox_.release(1);
+  EXPECT_TRUE(send().empty());
+  outbox_.set_peers({consumer(kTaker)});
+  EXPECT_EQ(send()[kTaker], 3U);
+}
+
+TEST_F(Outbox, SaysWhatItSentToThoseThatAreGoneAndGivesTheRestToOthers) {
+  outbox_.set_peers({consumer(kTaker), consumer(kSecond)});
+  outbox_.take_credit(credit(kTaker, 64 << 10));
+  emit(24, 8 << 10);
+  outbox_.release(1);
+  EXPECT_EQ(send()[kTaker], 8U);
+  const std::vector<wire::Sent> left_out = outbox_.set_peers({consumer(kSecond)});
+  ASSERT_EQ(left_out.size(), 1U);
+  EXPECT_EQ(left_out[0].to, kTaker);
+  EXPECT_EQ(left_out[0].records, 8U);
+  outbox_.take_credit(credit(kSecond, 1 << 20));
+  EXPECT_EQ(send()[kSecond], 16U);
+}
+
+TEST_F(Outbox, GivesLessToWhomIsSlow) {
+  outbox_.set_peers({consumer(kTaker), consumer(kSecond)});
+  outbox_.take_credit(credit(kTaker, 80 << 10));
+  outbox_.take_credit(credit(kSecond, 80 << 10));
+  emit(80, 8 << 10);  // ten pieces
+  outbox_.release(1);
+  std::uint64_t quick = send()[kSecond];
+  for (std::uint64_t given = 80 << 10; given < 800 << 10; given += 80 << 10) {
+    outbox_.take_credit(credit(kSecond, given + (80 << 10)));
+    quick += send()[kSecond];
+  }
+  EXPECT_EQ(quick, 72U) << "the other one has not moved since its first piece";
+}
+
+TEST(RoundRobin, WaitsForTheOneWhoseTurnItIs) {
+  const Topology topology = one_stream(Dispatch::kRoundRobin);
+  DirectOutbox outbox(topology, kSender);
+  outbox.set_peers({consumer(kTaker), consumer(kSecond)});
+  outbox.take_credit(credit(kTaker, 80 << 10));
+  outbox.take_credit(credit(kSecond, 1 << 20));
+  std::vector<DirectOutput> outputs;
+  outputs.push_back(output(32, 8 << 10));  // four pieces
+  outbox.hold(1, std::move(outputs));
+  outbox.release(1);
+  std::vector<Incarnation> order;
+  while (const auto outgoing = outbox.next()) order.push_back(outgoing->to);
+  EXPECT_EQ(order, (std::vector<Incarnation>{kTaker, kSecond}));
+  outbox.take_credit(credit(kTaker, 1 << 20));
+  while (const auto outgoing = outbox.next()) order.push_back(outgoing->to);
+  EXPECT_EQ(order, (std::vector<Incarnation>{kTaker, kSecond, kTaker, kSecond}));
+}
+
+class Inbox : public testing::Test {
+ protected:
+  void come(std::uint64_t number, std::uint32_t count, Incarnation from = kSender, Incarnation to = kTaker) {
+    const DirectOutput made = output(count);
+    wire::DirectHeader header;
+    header.type = wire::MessageType::kRecords;
+    header.from = from.value();
+    header.to = to.value();
+    header.number = number;
+    header.count = count;
+    auto bytes = std::make_shared<Bytes>(made.records);
+    const BytesView view = *bytes;
+    inbox_.receive(header, std::move(bytes), view);
+  }
+  DirectInbox inbox_{kTaker, 1 << 20};
+};
+
+TEST_F(Inbox, HandsOutWhatComesAndSaysWhoseItIs) {
+  inbox_.set_peers({producer(kSender)});
+  come(0, 3);
+  const auto event = inbox_.take();
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->producer, kSender);
+  EXPECT_EQ(event->missing, 0U);
+  EXPECT_EQ(event->delivery.batches[0].count, 3U);
+  EXPECT_TRUE(inbox_.empty());
+}
+
+TEST_F(Inbox, CountsWhatIsMissing) {
+  inbox_.set_peers({producer(kSender)});
+  come(0, 3);
+  come(5, 2);
+  come(5, 2);  // twice
+  EXPECT_EQ(inbox_.take()->missing, 0U);
+  EXPECT_EQ(inbox_.take()->missing, 2U);
+  EXPECT_FALSE(inbox_.take());
+}
+
+TEST_F(Inbox, DropsWhatIsOfNobodyOrForAnother) {
+  come(0, 3);
+  inbox_.set_peers({producer(kSender)});
+  come(0, 3, kSender, kSecond);
+  EXPECT_TRUE(inbox_.empty());
+  inbox_.part_from(kSender);
+  come(0, 3);
+  EXPECT_TRUE(inbox_.empty());
+}
+
+TEST_F(Inbox, IsThroughWithAProducerOnceAllThatCameIsCommitted) {
+  inbox_.set_peers({producer(kSender)});
+  EXPECT_TRUE(inbox_.through(kSender));
+  come(0, 3);
+  EXPECT_FALSE(inbox_.through(kSender));
+  inbox_.take();
+  EXPECT_FALSE(inbox_.through(kSender));
+  inbox_.commit({{0, kSender.value(), 2, 0}});
+  EXPECT_FALSE(inbox_.through(kSender));
+  inbox_.commit({{0, kSender.value(), 1, 0}});
+  EXPECT_TRUE(inbox_.through(kSender));
+}
+
+TEST_F(Inbox, GivesEachProducerItsPartAndMoreAsItIsWorkedOff) {
+  inbox_.set_peers({producer(kSender), producer(Incarnation(2))});
+  auto given = inbox_.credits(false);
+  ASSERT_EQ(given.size(), 2U);
+  EXPECT_EQ(wire::decode_direct(given[0].message)->number, 1U << 19);
+  EXPECT_TRUE(inbox_.credits(true).empty()) << "it is said once";
+  inbox_.worked_off(0, kSender, 100);
+  EXPECT_TRUE(inbox_.credits(false).empty()) << "so little is not worth a message";
+  given = inbox_.credits(true);
+  ASSERT_EQ(given.size(), 1U);
+  EXPECT_EQ(given[0].to, kSender);
+  EXPECT_EQ(wire::decode_direct(given[0].message)->number, (1U << 19) + 100);
+  inbox_.worked_off(0, kSender, 1 << 17);
+  EXPECT_EQ(inbox_.credits(false).size(), 1U);
+}
+
+}  // namespace
+}  // namespace weir::host
