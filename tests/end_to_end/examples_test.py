@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -134,6 +135,42 @@ def large_state():
     check(len(os.listdir(".weir/large_state/state/sum")) == 4, "the state is not where it should be")
 
 
+def push_pull():
+    example("push_pull")
+    check(sorted(record["value"] for record in read_records("examples/out/alarms.jsonl")) == list(range(999_001, 1_000_001)), "the alarms are others")
+    streams = {stream["name"]: stream for stream in json.loads(run("status", "--json", "--data", ".weir/push_pull").stdout)["streams"]}
+    check(streams["samples"]["records"] == 1_000_000 and streams["samples"]["lost_records"] == 0, "the samples: %s" % streams["samples"])
+    dumped = run("journal", "dump", "--data", ".weir/push_pull").stdout
+    check("records to samples, past the broker" in dumped and "records in 1 shards to alarms" in dumped, "the journal: " + dumped[-2000:])
+
+
+def dispatch():
+    """One worker of each stage stands still: who asks for the least loaded goes on without it, who takes turns waits."""
+    last = 5_000_000  # so that there is time to look
+    more = [part for how in ("load", "turn") for part in ("--set", "/stages/%s/config/to=%d" % (how, last),
+                                                          "--set", "/stages/by_%s/config/where/value=%d" % (how, last - 1000))]
+    launcher = Launcher("examples/dispatch.json", "--hold", "--set", '/http={"listen": "127.0.0.1:0"}', *more, log="log.txt")
+    data = ".weir/dispatch"
+    consumed = lambda stage: next((s["records_in"] for s in (status(data) or {"stages": []})["stages"] if s["name"] == stage), 0)
+    wait_for("both stages to be at work", lambda: consumed("by_load") > 0 and consumed("by_turn") > 0)
+    pids = {(worker["stage"], worker["worker"]): worker["pid"] for worker in status(data)["workers"]}
+    stopped = [pids["by_load", 0], pids["by_turn", 0]]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    # Half a megabyte of records at most is with the one that stands still.
+    wait_for("by_load to go on alone", lambda: consumed("by_load") > 0.95 * last, 9)
+    waits = consumed("by_turn")
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    check(waits < 0.6 * last, "by_turn has gone on to %d though a worker whose turn it is stands still" % waits)
+    wait_for("the end", lambda: (status(data) or {}).get("state") == "finished", 60)
+    launcher.interrupt()
+    check(launcher.wait(30) == 0, "it did not stop cleanly: " + open("log.txt").read()[-2000:])
+    for how in ("load", "turn"):
+        values = sorted(record["value"] for record in read_records("examples/out/by_%s.jsonl" % how))
+        check(values == list(range(last - 999, last + 1)), "by_%s has other numbers" % how)
+
+
 def full_dead_letters_fail_the_stage():
     result = run("run", "examples/weblog.json", "--fresh", "--set", '/http={"listen": "127.0.0.1:0"}',
                  "--set", '/stages/parse/on_error={"kept_bytes_max": "1KiB"}')
@@ -155,7 +192,7 @@ def stays_up_with_hold():
 folder = tempfile.mkdtemp(prefix="weir-examples-")
 shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
 os.chdir(folder)
-for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, full_dead_letters_fail_the_stage, stays_up_with_hold):
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, push_pull, dispatch, full_dead_letters_fail_the_stage, stays_up_with_hold):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)

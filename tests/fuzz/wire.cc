@@ -119,6 +119,8 @@ std::vector<Bytes> seeds() {
   commit.counters = {{1, 2, 3, 4, 5}};
   commit.causes = {{1, true, "utf8", 6}};
   commit.changes = {{1, 2, changes}};
+  commit.emitted = {{3, 4, 50}};
+  commit.taken = {{3, 1, 4, 1}};
   const Bytes first = frame_of(0);
   const Bytes second = frame_of(1);
   Bytes body;
@@ -160,7 +162,10 @@ std::vector<Bytes> seeds() {
                           encode(hello),
                           encode(welcome),
                           message({MessageType::kCommit, kWireVersion, 0, 1, 2}, body),
-                          encode_local({{1, 2, 3}, {4, 5, 6}})};
+                          encode_local({{1, 2, 3}, {4, 5, 6}}),
+                          encode_peers({1, {{Incarnation(1), "ipc:///run/w.ipc", {1}, {2, 3}}}}),
+                          encode_routed({1, {{2, Incarnation(3), 4}}}),
+                          direct_message({MessageType::kRecords, kWireVersion, 1, 2, 3, 4, 5, 6, 7, 0}, as_bytes("records"))};
   std::vector<Bytes> all;
   for (std::size_t i = 0; i < std::size(bodies); ++i) all.push_back(chosen(static_cast<std::uint8_t>(i), bodies[i]));
   all.push_back(chosen(12, encode_refusal(Refusal::kLate, "nothing is left")));

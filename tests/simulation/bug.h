@@ -36,6 +36,7 @@ enum class Bug : std::uint8_t {
   kBoundaryMoved,        ///< a worker begins a shard one key later than the broker
   kCutGoneOn,            ///< recovery goes on in the segment that it has cut, under the reign that was
   kSnapshotOverStore,    ///< a snapshot is loaded over an old local store that is void
+  kSentOvertold,         ///< a worker says that it had sent a record more to one that is gone than it had
   kEnd,
 };
 
@@ -65,7 +66,8 @@ constexpr const char* kBugNames[] = {"none",
                                      "a range is committed past its end",
                                      "a worker has a boundary of its own",
                                      "a cut segment is gone on with",
-                                     "a snapshot over an old local store"};
+                                     "a snapshot over an old local store",
+                                     "what waits counts as sent to the dead"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

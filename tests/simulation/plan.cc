@@ -74,6 +74,8 @@ Plan Plan::of(std::uint64_t seed, int era) {
     plan.tally_local = plan.local && random() % 2 == 0;
   }
   if (era >= 9 && plan.unkeyed_stage && random() % 2 == 0) plan.levels = static_cast<std::uint32_t>(2 + random() % 3);
+  if (era >= 11 && plan.unkeyed_stage && plan.levels == 0 && plan.replayed != Replayed::kPass)
+    plan.direct = random() % 2 == 0;
   return plan;
 }
 
@@ -126,6 +128,14 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   range();
   stream("sums", PartitionBy::kHash, static_cast<std::uint32_t>(1 + random() % 3));
   if (plan.unkeyed_stage) stream("raw", PartitionBy::kNone, static_cast<std::uint32_t>(1 + random() % 3));
+  if (plan.direct) {
+    Stream& raw = topology.streams.back();
+    raw.transport = Transport::kPushPull;
+    raw.shards = 1;
+    raw.retention_bytes = 0;
+    raw.retention_time = Monotonic(0);
+    raw.dispatch = random() % 2 == 0 ? Dispatch::kRoundRobin : Dispatch::kLeastLoaded;
+  }
   if (plan.levels != 0) {
     Stream& raw = topology.streams.back();
     raw.shards = plan.levels;
@@ -166,7 +176,7 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   stage("out", PluginKind::kSink, workers(), 1, -1);
   // One is left as it is, so that stages read both.
   for (std::size_t i = 1; i < topology.streams.size(); ++i) {
-    if (topology.streams[i].transport == Transport::kQueue) topology.streams[i].compression = plan.compression;
+    if (topology.streams[i].transport != Transport::kFused) topology.streams[i].compression = plan.compression;
   }
   if (random() % 2 == 0) {
     topology.stages.back().sharing = Sharing::kShard;

@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::uint64_t kTurns = 24;  ///< at most so many between two looks at what else happens
 
+constexpr std::uint32_t kBrokenPerMillion = 3000;  ///< messages to another worker with which their connection ends
+
 constexpr Monotonic kHelloDeadline = std::chrono::seconds(3);
 
 Bytes without(wire::Space space, BytesView changes) {
@@ -172,6 +174,10 @@ std::string WorkerProcess::fact(std::uint32_t stream, std::uint32_t shard) const
 // The wire.
 
 host::Event WorkerProcess::next(Monotonic) {
+  // As BrokerEngine::watch_peers() does.
+  for (const auto& [peer, link] : links_) {
+    if (link.broken && *link.broken < clock() - welcome().silence) lose("the connection to another worker was lost");
+  }
   pump();
   if (drain_) {
     host::Event drain = std::move(*drain_);
@@ -219,7 +225,25 @@ std::optional<host::BrokerSession::Received> WorkerProcess::receive() {
 
 void WorkerProcess::transmit(Bytes message) {
   if (!alive_) return;
+  if (world_.has(Bug::kSentOvertold)) {
+    const auto header = *wire::decode_header(message);
+    if (header.type == wire::MessageType::kRouted) {
+      auto routed = wire::decode_routed(wire::body_of(message));
+      for (wire::Sent& sent : routed->sent) ++sent.records;
+      message = wire::message(header, wire::encode_routed(*routed));
+    }
+  }
   world_.to_broker(pid_, message);
+}
+
+void WorkerProcess::transmit_to(Incarnation peer, Bytes message) {
+  if (!alive_) return;
+  LinkTo& link = links_.at(peer);
+  if (!link.broken && world_.plan().kills && world_.chance(kBrokenPerMillion)) {
+    link.broken = clock();
+    ++world_.outcome().links_broken;
+  }
+  if (!link.broken) world_.to_peer(pid_, link.pid, std::move(message));
 }
 
 void WorkerProcess::commit(Bytes message) {
@@ -239,6 +263,8 @@ void WorkerProcess::commit(Bytes message) {
   for (const wire::SplitMoved& moved : said->splits) {
     facts["split " + std::to_string(moved.split)] = ValueView(moved.position).as<std::uint64_t>();
   }
+  for (const wire::DirectEmitted& emitted : said->emitted)
+    world_.outcome().records_sent_directly += emitted.records;
   if (said->counters.size() > 1) ++world_.outcome().fused_transactions;
   if (facts_forgotten_) facts.clear();
   BrokerSession::commit(mutilated(std::move(message), *said));

@@ -73,6 +73,9 @@ class WorkerProcess final : private host::BrokerSession {
   host::Event next(Monotonic wait) override;
   void commit(Bytes message) override;
   void transmit(Bytes message) override;
+  void connect_peer(Incarnation peer, const std::string& inbox) override { links_[peer].pid = std::stoll(inbox); }
+  void disconnect_peer(Incarnation peer) override { links_.erase(peer); }
+  void transmit_to(Incarnation peer, Bytes message) override;
   std::optional<Received> receive() override;
   [[nodiscard]] Monotonic clock() const override { return world_.now(); }
   [[nodiscard]] bool asked_to_leave() const override { return leaves_; }
@@ -100,6 +103,12 @@ class WorkerProcess final : private host::BrokerSession {
   Monotonic begun_{0};
   Monotonic frozen_until_{0};
   std::deque<std::shared_ptr<Bytes>> inbox_;
+  /// A connection to another worker; once it is broken, nothing passes any more.
+  struct LinkTo {
+    std::int64_t pid = 0;
+    std::optional<Monotonic> broken;
+  };
+  std::map<Incarnation, LinkTo> links_;
   std::shared_ptr<bool> running_ = std::make_shared<bool>(true);  ///< alive_, for what outlives the process
   std::optional<host::LocalLanes> local_;
   std::unique_ptr<host::Chain> chain_;

@@ -49,6 +49,8 @@ class World final : public core::Outside {
   std::uint64_t below(std::uint64_t bound) { return bound == 0 ? 0 : random_() % bound; }
   void say_hello(const WorkerProcess& worker, Bytes message);
   void to_broker(std::int64_t pid, Bytes message);
+  /// From a worker to the inbox of another one.
+  void to_peer(std::int64_t from, std::int64_t to, Bytes message);
   /// The process is gone; its parent notices, and starts another one.
   void exited(WorkerProcess& worker, const std::optional<core::FatalRecord>& fatal = std::nullopt);
   void problem(const std::string& what);
@@ -241,6 +243,7 @@ class World final : public core::Outside {
   std::uint64_t launch_ = 0;  ///< whoever started the workers of one before starts none of them again
   std::map<std::int64_t, std::unique_ptr<WorkerProcess>> workers_;
   std::map<std::int64_t, Lane> to_broker_;
+  std::map<std::pair<std::int64_t, std::int64_t>, Lane> to_peer_;
   std::map<std::int64_t, std::uint64_t> resets_;  ///< of each worker's connections
   std::map<std::int64_t, std::uint64_t> unseen_;  ///< Bug::kGapUnseen: numbers that were left out
   std::vector<std::unique_ptr<ModelProducer>> producers_;

@@ -134,6 +134,14 @@ void World::to_broker(std::int64_t pid, Bytes message) {
   }
 }
 
+void World::to_peer(std::int64_t from, std::int64_t to, Bytes message) {
+  in_lane(to_peer_[{from, to}], micros(3000), [this, to, message = std::move(message)] {
+    trace("to peer", static_cast<std::uint64_t>(to), message);
+    const auto found = workers_.find(to);
+    if (found != workers_.end() && found->second->alive()) found->second->on_message(message);
+  });
+}
+
 void World::reply(const core::Client& client, Bytes message) {
   if (client.starts_with(kPerson)) return answered(client, message);
   if (client.front() == 'p') {  // ROUTER drops in silence what a producer is too slow for

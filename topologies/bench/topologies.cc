@@ -17,6 +17,7 @@ constexpr int kChainStages = 8;
 
 const Json kHashed = {{"partition", {{"by", "hash"}}}, {"shards", kShards}};
 const Json kFused = {{"transport", "fused"}};
+const Json kPushed = {{"transport", "push_pull"}};
 
 Json records(const Workload& workload, const std::string& output) {
   return {{"plugin", "bench.records"},
@@ -80,7 +81,7 @@ Json chain(const std::string& name, const Workload& workload, const Json& betwee
 
 const std::vector<std::string>& topology_names() {
   static const std::vector<std::string> kNames = {"relay",     "keyed_total", "keyed_running_total",
-                                                  "wordcount", "chain_fused", "chain_queued"};
+                                                  "wordcount", "chain_fused", "chain_queued", "chain_pushed"};
   return kNames;
 }
 
@@ -90,6 +91,7 @@ Json make_topology(const std::string& name, const Workload& workload) {
   if (name == "keyed_running_total") return keyed(name, workload, "every");
   if (name == "wordcount") return wordcount();
   if (name == "chain_fused") return chain(name, workload, kFused);
+  if (name == "chain_pushed") return chain(name, workload, kPushed);
   WEIR_CHECK(name == "chain_queued", "the name of a topology was checked by the command line");
   return chain(name, workload, Json::object());
 }
