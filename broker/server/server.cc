@@ -26,8 +26,11 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kTick = 20ms;
+constexpr auto kQuietTick = 100ms;  ///< where nothing has happened for kQuietAfter: whatever comes is taken at once
+constexpr auto kQuietAfter = 1s;
 constexpr auto kStatusEvery = 200ms;
 constexpr auto kSpareEvery = 100ms;
+constexpr auto kQuietSpareEvery = 1s;
 constexpr const char* kStatusTopic = "status";
 constexpr auto kEndpointAgain = 500ms;
 constexpr auto kSpaceWarnedEvery = 60s;
@@ -201,6 +204,7 @@ void Server::turn() {
   for (int i = 0; i < kClientsPerTurn; ++i) {
     auto from = sockets_->receive_client();
     if (!from) break;
+    active_at_ = monotonic_now();
     const auto map = wire::MapReader::parse(from->message);
     if (map.ok() && letter_desk_->take(from->client, *map, *this)) continue;
     if (map.ok() && replay_desk_->take(from->client, *map, *this)) continue;
@@ -218,7 +222,7 @@ void Server::turn() {
   on_signal();
   const Monotonic now = monotonic_now();
   letter_desk_->do_work(*this);
-  if (now - ticked_ >= kTick) {
+  if (now - ticked_ >= (quiet(now) ? kQuietTick : kTick)) {
     tick(now);
   } else {
     core_->pump(now);
@@ -226,9 +230,11 @@ void Server::turn() {
   write_gathered(now);
 }
 
+bool Server::quiet(Monotonic now) const { return now - active_at_ >= kQuietAfter && !core_->low_on_space(); }
+
 std::chrono::milliseconds Server::wait_most() const {
   const auto due = gathering_.due_at();
-  if (!due) return kTick;
+  if (!due) return quiet(monotonic_now()) ? kQuietTick : kTick;
   return std::chrono::ceil<std::chrono::milliseconds>(std::clamp<Monotonic>(*due - monotonic_now(), 0ms, kTick));
 }
 
@@ -237,7 +243,7 @@ void Server::tick(Monotonic now) {
   watch_space(now);
   core_->tick(now);
   watch_retention(now);
-  if (!spare_asked_ && now - spare_asked_at_ >= kSpareEvery) {
+  if (!spare_asked_ && now - spare_asked_at_ >= (quiet(now) ? kQuietSpareEvery : kSpareEvery)) {
     spare_asked_ = true;
     spare_asked_at_ = now;
     spares_thread_->post([this] {
@@ -342,6 +348,7 @@ void Server::on_signal() {
 
 void Server::append(core::NewEntry entry) {
   const Monotonic now = monotonic_now();
+  active_at_ = now;
   committing_.emplace_back(entry.sequence, now);
   gathering_.add(std::move(entry), now);
   write_gathered(now);

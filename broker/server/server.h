@@ -68,6 +68,7 @@ class Server final : public core::Outside, public WriterListener {
   void write_endpoint();
   void turn();
   [[nodiscard]] std::chrono::milliseconds wait_most() const;
+  [[nodiscard]] bool quiet(Monotonic now) const;
   void write_gathered(Monotonic now);
   void tick(Monotonic now);
   void on_launcher(const nlohmann::ordered_json& event);
@@ -125,6 +126,7 @@ class Server final : public core::Outside, public WriterListener {
   Monotonic spare_asked_at_{0};
   bool finished_ = false;
   Monotonic ticked_{0};
+  Monotonic active_at_{0};  ///< a request came, or something was to be written
   Monotonic status_said_{0};
   std::string status_last_;
   std::uint64_t records_last_ = 0;

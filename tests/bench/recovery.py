@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How quickly Weir is back: a broker with a backlog, the shards of a killed worker, and commits beside snapshots.
 
-WEIR_BIN=build/release/bin python3 tests/bench/recovery.py broker [MEBIBYTES]        default 10240
-WEIR_BIN=build/release/bin python3 tests/bench/recovery.py shards [KEYS] [KILLS]     default 100000 20
-WEIR_BIN=build/release/bin python3 tests/bench/recovery.py commits [KEYS] [SECONDS]  default 3000000 30
+WEIR_BIN=build/release/bin python3 tests/bench/recovery.py broker [MEBIBYTES] [MEMORY]  default 10240 and the default of broker.memory
+WEIR_BIN=build/release/bin python3 tests/bench/recovery.py shards [KEYS] [KILLS]        default 100000 20
+WEIR_BIN=build/release/bin python3 tests/bench/recovery.py commits [KEYS] [SECONDS]     default 3000000 30
 
 Each figure stands beside a baseline of the same run. TMPDIR says on which disk."""
 import collections
@@ -92,6 +92,7 @@ def broker():
     pad = "x" * 960
     records = [{"key": n, "value": {"n": n, "pad": pad}} for n in range(1000)]
     topology = write_topology("backlog", {
+        **({"broker": {"memory": sys.argv[3]}} if len(sys.argv) > 3 else {}),
         "streams": {"in": {"partition": {"by": "hash"}, "shards": SHARDS, "max_backlog": "1TiB"}, "sums": {}},
         "stages": {
             "make": {"plugin": "generate.values", "output": "in", "config": {"records": records, "repeat": 0}},
