@@ -44,7 +44,7 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
     append({EntryType::kTopology}, as_bytes(encode_resolved_briefly(topology())), Durability::kFsync);
     revision_.reset();
   }
-  topology_text_ = encode_resolved(without_resting(topology_));
+  tell_topology();
   hot_from_.resize(topology_.streams.size());
   stream_probes_.resize(topology_.streams.size());
   lose_what_was_on_the_way();
@@ -145,6 +145,7 @@ void Core::on_client(const Client& client, BytesView message, Monotonic now) {
   if (op == "acknowledge") return acknowledge(client, *map, now);
   if (op == "leave") return leave_group(client, *map);
   if (op == "drop_group") return drop_group(client, *map);
+  if (op == "scale") return scale(client, *map);
   if (op == "ping") {
     const auto session = sessions_.find(client);
     if (session == sessions_.end() && consumers_.contains(client)) {
@@ -165,7 +166,7 @@ void Core::on_client(const Client& client, BytesView message, Monotonic now) {
          "\"" + op +
              "\" is no operation of this broker (open, publish, end, consume, credit, acknowledge, leave, drop_group, "
              "tail, ping, "
-             "status, dead_letters, drop_letters, requeue_letters, replay)");
+             "status, dead_letters, drop_letters, requeue_letters, replay, scale)");
 }
 
 void Core::on_message(const Buffer& message, Monotonic now) {
@@ -247,12 +248,7 @@ void Core::on_message(const Buffer& message, Monotonic now) {
       return on_routed(*worker, *routed);
     }
     case wire::MessageType::kLeaving:
-      worker->leaving = true;
-      if (worker->state != Worker::State::kReady) return;  // everyone is drained or stopped, or it has said so before
-      peers_changed_ = true;
-      if (takes_from_peers(ledger_.units()[worker->unit])) return;  // first nobody sends it anything more
-      worker->state = Worker::State::kDraining;
-      return send(*worker, wire::MessageType::kDrain, {});
+      return let_go(*worker);
     case wire::MessageType::kFailed: {
       const auto sentence = wire::decode_sentence(body);
       const std::uint32_t stage = ledger_.units()[worker->unit].stage();
@@ -270,8 +266,9 @@ void Core::on_message(const Buffer& message, Monotonic now) {
 void Core::on_died(std::uint32_t stage, std::uint32_t index, std::int64_t pid, Monotonic now,
                    const std::optional<FatalRecord>& fatal) {
   now_ = now;
-  // Who has nothing left to do ends too, and is not started again.
-  if (!draining_ && !stopping_ && !ledger_.units()[ledger_.unit_of(stage)].finished) ++restarts_[stage];
+  // Who has nothing left to do, or is too many, ends too, and is not started again.
+  const bool superfluous = index >= ledger_.workers(topology_.stages[stage].host);
+  if (!draining_ && !stopping_ && !superfluous && !ledger_.units()[ledger_.unit_of(stage)].finished) ++restarts_[stage];
   for (auto& [incarnation, worker] : workers_) {
     if (ledger_.units()[worker.unit].stage() != stage || worker.index != index || worker.pid != pid) continue;
     if (fatal) suspect(worker, *fatal);

@@ -144,6 +144,10 @@ class Core {
   [[nodiscard]] std::uint64_t requeued_bytes_max() const;
   /// Empty, or why `stage` cannot go back in `stream`. REQUIRES: both are known.
   [[nodiscard]] std::optional<std::string> why_no_replay(std::uint32_t stage, std::uint32_t stream) const;
+  /// Empty, or why `stage` cannot have `workers` workers. REQUIRES: it is known.
+  [[nodiscard]] std::optional<std::string> why_no_scale(std::uint32_t stage, std::int64_t workers) const;
+  /// How many workers each stage that hosts, and does not rest, is to have, by its number.
+  [[nodiscard]] std::map<std::uint32_t, std::uint32_t> workers_wanted() const;
   /// The group goes back, never forward, and `client` is answered once that is on disk. False, and nothing was done or
   /// answered, where what was found is kept no more since.
   [[nodiscard]] bool replay(const Client& client, const ReplayRequest& request, Monotonic now);
@@ -262,6 +266,8 @@ class Core {
   void hello(const Client& client, const wire::WorkerHello& hello, Monotonic now);
   void fence(Incarnation incarnation, const std::string& reason);
   void forget(Incarnation incarnation);
+  /// It is drained, and goes then.
+  void let_go(Worker& worker);
   /// Whoever asked to go and is drained goes, once its source, if it is one, knows that all it committed is settled.
   void let_leave();
   void lease(std::uint32_t unit, Monotonic now);
@@ -284,6 +290,19 @@ class Core {
   void send_built(Worker& worker, wire::MessageType type, Bytes message);
   Worker* find_worker(Incarnation incarnation);
   std::vector<Worker*> workers_of(std::uint32_t unit, bool only_ready = true);
+
+  // core_scale.cc
+  void scale(const Client& client, const wire::MapReader& map);
+  /// Enters it in the journal, and whoever starts workers is told.
+  void want_workers(std::uint32_t stage, std::uint32_t workers, Scaled::By by);
+  /// Workers of the unit beyond the number that is wanted: those with the highest numbers. They get nothing more.
+  std::vector<Worker*> superfluous(std::uint32_t unit);
+  /// Superfluous workers that have nothing any more that moves alone are drained.
+  void let_superfluous_go(std::uint32_t unit);
+  /// How many shards are still to come to the workers that are to have them.
+  [[nodiscard]] std::uint32_t shards_moving(std::uint32_t unit) const;
+  /// As workers see the topology.
+  void tell_topology();
 
   // core_local.cc
   /// State of its lanes lies on the disk of its workers, too.

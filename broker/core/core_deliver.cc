@@ -199,7 +199,7 @@ Worker* Core::choose(std::uint32_t unit, std::uint64_t bytes, std::uint64_t reco
   if (!leases_[unit].suspects.empty()) std::erase_if(workers, [&](const Worker* worker) { return set_apart(*worker); });
   if (workers.empty()) return nullptr;
   // However few are here: the first of several to come must not take what the others are to share.
-  const bool several = topology_.stages[ledger_.units()[unit].stage()].workers > 1;
+  const bool several = ledger_.workers(ledger_.units()[unit].stage()) > 1;
   const auto admits = [&](const Worker* worker) {
     if (worker->capacity.first == 0 || !worker->admits(bytes, records)) return false;
     if (worker->under_way() == 0) return true;
@@ -278,7 +278,7 @@ void Core::deliver_ranges(std::uint32_t index) {
   for (std::uint32_t lane = 0; lane < leases.lanes.size(); ++lane) {
     if (!redeliver(index, lane)) return;
   }
-  const bool several = topology_.stages[unit.stage()].workers > 1;
+  const bool several = ledger_.workers(unit.stage()) > 1;
   for (std::uint32_t input = 0; input < unit.inputs().size(); ++input) {
     if (unit.rests(input) || waits_for_loop(ledger_, unit, unit.inputs()[input])) continue;
     if (by_priority(unit, input)) {

@@ -54,6 +54,7 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
   const std::uint32_t unit = ledger_.unit_of(stage);
   if (draining_ || stopping_ || leases_[unit].stopped)
     return refuse(client, wire::Refusal::kLate, "the topology is stopping, or the stage has finished");
+  const std::uint32_t wanted = ledger_.workers(stage);
   std::int64_t index = said.worker;
   const auto holder = [&](std::int64_t slot) -> Worker* {
     for (Worker* worker : workers_of(unit, false)) {
@@ -61,13 +62,21 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
     }
     return nullptr;
   };
-  if (index < 0) {
-    index = 0;
-    while (index < spec->workers && holder(index) != nullptr) ++index;
+  if (index >= std::int64_t{wanted}) {
+    return refuse(client, wire::Refusal::kLate,
+                  fmt::format("stage \"{}\" is to have {} workers, and worker {} is none of them", said.stage, wanted,
+                              index));
   }
-  if (index >= spec->workers) {
-    return refuse(client, wire::Refusal::kTaken,
-                  fmt::format("stage \"{}\" has all its {} workers", said.stage, spec->workers));
+  if (index < 0) {
+    const auto all = workers_of(unit, false);
+    const auto staying = std::count_if(all.begin(), all.end(), [](const Worker* worker) { return !worker->leaving; });
+    index = 0;
+    while (index < std::int64_t{wanted} && holder(index) != nullptr) ++index;
+    if (index >= std::int64_t{wanted} || staying >= std::int64_t{wanted}) {
+      return refuse(client, wire::Refusal::kTaken,
+                    fmt::format("stage \"{}\" has all its {} workers; `weir scale {} N` gives it more", said.stage,
+                                wanted, said.stage));
+    }
   }
   // The newcomer is a restart that we have not heard the end of: its predecessor loses its rights first.
   if (Worker* before = holder(index)) fence(before->incarnation, "another process took its place");
@@ -107,6 +116,15 @@ void Core::fence(Incarnation incarnation, const std::string& reason) {
   forget(incarnation);
 }
 
+void Core::let_go(Worker& worker) {
+  worker.leaving = true;
+  if (worker.state != Worker::State::kReady) return;  // everyone is drained or stopped, or it has said so before
+  peers_changed_ = true;
+  if (takes_from_peers(ledger_.units()[worker.unit])) return;  // first nobody sends it anything more
+  worker.state = Worker::State::kDraining;
+  send(worker, MessageType::kDrain, {});
+}
+
 void Core::let_leave() {
   std::vector<Incarnation> leaving;
   for (const auto& [incarnation, worker] : workers_) {
@@ -116,7 +134,12 @@ void Core::let_leave() {
   for (const Incarnation incarnation : leaving) {
     Worker& worker = *find_worker(incarnation);
     send(worker, MessageType::kStop, {});
-    outside_.notify({Notice::Kind::kLeft, ledger_.units()[worker.unit].stage(), worker.index, worker.pid, ""});
+    const std::uint32_t stage = ledger_.units()[worker.unit].stage();
+    outside_.notify({Notice::Kind::kLeft, stage, worker.index, worker.pid, ""});
+    // What it counted stays counted; what it measured is no more.
+    StageProbe& probe = stage_probes_[{stage, worker.index}];
+    probe.busy_ratio = probe.blocked_ratio = 0;
+    probe.state_bytes = 0;
     forget(incarnation);
   }
 }
@@ -172,6 +195,7 @@ void Core::release_lane(std::uint32_t unit, std::uint32_t lane) {
 
 void Core::lease(std::uint32_t unit, Monotonic now) {
   leases_[unit].dirty = false;
+  let_superfluous_go(unit);
   switch (ledger_.units()[unit].intake()) {
     case Intake::kSplits:
       return lease_splits(unit);
@@ -231,11 +255,14 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
   const UnitState& unit = ledger_.units()[index];
   UnitLeases& leases = leases_[index];
   auto workers = workers_of(index);
+  const auto going = superfluous(index);
+  const auto goes = [&](const Worker* each) { return std::find(going.begin(), going.end(), each) != going.end(); };
+  std::erase_if(workers, [&](const Worker* each) { return each->leaving || goes(each); });
   if (workers.empty()) return;
   const auto total = static_cast<std::uint32_t>(leases.lanes.size());
-  // At first all configured workers are expected; after a while lanes go to whoever is there.
+  // At first all wanted workers are expected; after a while lanes go to whoever is there.
   const bool early = now - serving_since_ < options_.settle_in;
-  const std::size_t expected = early ? topology_.stages[unit.stage()].workers : workers.size();
+  const std::size_t expected = early ? ledger_.workers(unit.stage()) : workers.size();
   const auto quota =
       unit.single() ? total : static_cast<std::uint32_t>((total + expected - 1) / std::max<std::size_t>(expected, 1));
   if (unit.single()) {
@@ -275,11 +302,19 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
   leases.dirty |= any_free;
   for (const auto& [worker, lanes] : granted) grant(*worker, lanes);
   if (any_free || unit.single() || early) return;
-  // Nobody keeps more than a fair share while another has less: lanes move one at a time, each only when the state of
-  // those before is there, so that the others hardly notice.
+  // Nobody keeps more than a fair share while another has less, or anything while it is one too many: lanes move one at
+  // a time, each only when the state of those before is there, so that the others hardly notice.
+  const auto movable = [&](std::uint32_t lane, const Worker& of) {
+    const LaneLease& lease = leases.lanes[lane];
+    return lease.holder == of.incarnation && lease.state == LaneLease::State::kHeld && !unit.lanes[lane].finished;
+  };
   const auto [least, most] = std::minmax_element(workers.begin(), workers.end(),
                                                  [](const Worker* a, const Worker* b) { return a->lanes < b->lanes; });
-  if ((*most)->lanes <= (*least)->lanes + 1) return;
+  Worker* giver = (*most)->lanes > (*least)->lanes + 1 ? *most : nullptr;
+  for (Worker* each : going) {
+    for (std::uint32_t lane = 0; lane < total && giver != each; ++lane) giver = movable(lane, *each) ? each : giver;
+  }
+  if (giver == nullptr) return;
   const bool moving = std::any_of(leases.lanes.begin(), leases.lanes.end(), [](const LaneLease& lease) {
     return lease.state == LaneLease::State::kRevoking || lease.state == LaneLease::State::kRestoring;
   });
@@ -288,14 +323,13 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
     return;
   }
   for (std::uint32_t lane = total; lane-- > 0;) {
+    if (!movable(lane, *giver)) continue;
     LaneLease& lease = leases.lanes[lane];
-    if (lease.holder != (*most)->incarnation || lease.state != LaneLease::State::kHeld || unit.lanes[lane].finished)
-      continue;
     lease.state = LaneLease::State::kRevoking;
     wire::Lease revoked;
     revoked.shard = lane;
     revoked.epoch = lease.epoch;
-    return send(**most, MessageType::kRevoke, wire::encode_leases({revoked}));
+    return send(*giver, MessageType::kRevoke, wire::encode_leases({revoked}));
   }
 }
 
@@ -441,6 +475,7 @@ void Core::on_state(Incarnation incarnation, const wire::StatePart& part) {
   LaneLease& lease = leases_[worker->unit].lanes[part.shard];
   if (lease.holder != incarnation || lease.state != LaneLease::State::kRestoring) return;
   lease.state = LaneLease::State::kHeld;
+  leases_[worker->unit].dirty = true;  // the next one may move
   // What came meanwhile was passed over for the sake of the worker's other lanes.
   look_again(*worker, part.shard);
 }

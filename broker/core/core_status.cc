@@ -111,6 +111,9 @@ std::string Core::status_text() const {
          {"restarts", restarts_[spec.host]},
          {"backlog_records", (spec.host == stage ? unit.records_backlog : 0) + ledger_.requeued(stage).size()},
          {"watermark", watermark_json(watermark)}});
+    if (spec.resting) continue;
+    status["stages"].back()["workers_wanted"] = ledger_.workers(spec.host);
+    status["stages"].back()["shards_moving"] = spec.host == stage && index < leases_.size() ? shards_moving(index) : 0;
   }
   status["streams"] = ordered_json::array();
   for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {

@@ -13,7 +13,7 @@ Result<EntryHeader> decode_header(BytesView payload) {
   EntryHeader header;
   if (payload.size() < sizeof(header)) return {Code::kCorrupt, "is shorter than its header"};
   std::memcpy(&header, payload.data(), sizeof(header));
-  if (header.type < EntryType::kTopology || header.type > EntryType::kLost) {
+  if (header.type < EntryType::kTopology || header.type > EntryType::kScaled) {
     return {Code::kRefused, "is of an unknown type: use the Weir that wrote it, or a newer one"};
   }
   return header;
@@ -207,6 +207,25 @@ Result<std::vector<Lost>> decode_lost(BytesView body) {
   }
   if (!reader.ok() || !reader.at_end()) return {Code::kCorrupt, "a journal entry of lost records that is malformed"};
   return lost;
+}
+
+Bytes encode(const Scaled& scaled) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(scaled.workers);
+  writer.put(scaled.by);
+  return bytes;
+}
+
+Result<Scaled> decode_scaled(BytesView body) {
+  ByteReader reader(body);
+  Scaled scaled;
+  scaled.workers = reader.get<std::uint32_t>();
+  scaled.by = reader.get<Scaled::By>();
+  const bool known = scaled.by >= Scaled::By::kPerson && scaled.by <= Scaled::By::kLoad;
+  if (!reader.ok() || !reader.at_end() || !known)
+    return {Code::kCorrupt, "a journal entry of a number of workers that is malformed"};
+  return scaled;
 }
 
 }  // namespace weir::core

@@ -23,6 +23,7 @@ enum class EntryType : std::uint8_t {
   kReplay = 9,       ///< a group goes back in one of its streams
   kGroup = 10,       ///< a group outside the topology comes, has consumed, or goes
   kLost = 11,        ///< records on their way from worker to worker will not arrive any more
+  kScaled = 12,      ///< a stage is to have another number of workers
 };
 
 /// Starts every entry's payload.
@@ -30,7 +31,7 @@ struct EntryHeader {
   EntryType type{};
   std::uint8_t reserved[3] = {};
   std::uint32_t unit = 0;  ///< kTransaction: index of the stage whose worker committed; kSnapshot, kLetters, kParked,
-                           ///< kReplay: of the stage
+                           ///< kReplay, kScaled: of the stage
   std::uint64_t incarnation = 0;  ///< kTransaction: who; for a person who reads a dump
 };
 static_assert(sizeof(EntryHeader) == 16);
@@ -106,6 +107,13 @@ struct Lost {
   std::uint64_t records = 0;
 };
 
+/// Body of kScaled. `unit` in the header is the stage that heads the group's unit.
+struct Scaled {
+  enum class By : std::uint8_t { kPerson = 1, kLoad = 2 };
+  std::uint32_t workers = 0;
+  By by{};  ///< for a person who reads a dump
+};
+
 Bytes encode_header(const EntryHeader& header);
 Result<EntryHeader> decode_header(BytesView payload);
 
@@ -123,5 +131,7 @@ Bytes encode(const GroupMoved& moved);
 Result<GroupMoved> decode_group_moved(BytesView body);
 Bytes encode(const std::vector<Lost>& lost);
 Result<std::vector<Lost>> decode_lost(BytesView body);
+Bytes encode(const Scaled& scaled);
+Result<Scaled> decode_scaled(BytesView body);
 
 }  // namespace weir::core

@@ -67,6 +67,13 @@ void Ledger::revise(Topology next) {
     for (std::uint32_t shard = 0; shard < streams_[stream].shards(); ++shard)
       streams_[stream].raise_kept_from(shard, kept_from(stream, shard));
   }
+  scaled_.resize(next.stages.size());
+  for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
+    // Whoever changes the number in the file wants that one.
+    const bool as_before = next.stages[stage].workers == topology_.stages[stage].workers &&
+                           next.stages[stage].host == stage && !next.stages[stage].resting;
+    if (!as_before) scaled_[stage] = 0;
+  }
   topology_ = std::move(next);
   for (std::size_t stream = streams_.size(); stream < topology_.streams.size(); ++stream)
     streams_.emplace_back(topology_.streams[stream]);
@@ -81,6 +88,7 @@ void Ledger::revise(Topology next) {
     }
     const auto same = std::find_if(before.begin(), before.end(), [&](const auto& old) { return old.stage() == stage; });
     if (same != before.end() && same->begun) unit.take_over(std::move(*same));
+    if (scaled_[stage] > unit.workers_max()) scaled_[stage] = 0;
     units_.push_back(std::move(unit));
   }
   unit_of_.resize(topology_.stages.size());
@@ -139,6 +147,12 @@ Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool
       const auto moved = decode_group_moved(body);
       if (!moved.ok()) return corrupt(sequence, moved.error().message);
       const std::string wrong = apply_group(*moved);
+      return wrong.empty() ? Status() : corrupt(sequence, wrong);
+    }
+    case EntryType::kScaled: {
+      const auto scaled = decode_scaled(body);
+      if (!scaled.ok()) return corrupt(sequence, scaled.error().message);
+      const std::string wrong = apply_scaled(header->unit, *scaled);
       return wrong.empty() ? Status() : corrupt(sequence, wrong);
     }
   }
@@ -447,6 +461,13 @@ Status Ledger::apply_parked(Sequence sequence, const EntryHeader& header, const 
     requeued_[header.unit].emplace(requeued_next_++, std::move(wish));
   }
   return {};
+}
+
+std::string Ledger::apply_scaled(std::uint32_t stage, const Scaled& scaled) {
+  if (stage >= topology_.stages.size()) return "is about workers of an unknown stage";
+  if (std::string wrong = contradiction_of(stage, scaled.workers); !wrong.empty()) return wrong;
+  scaled_[stage] = scaled.workers;
+  return "";
 }
 
 Status Ledger::apply_replay(Sequence sequence, const EntryHeader& header, const Buffer& payload) {

@@ -131,6 +131,11 @@ class Ledger {
   [[nodiscard]] const RequeuedLetters& requeued(std::uint32_t stage) const { return requeued_[stage]; }
   /// Letters wait for `lane` of a unit, of any stage of it.
   [[nodiscard]] bool requeued_waits(const UnitState& unit, std::uint32_t lane) const;
+  /// How many workers `stage`, which hosts, is to have: what was wanted of it last while it ran, as long as the
+  /// topology says the number that it said then; else what that says.
+  [[nodiscard]] std::uint32_t workers(std::uint32_t stage) const {
+    return scaled_[stage] != 0 ? scaled_[stage] : topology_.stages[stage].workers;
+  }
 
  private:
   friend class LedgerCodec;
@@ -154,6 +159,10 @@ class Ledger {
   /// Records of a stream from worker to worker leave its backlog: consumed, or lost. False: there are not so many.
   bool leave_backlog(std::uint32_t stream, std::uint64_t records, std::uint64_t lost);
   Status apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep);
+  /// As apply_group.
+  std::string apply_scaled(std::uint32_t stage, const Scaled& scaled);
+  /// What cannot be of `workers` for `stage`, as a part of a sentence; "" for nothing.
+  [[nodiscard]] std::string contradiction_of(std::uint32_t stage, std::uint32_t workers) const;
   /// Answers what is wrong with it, as a part of a sentence; "" where it was applied.
   std::string apply_group(const GroupMoved& moved);
   [[nodiscard]] bool read_by_stage(std::uint32_t stream) const;
@@ -190,6 +199,7 @@ class Ledger {
   std::vector<std::uint64_t> dead_letter_bytes_;
   std::vector<std::uint64_t> parked_bytes_;  ///< by stage, as is what follows
   std::vector<RequeuedLetters> requeued_;
+  std::vector<std::uint32_t> scaled_;  ///< 0: as many workers as the topology says
   std::uint64_t requeued_next_ = 1;  ///< number of the next one, over all stages
   std::map<std::string, ProducerState> producers_;
   std::uint64_t external_total_ = 0;

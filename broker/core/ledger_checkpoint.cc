@@ -10,8 +10,8 @@ namespace weir::core {
 namespace {
 
 /// 1 had no requeued letters, 2 no parked keys, 3 no topology, no times of frames and no resets of state, 4 no groups
-/// outside, 5 no streams from worker to worker; they are read too.
-constexpr std::uint32_t kCheckpointVersion = 6;
+/// outside, 5 no streams from worker to worker, 6 no numbers of workers; they are read too.
+constexpr std::uint32_t kCheckpointVersion = 7;
 
 using Fixups = std::vector<Ledger::Fixup>;
 
@@ -248,6 +248,7 @@ Bytes Ledger::encode_checkpoint(std::vector<Fixup>& fixups) const {
   for (const StreamState& stream : streams_) LedgerCodec::put_origins(writer, stream);
   for (const ExternalGroups& groups : groups_) LedgerCodec::put(writer, groups);
   for (const StreamState& stream : streams_) writer.put(stream.lost);
+  for (const std::uint32_t workers : scaled_) writer.put(workers);
   std::sort(fixups.begin(), fixups.end(), [](const Fixup& a, const Fixup& b) { return a.sequence < b.sequence; });
   return bytes;
 }
@@ -328,6 +329,9 @@ Status Ledger::decode_checkpoint(BytesView bytes) {
   }
   if (version >= 6) {
     for (StreamState& stream : streams_) stream.lost = reader.get<std::uint64_t>();
+  }
+  if (version >= 7) {
+    for (std::uint32_t& workers : scaled_) workers = reader.get<std::uint32_t>();
   }
   if (!reader.ok() || !reader.at_end()) return broken("its length");
   if (const std::string what = contradiction(); !what.empty())

@@ -86,7 +86,15 @@ std::string Ledger::contradiction_of(const UnitState& unit) const {
   return "";
 }
 
+std::string Ledger::contradiction_of(std::uint32_t stage, std::uint32_t workers) const {
+  if (topology_.stages[stage].host != stage) return "gives workers to a stage that has none of its own";
+  return workers < 1 || workers > kWorkersMax ? fmt::format("gives a stage {} workers", workers) : "";
+}
+
 std::string Ledger::contradiction_of(std::uint32_t stage) const {
+  if (scaled_[stage] != 0) {
+    if (std::string wrong = contradiction_of(stage, scaled_[stage]); !wrong.empty()) return wrong;
+  }
   const std::size_t lanes = units_[unit_of_[stage]].lanes.size();
   const Changelog& changelog = changelogs_[stage];
   if (const auto& newest = changelog.newest();

@@ -75,12 +75,22 @@ struct CheckpointJob {
 
 /// Something that the launcher, and a person, should know.
 struct Notice {
-  enum class Kind : std::uint8_t { kFenced, kLeft, kCommitted, kStageFailed, kStageFinished, kFinished, kDrained };
+  enum class Kind : std::uint8_t {
+    kFenced,
+    kLeft,
+    kCommitted,
+    kStageFailed,
+    kStageFinished,
+    kFinished,
+    kDrained,
+    kScaled
+  };
   Kind kind{};
   std::uint32_t stage = 0;
   std::uint32_t worker = 0;
   std::int64_t pid = 0;
   std::string reason;
+  std::uint32_t workers = 0;  ///< kScaled: so many are wanted from now on
 };
 
 /// An entry on its way to the journal.

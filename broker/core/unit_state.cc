@@ -100,6 +100,11 @@ std::optional<UnitState::Place> UnitState::find(std::uint32_t stream, std::uint3
   return std::nullopt;
 }
 
+std::uint32_t UnitState::workers_max() const {
+  if (single_) return 1;
+  return intake_ == Intake::kShards ? std::min(static_cast<std::uint32_t>(lanes.size()), kWorkersMax) : kWorkersMax;
+}
+
 void UnitState::add_splits(const std::vector<std::string>& ids) {
   for (const std::string& id : ids) {
     const auto same = [&](const Lane& lane) { return lane.split == id; };

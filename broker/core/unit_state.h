@@ -67,6 +67,8 @@ class UnitState {
   [[nodiscard]] bool keeps_state() const { return keeps_state_; }
   /// All lanes must go to one worker.
   [[nodiscard]] bool single() const { return single_; }
+  /// So many workers find something to do, at most.
+  [[nodiscard]] std::uint32_t workers_max() const;
 
   struct Place {
     std::uint32_t lane = 0;

@@ -247,6 +247,18 @@ ordered_json record_json(BytesView payload, const Topology* topology) {
         json["lost"].push_back({{"stream", stream_name(topology, one.stream)}, {"records", one.records}});
       break;
     }
+    case core::EntryType::kScaled: {
+      json["what"] = "number of workers";
+      json["stage"] = stage_name(topology, header->unit);
+      const auto scaled = core::decode_scaled(body);
+      if (!scaled.ok()) {
+        json["problem"] = scaled.error().message;
+        break;
+      }
+      json["workers"] = scaled->workers;
+      json["by"] = scaled->by == core::Scaled::By::kLoad ? "its load" : "a person";
+      break;
+    }
     case core::EntryType::kCopied:
       tell_copies(json, payload, topology);
       break;
@@ -278,6 +290,8 @@ std::string entry_text(const ordered_json& entry) {
   part("stage", " of ");
   part("incarnation", ", incarnation ");
   part("transaction", ", number ");
+  part("workers", ": ");
+  part("by", ", by ");
   part("producer", " of ");
   part("number", ", message ");
   part("file", ": ");

@@ -171,10 +171,13 @@ Status Server::recover() {
 void Server::announce() {
   write_endpoint();
   const std::string http = http_ ? http_->address() : "";
+  ordered_json workers = ordered_json::object();
+  for (const auto& [stage, wanted] : core_->workers_wanted()) workers[core_->topology().stages[stage].name] = wanted;
   launcher_.say({{"event", "ready"},
                  {"endpoint", sockets_->endpoint()},
                  {"http", http.empty() ? ordered_json(nullptr) : ordered_json(http)},
-                 {"recovery_seconds", probe_.recovery_seconds}});
+                 {"recovery_seconds", probe_.recovery_seconds},
+                 {"workers", std::move(workers)}});
 }
 
 void Server::write_endpoint() {
@@ -482,6 +485,9 @@ void Server::notify(core::Notice notice) {
           {{"event", "stage_failed"}, {"stage", stage}, {"worker", notice.worker}, {"reason", notice.reason}});
     case Kind::kStageFinished:
       return launcher_.say({{"event", "stage_finished"}, {"stage", stage}});
+    case Kind::kScaled:
+      log::info("stage {} is to have {} workers, says {}", stage, notice.workers, notice.reason);
+      return launcher_.say({{"event", "scaled"}, {"workers", {{stage, notice.workers}}}});
     case Kind::kFinished:
       finished_ = true;
       say_status();

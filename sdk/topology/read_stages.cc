@@ -14,7 +14,6 @@ namespace {
 
 using Kind = JsonNode::Kind;
 
-constexpr std::uint64_t kWorkersMax = 1024;
 constexpr std::uint64_t kRetriesMax = 1'000'000;
 constexpr std::chrono::milliseconds kDeadlineMin{1};
 constexpr std::uint64_t kStageMemoryBytesMin = 1U << 20;

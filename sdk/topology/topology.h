@@ -48,6 +48,8 @@ struct Plugin {
 
 /// A stream has so many at most.
 inline constexpr std::uint32_t kShardsMax = 65536;
+/// Of one stage.
+inline constexpr std::uint32_t kWorkersMax = 1024;
 
 /// How the records of an unkeyed stream come to its lanes, which are its shards, and in which proportion these are
 /// served.

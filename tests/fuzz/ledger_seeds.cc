@@ -182,6 +182,7 @@ std::vector<Bytes> ledger_entries() {
   add({EntryType::kGroup}, core::encode(core::GroupMoved{What::kEntered, kOut, "away", {{0, 1}}}));
   add({EntryType::kGroup}, core::encode(core::GroupMoved{What::kConsumed, kOut, "outside", {{0, 1}}}));
   add({EntryType::kGroup}, core::encode(core::GroupMoved{What::kDropped, kOut, "away", {}}));
+  add({EntryType::kScaled, {}, kWork}, core::encode(core::Scaled{3, core::Scaled::By::kPerson}));
 
   wire::Commit written;
   written.transaction = 1;

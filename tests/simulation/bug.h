@@ -37,6 +37,7 @@ enum class Bug : std::uint8_t {
   kCutGoneOn,            ///< recovery goes on in the segment that it has cut, under the reign that was
   kSnapshotOverStore,    ///< a snapshot is loaded over an old local store that is void
   kSentOvertold,         ///< a worker says that it had sent a record more to one that is gone than it had
+  kScaleForgotten,       ///< a number of workers that was told is not what the journal keeps
   kEnd,
 };
 
@@ -67,7 +68,8 @@ constexpr const char* kBugNames[] = {"none",
                                      "a worker has a boundary of its own",
                                      "a cut segment is gone on with",
                                      "a snapshot over an old local store",
-                                     "what waits counts as sent to the dead"};
+                                     "what waits counts as sent to the dead",
+                                     "the journal keeps another number of workers"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

@@ -70,6 +70,9 @@ void World::revise_topology() {
     return revise_topology();
   }
   topologies_.push_back(std::make_unique<Topology>(without_resting(broker_->core->topology())));
+  for (std::uint32_t stage = 0; stage < topology_.stages.size() && plan_.scales; ++stage)
+    scales_.revise(stage, topology().stages[stage].workers);
+  workers_told_.clear();
   const bool has = has_extra(topology());
   extra_seen_ = extra_seen_ || has;
   if (!std::exchange(launch_due_, false)) return;

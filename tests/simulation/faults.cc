@@ -18,6 +18,7 @@ void World::crash_broker() {
   outcome_.crashes_amid_letters += letters_.waiting.size();
   letters_.waiting.clear();
   outcome_.crashes_amid_replays += replays_.forget_waiting();
+  outcome_.crashes_amid_scales += scales_.forget_waiting();
   const bool power = plan_.power_cuts && below(2) == 0;
   trace(power ? "power cut" : "broker killed", life_);
   broker_.reset();

@@ -53,6 +53,9 @@ struct Outcome {
   std::uint64_t parking_ended = 0;  ///< stages that parked keys and do so no more
   std::uint64_t stages_added = 0;
   std::uint64_t stages_left_out = 0;
+  std::uint64_t scales = 0;  ///< numbers of workers that a person was told to hold
+  std::uint64_t scales_refused = 0;
+  std::uint64_t crashes_amid_scales = 0;  ///< between a person's wish and its answer
   std::uint64_t damage_refused = 0;   ///< a start from a damaged copy
   std::uint64_t damage_stopped = 0;   ///< a read behind such a start
   std::uint64_t damage_cut = 0;       ///< as a torn tail

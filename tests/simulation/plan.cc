@@ -76,6 +76,7 @@ Plan Plan::of(std::uint64_t seed, int era) {
   if (era >= 9 && plan.unkeyed_stage && random() % 2 == 0) plan.levels = static_cast<std::uint32_t>(2 + random() % 3);
   if (era >= 11 && plan.unkeyed_stage && plan.levels == 0 && plan.replayed != Replayed::kPass)
     plan.direct = random() % 2 == 0;
+  plan.scales = era >= 12 && random() % 3 == 0;
   return plan;
 }
 

@@ -64,6 +64,9 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"changes that end parking", &Outcome::parking_ended},
     {"stages added", &Outcome::stages_added},
     {"stages left out", &Outcome::stages_left_out},
+    {"stages scaled", &Outcome::scales},
+    {"scalings refused", &Outcome::scales_refused},
+    {"broker crashes amid a wish for workers", &Outcome::crashes_amid_scales},
     {"starts that damage had refused", &Outcome::damage_refused},
     {"reads that damage stopped", &Outcome::damage_stopped},
     {"torn tails cut by damage", &Outcome::damage_cut},
@@ -152,6 +155,7 @@ TEST(Simulation, FindsEveryBugThatIsPutIn) {
       if (plan.bug == Bug::kBoundaryMoved && plan.partition != PartitionBy::kRange) continue;
       if (plan.bug == Bug::kSnapshotOverStore && (!plan.local || plan.replayed != Replayed::kSum)) continue;
       if (plan.bug == Bug::kSentOvertold && !plan.direct) continue;
+      if (plan.bug == Bug::kScaleForgotten && !plan.scales) continue;
       if (plan.bug == Bug::kDamageCut) plan.segment_flips = true;
       if (plan.bug == Bug::kSigkillBlamed) plan.kills_per_million = 5000;  // several must hit the same record
       seed_now = seed;

@@ -65,6 +65,7 @@ Outcome World::run() {
   if (plan_.requeues) later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { move_letters(); });
   if (plan_.replayed != Replayed::kNone)
     later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { replay(); });
+  if (plan_.scales) later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { scale(); });
   if (plan_.changes) later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { stop(); });
   if (plan_.disk_fails || plan_.time_jumps || plan_.resets)
     later(Monotonic(static_cast<std::int64_t>(damage_() % 1'000'000)), [this] { plan_trouble(); });
@@ -157,6 +158,7 @@ void World::start_broker() {
   broker_->core->set_started_us(kStartedUs + now_.count());
   const Status replayed = server::replay(*broker_->journal, found, broker_->core->ledger());
   if (!replayed.ok()) return failed(replayed.error(), "replay");
+  check_workers();
   revise_topology();
   broker_->reader = std::make_unique<server::JournalReader>(*broker_->journal, disk_);
   broker_->keeper = std::make_unique<server::Keeper>(*broker_->journal, disk_);
@@ -164,6 +166,8 @@ void World::start_broker() {
   if (has(Bug::kReignReused)) reign = Reign(1);
   if (has(Bug::kCutGoneOn)) reign = Reign(static_cast<std::uint32_t>(life_));  // the fault is to be the journal's alone
   broker_->core->start(reign, {broker_->journal->segment_oldest(), broker_->journal->segment_newest()}, now_);
+  if (plan_.scales) workers_told_ = broker_->core->workers_wanted();
+  launch_missing();
   broker_->core->pump(now_);
 }
 
@@ -193,6 +197,11 @@ void World::notify(core::Notice notice) {
     }
   }
   if (notice.kind == Kind::kLeft) ++outcome_.leaves;
+  if (notice.kind == Kind::kStageFinished) stages_finished_.insert(notice.stage);
+  if (notice.kind == Kind::kScaled) {
+    workers_told_[notice.stage] = notice.workers;
+    launch_missing();
+  }
   if (notice.kind == Kind::kStageFailed) problem("a stage failed: " + notice.reason);
   if (notice.kind == Kind::kFinished) finished_ = true;
   // Not within the call of the core that says so.
@@ -204,12 +213,14 @@ void World::drained() {
   ++outcome_.drains;
   letters_.waiting.clear();  // who still waits for an answer gets none
   replays_.forget_waiting();
+  scales_.forget_waiting();
   trace("drained", life_);
   broker_->core->stop();
   broker_.reset();
   disk_.kill();
   for (const auto& [pid, worker] : workers_) worker->die();
   ++launch_;
+  starts_due_.clear();
   if (plan_.changes && wishes_() % 4 != 0) {
     change_topology();
     launch_due_ = true;

@@ -22,6 +22,7 @@
 #include "tests/simulation/output.h"
 #include "tests/simulation/plan.h"
 #include "tests/simulation/replays_asked.h"
+#include "tests/simulation/scales_asked.h"
 #include "tests/support/sim_disk.h"
 #include "tests/support/sim_local_disk.h"
 
@@ -181,6 +182,18 @@ class World final : public core::Outside {
   void start_workers();
   void drained();
 
+  // scaling.cc
+  /// A person gives a stage another number of workers.
+  void scale();
+  void answered_about_workers(const core::Client& client, const wire::MapReader& answer);
+  /// A broker that starts finds the numbers that a person was told last, or asked for since.
+  void check_workers();
+  /// As the launcher knows it.
+  [[nodiscard]] std::uint32_t wanted_workers(std::uint32_t stage) const;
+  /// Starts who is wanted and not there.
+  void launch_missing();
+  void start_worker_later(std::uint32_t stage, std::uint32_t index);
+
   // changes.cc
   /// Ctrl-C.
   void stop();
@@ -254,6 +267,10 @@ class World final : public core::Outside {
   std::set<std::uint64_t> bad_keys_;
   LettersAsked letters_;
   ReplaysAsked replays_;
+  ScalesAsked scales_;
+  std::map<std::uint32_t, std::uint32_t> workers_told_;  ///< by the broker, by stage: how many it is to have
+  std::set<std::uint32_t> stages_finished_;              ///< so it has said
+  std::set<std::pair<std::uint32_t, std::uint32_t>> starts_due_;  ///< stage and number of workers
   std::uint64_t wishes_said_ = 0;
   std::set<std::string> damaged_;  ///< checkpoint files
   std::map<std::string, std::uint64_t> settled_;

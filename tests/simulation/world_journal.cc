@@ -11,6 +11,11 @@ using namespace std::chrono_literals;
 
 void World::append(core::NewEntry entry) {
   trace("append", entry.sequence.value(), entry.payload.bytes);
+  if (has(Bug::kScaleForgotten) && !entry.checkpoint) {
+    const auto header = core::decode_header(entry.payload.bytes);
+    if (header.ok() && header->type == core::EntryType::kScaled)
+      ++reinterpret_cast<std::uint8_t&>(entry.payload.bytes[sizeof(core::EntryHeader)]);
+  }
   const bool first = !broker_->gathering.due_at();
   broker_->gathering.add(std::move(entry), now_);
   write_gathered();

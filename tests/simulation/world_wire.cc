@@ -13,11 +13,7 @@ void World::start_workers() {
   const std::vector<StageSpec>& stages = topology().stages;
   for (std::uint32_t stage = 0; stage < stages.size(); ++stage) {
     if (stages[stage].host != stage || stages[stage].resting) continue;
-    for (std::uint32_t index = 0; index < stages[stage].workers; ++index) {
-      later(micros(300'000), [this, stage, index, launch = launch_] {
-        if (launch == launch_) start_worker(stage, index);
-      });
-    }
+    for (std::uint32_t index = 0; index < wanted_workers(stage); ++index) start_worker_later(stage, index);
   }
 }
 
@@ -86,10 +82,10 @@ void World::exited(WorkerProcess& worker, const std::optional<core::FatalRecord>
   later(micros(100'000), [this, stage, index, pid = worker.pid(), blamed] {
     with_core([&] { broker_->core->on_died(stage, index, pid, now_, blamed); });
   });
-  if (worker.stopped()) return;
-  later(micros(300'000), [this, stage, index, launch = launch_] {
-    if (launch == launch_) start_worker(stage, index);
-  });
+  // Where stages are scaled it may have been one too many, and be wanted by now.
+  const bool superfluous = plan_.scales && !stages_finished_.contains(stage);
+  if (worker.stopped() && !superfluous) return;
+  start_worker_later(stage, index);
 }
 
 void World::say_hello(const WorkerProcess& worker, Bytes message) {

@@ -117,6 +117,28 @@ TEST_F(RunTest, StopsAtOnceOnTheSecondSignal) {
   EXPECT_TRUE(gone("worker.c.0.pid"));
 }
 
+TEST_F(RunTest, StartsAsManyWorkersAsTheBrokerSaysAndNoneAgainThatIsTooMany) {
+  broker_does({R"(say '{"event":"ready","endpoint":"ipc://here","workers":{"b":1}}'
+)",
+               kCounts, R"x(until [ -e worker.b.0.pid ]; do sleep 0.01; done
+[ -e worker.b.1.pid ] && touch too.early
+say '{"event":"scaled","workers":{"b":3,"elsewhere":4}}'
+until [ "$(cat worker.b.1.starts)$(cat worker.b.2.starts)" = 11 ]; do sleep 0.01; done
+say '{"event":"scaled","workers":{"b":2}}'
+kill -KILL $(cat worker.b.2.pid)
+kill -KILL $(cat worker.b.0.pid)
+until [ "$(cat worker.b.0.starts)" = 2 ]; do sleep 0.01; done
+say '{"event":"finished"}'
+)x",
+               kUntilStop});
+  const auto run = at_.weir({"run", "t.json"});
+  EXPECT_EQ(run->wait(), 0) << run->err();
+  EXPECT_FALSE(at_.exists("too.early"));
+  EXPECT_EQ(at_.read("worker.b.2.starts"), "1\n");
+  EXPECT_EQ(at_.read("worker.b.1.starts"), "1\n");
+  EXPECT_THAT(at_.read("broker.heard"), HasSubstr(R"("stage":"b","worker":2)")) << "its death is told all the same";
+}
+
 TEST_F(RunTest, StartsAWorkerAgainAndTellsTheBrokerWhatHappened) {
   at_.worker_does("if [ $stage = b ] && [ $start = 1 ]; then kill -SEGV $$; fi; exec sleep 1000");
   broker_does({kReady, "until [ \"$(cat worker.b.0.starts)$(cat worker.b.1.starts)\" = 22 ]; do sleep 0.01; done\n",

@@ -54,6 +54,11 @@ std::optional<BrokerEvent> parse_event(std::string_view line) {
   event.worker = integer_of(object, "worker", -1);
   event.pid = integer_of(object, "pid", 0);
   event.reason = text_of(object, "reason");
+  if (const auto workers = object.find("workers"); workers != object.end() && workers->is_object()) {
+    for (const auto& [stage, number] : workers->items()) {
+      if (number.is_number_unsigned()) event.workers[stage] = number.get<std::uint32_t>();
+    }
+  }
   return event;
 }
 

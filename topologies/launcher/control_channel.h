@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +31,8 @@ struct BrokerEvent {
   std::int64_t worker = -1;
   std::int64_t pid = 0;
   std::string reason;  ///< fenced, stage_failed, failed
+  /// ready, scaled: how many workers a stage is to have; of stages that are not named as before.
+  std::map<std::string, std::uint32_t> workers;
 };
 
 /// Nothing where `line` is no event. Fields that are missing or of another type keep their defaults.

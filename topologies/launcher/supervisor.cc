@@ -43,12 +43,7 @@ Supervisor::Supervisor(RunOptions options, Programs programs, const Plugins& plu
   for (std::uint32_t i = 0; i < stages.size(); ++i) {
     if (stages[i].host != i) continue;
     if (options_.stages && std::ranges::find(*options_.stages, stages[i].name) == options_.stages->end()) continue;
-    for (std::uint32_t number = 0; number < stages[i].workers; ++number) {
-      workers_.push_back({.stage = &stages[i],
-                          .number = number,
-                          .process = Supervised(fmt::format("{}/{}: ", stages[i].name, number), screen),
-                          .page = std::nullopt});
-    }
+    for (std::uint32_t number = 0; number < stages[i].workers; ++number) add_worker(stages[i], number);
   }
 }
 
@@ -86,7 +81,8 @@ void Supervisor::turn(Monotonic now) {
     if (!channel_->open_still() && phase_ != Phase::kStopping) broker_.kill();  // it cannot be spoken with any more
   }
   broker_.read();
-  for (Worker& worker : workers_) {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    Worker& worker = workers_[i];
     worker.process.read();
     const pid_t pid = worker.process.pid();
     const std::optional<Ending> ending = worker.process.reap();
@@ -169,6 +165,8 @@ void Supervisor::on_event(const BrokerEvent& event) {
       of_stage.finished = true;
       of_stage.wanted = false;
     }
+  } else if (event.event == "scaled") {
+    want_workers(event.workers);
   } else if (event.event == "stage_failed") {
     fail(event.worker >= 0 ? fmt::format("stage {}, worker {}: {}", event.stage, event.worker, event.reason)
                            : fmt::format("stage {}: {}", event.stage, event.reason));
@@ -186,11 +184,12 @@ void Supervisor::on_ready(const BrokerEvent& event) {
   progress_.set_state("");
   if (!again && !event.http.empty()) note(fmt::format("metrics and status at {}/metrics", event.http));
   if (phase_ != Phase::kStarting) return;
+  want_workers(event.workers);
   phase_ = Phase::kRunning;
   const Monotonic now = monotonic_now();
   for (Worker& worker : workers_) {
     worker.finished = finished_at_.has_value();
-    worker.wanted = !worker.finished;
+    worker.wanted = !worker.finished && !worker.superfluous;
     worker.start_at = now + kFirstStatusMax;
   }
   status_awaited_ = true;
@@ -218,6 +217,30 @@ void Supervisor::on_finished() {
   if (news) note("has finished and stays up until Ctrl-C, as --hold asks");
 }
 
+void Supervisor::want_workers(const std::map<std::string, std::uint32_t>& wanted) {
+  const Monotonic now = monotonic_now();
+  for (const auto& [name, number] : wanted) {
+    std::uint32_t known = 0;
+    const StageSpec* stage = nullptr;
+    for (Worker& worker : workers_) {
+      if (worker.stage->name != name) continue;
+      stage = worker.stage;
+      ++known;
+      const bool comes_back = std::exchange(worker.superfluous, worker.number >= number) && !worker.superfluous;
+      if (worker.superfluous) worker.wanted = false;
+      if (!comes_back || phase_ != Phase::kRunning || worker.finished || worker.process.running()) continue;
+      worker.wanted = true;
+      worker.start_at = now;
+    }
+    if (stage == nullptr) continue;  // its workers are started elsewhere
+    for (std::uint32_t next = known; next < std::min(number, kWorkersMax); ++next) {
+      add_worker(*stage, next);
+      workers_.back().wanted = phase_ == Phase::kRunning;
+      workers_.back().start_at = now;
+    }
+  }
+}
+
 void Supervisor::on_drained() {
   if (phase_ == Phase::kDraining) stop(Outcome::kStopped);
 }
@@ -230,7 +253,7 @@ void Supervisor::on_worker_death(Worker& worker, pid_t pid, const Ending& ending
   const bool of_record = own_fault && last && last->of_record();
   if (std::exchange(worker.voided, false) || phase_ == Phase::kStopping || phase_ == Phase::kStarting) return;
   channel_->say_died(worker.stage->name, worker.number, pid, own_fault, ending, of_record ? last : std::nullopt);
-  if (worker.finished || phase_ == Phase::kDraining) return;
+  if (worker.finished || worker.superfluous || phase_ == Phase::kDraining) return;
 
   const Monotonic now = monotonic_now();
   using Death = RestartPolicy::Death;
@@ -322,6 +345,13 @@ void Supervisor::start_broker() {
   const Status started = broker_.start(std::move(argv), /*own_stdout=*/false, pair->theirs.get(), monotonic_now());
   if (!started) return fail(started.error().message);
   channel_ = std::move(pair->ours);
+}
+
+void Supervisor::add_worker(const StageSpec& stage, std::uint32_t number) {
+  workers_.push_back({.stage = &stage,
+                      .number = number,
+                      .process = Supervised(fmt::format("{}/{}: ", stage.name, number), screen_),
+                      .page = std::nullopt});
 }
 
 void Supervisor::start_worker(Worker& worker) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -60,6 +62,7 @@ class Supervisor {
     bool wanted = false;             ///< to be started at start_at
     bool voided = false;             ///< killed by us since its incarnation is void: its death means nothing
     bool finished = false;           ///< its stage has nothing left to do
+    bool superfluous = false;        ///< its stage is to have fewer: the broker lets it go
     Monotonic start_at{0};
   };
 
@@ -71,12 +74,15 @@ class Supervisor {
   void on_ready(const BrokerEvent& event);
   void on_status(const BrokerEvent& event);
   void on_finished();
+  /// So many workers each of these stages is to have: more are started, and who is too many is not started again.
+  void want_workers(const std::map<std::string, std::uint32_t>& wanted);
   void on_drained();
   void on_worker_death(Worker& worker, pid_t pid, const Ending& ending);
   [[nodiscard]] std::string work_text(const LastWork& last) const;
   void on_broker_death(const Ending& ending);
 
   void start_broker();
+  void add_worker(const StageSpec& stage, std::uint32_t number);
   void start_worker(Worker& worker);
   void void_workers();
   void stop(Outcome outcome);
@@ -98,7 +104,7 @@ class Supervisor {
   Supervised broker_;
   std::optional<ControlChannel> channel_;
   std::optional<RuntimeDir> runtime_dir_;  ///< holds the resolved topology until the broker has read it
-  std::vector<Worker> workers_;
+  std::deque<Worker> workers_;  ///< grows while one of them is looked at
 
   Phase phase_ = Phase::kStarting;
   Outcome outcome_ = Outcome::kFailed;

@@ -182,21 +182,25 @@ TEST_F(LettersTest, ReadsCheckpointsFromBeforeLettersWereRequeuedAndKeysParked) 
     std::memcpy(bytes.data(), &version, sizeof(version));
     return bytes;
   };
-  // Version 5 knew of nothing lost: a number for each stream at the end. Version 4 knew of no groups outside: a count.
+  // Version 6 knew of no numbers of workers: one for each stage at the end.
+  Bytes without_workers = as_version(6);
+  without_workers.resize(without_workers.size() - sizeof(std::uint32_t) * topology_.stages.size());
+  EXPECT_TRUE(Ledger(topology_).decode_checkpoint(without_workers).ok());
+  // Version 5 knew of nothing lost: a number for each stream. Version 4 knew of no groups outside: a count.
   Bytes without_lost = as_version(5);
-  without_lost.resize(without_lost.size() - sizeof(std::uint64_t) * topology_.streams.size());
+  without_lost.resize(without_workers.size() - sizeof(std::uint64_t) * topology_.streams.size());
   EXPECT_TRUE(Ledger(topology_).decode_checkpoint(without_lost).ok());
   Bytes without_groups = as_version(4);
   without_groups.resize(without_lost.size() - sizeof(std::uint32_t) * topology_.streams.size());
   EXPECT_TRUE(Ledger(topology_).decode_checkpoint(without_groups).ok());
-  const Bytes newer = as_version(7);
+  const Bytes newer = as_version(8);
   const Status refused = Ledger(topology_).decode_checkpoint(newer);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Code::kRefused);
   EXPECT_EQ(
       refused.error().message,
-      "the checkpoint has version 7, this Weir reads versions 1 to 6: use the Weir that wrote it, or a newer one");
-  for (const std::uint32_t wrong : {0U, 3U, 4U, 5U, 6U}) {
+      "the checkpoint has version 8, this Weir reads versions 1 to 7: use the Weir that wrote it, or a newer one");
+  for (const std::uint32_t wrong : {0U, 3U, 4U, 5U, 6U, 7U}) {
     Bytes checkpoint = old_checkpoint(ledger, 2);
     std::memcpy(checkpoint.data(), &wrong, sizeof(wrong));
     EXPECT_FALSE(Ledger(topology_).decode_checkpoint(checkpoint).ok()) << "version " << wrong;

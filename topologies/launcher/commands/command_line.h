@@ -32,6 +32,7 @@ void add_produce(CLI::App& app, CommandLine& line);
 void add_consume(CLI::App& app, CommandLine& line);
 void add_dead_letters(CLI::App& app, CommandLine& line);
 void add_replay(CLI::App& app, CommandLine& line);
+void add_scale(CLI::App& app, CommandLine& line);
 void add_journal(CLI::App& app, CommandLine& line);
 void add_new_stage(CLI::App& app, CommandLine& line);
 void add_doctor(CLI::App& app, CommandLine& line);

@@ -47,12 +47,22 @@ void print_table(const Json& status, const char* name, const std::vector<const c
   }
 }
 
+/// Where another number of workers runs than is to: "2 of 3".
+void tell_wanted(Json& status) {
+  if (!status.contains("stages")) return;
+  for (Json& stage : status["stages"]) {
+    const auto wanted = stage.find("workers_wanted");
+    if (wanted == stage.end() || stage["state"] == "finished" || *wanted == stage["workers"]) continue;
+    stage["workers"] = fmt::format("{} of {}", stage["workers"].dump(), wanted->dump());
+  }
+}
+
 int status(const Arguments& arguments) {
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
   if (!data_dir) return refuse(data_dir.error());
   const Result<std::string> text = ask_broker(*data_dir, "status", Programs::beside_self());
   if (!text) return refuse(text.error().message, kExitFailed);
-  const Json status = Json::parse(*text, nullptr, false);
+  Json status = Json::parse(*text, nullptr, false);
   if (!status.is_object()) return refuse("the broker's status is no JSON; is it of another version?", kExitFailed);
   if (arguments.json) {
     fmt::print("{}\n", status.dump(2));
@@ -65,6 +75,7 @@ int status(const Arguments& arguments) {
   fmt::print("{}: {}, data in {}\n", cell(status, "topology"), endpoint ? state : at_rest, *data_dir);
   if (status.contains("problem")) fmt::print("{}\n", cell(status, "problem"));
   if (endpoint && !endpoint->http.empty()) fmt::print("metrics and status at {}/metrics\n", endpoint->http);
+  if (endpoint) tell_wanted(status);
   print_table(status, "stages",
               {"name", "plugin", "state", "workers", "records_in", "records_out", "errors", "dead_letters", "restarts",
                "backlog_records", "watermark"});

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// The number of workers that a stage is to have, which a person changes while it runs.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "broker/core/core.h"
+#include "sdk/topology/resolved_file.h"
+#include "sdk/topology/revise.h"
+
+namespace weir::core {
+
+using wire::MessageType;
+using wire::Refusal;
+
+std::optional<std::string> Core::why_no_scale(std::uint32_t stage, std::int64_t workers) const {
+  const StageSpec& spec = topology_.stages[stage];
+  if (spec.resting) return fmt::format("\"{}\" rests: it is in the data directory, and not in the topology", spec.name);
+  if (spec.host != stage) {
+    return fmt::format("stage \"{0}\" is fused to \"{1}\" and has no workers of its own: scale \"{1}\"", spec.name,
+                       topology_.stages[spec.host].name);
+  }
+  const UnitState& unit = ledger_.units()[ledger_.unit_of(stage)];
+  if (draining_ || stopping_) return "the topology is stopping: scale when it runs again";
+  if (unit.finished) return fmt::format("stage \"{}\" has finished: workers would find nothing to do", spec.name);
+  if (workers < 1) return fmt::format("stage \"{}\" cannot have {} workers: it keeps one at least", spec.name, workers);
+  const std::uint32_t most = unit.workers_max();
+  if (workers <= most) return std::nullopt;
+  if (unit.single()) {
+    return fmt::format("stage \"{}\" writes to one target, which one worker has at a time: it cannot have {} workers",
+                       spec.name, workers);
+  }
+  if (unit.intake() == Intake::kShards && most < kWorkersMax) {
+    return fmt::format(
+        "stage \"{}\" has {} shard{} to share, so that of {} workers some would be idle: scale it to {} at most", spec.name,
+        most, most == 1 ? "" : "s", workers, most);
+  }
+  return fmt::format("stage \"{}\" cannot have {} workers: {} are the most that a stage may have", spec.name, workers,
+                     most);
+}
+
+std::map<std::uint32_t, std::uint32_t> Core::workers_wanted() const {
+  std::map<std::uint32_t, std::uint32_t> wanted;
+  for (const UnitState& unit : ledger_.units()) {
+    if (!unit.resting()) wanted[unit.stage()] = ledger_.workers(unit.stage());
+  }
+  return wanted;
+}
+
+void Core::scale(const Client& client, const wire::MapReader& map) {
+  const std::string name = map.text("stage");
+  const StageSpec* spec = topology_.find_stage(name);
+  if (spec == nullptr) {
+    return refuse(client, Refusal::kUnknown,
+                  fmt::format("the topology \"{}\" has no stage \"{}\"", topology_.name, name));
+  }
+  const auto stage = static_cast<std::uint32_t>(spec - topology_.stages.data());
+  const std::int64_t workers = map.integer("workers", 0);
+  if (const auto why_not = why_no_scale(stage, workers)) return refuse(client, Refusal::kInvalid, *why_not);
+  const std::uint32_t before = ledger_.workers(stage);
+  const auto wanted = static_cast<std::uint32_t>(workers);
+  if (wanted != before) want_workers(stage, wanted, Scaled::By::kPerson);
+  wire::MapWriter answer("scaled");
+  answer.put("workers", std::uint64_t{wanted});
+  answer.put("before", std::uint64_t{before});
+  letter_answers_.push_back({client, ledger_.next_sequence(), std::move(answer).finish()});
+  settle_letters();
+}
+
+void Core::want_workers(std::uint32_t stage, std::uint32_t workers, Scaled::By by) {
+  append({EntryType::kScaled, {}, stage, 0}, encode(Scaled{workers, by}), Durability::kFsync);
+  tell_topology();
+  leases_[ledger_.unit_of(stage)].dirty = true;
+  outside_.notify({Notice::Kind::kScaled, stage, 0, 0, by == Scaled::By::kLoad ? "its load" : "a person", workers});
+}
+
+void Core::tell_topology() {
+  Topology told = without_resting(topology_);
+  for (StageSpec& stage : told.stages) stage.workers = ledger_.workers(stage.host);
+  topology_text_ = encode_resolved(told);
+}
+
+std::vector<Worker*> Core::superfluous(std::uint32_t unit) {
+  std::vector<Worker*> workers = workers_of(unit);
+  std::erase_if(workers, [](const Worker* each) { return each->leaving; });
+  const std::size_t wanted = ledger_.workers(ledger_.units()[unit].stage());
+  if (workers.size() <= wanted) return {};
+  std::sort(workers.begin(), workers.end(), [](const Worker* a, const Worker* b) { return a->index < b->index; });
+  workers.erase(workers.begin(), workers.begin() + static_cast<std::ptrdiff_t>(wanted));
+  return workers;
+}
+
+void Core::let_superfluous_go(std::uint32_t index) {
+  const UnitState& unit = ledger_.units()[index];
+  const auto& lanes = leases_[index].lanes;
+  for (Worker* worker : superfluous(index)) {
+    // Shards go one at a time first, so that the others hardly notice; all else goes at once.
+    bool has_shards = false;
+    for (std::uint32_t lane = 0; lane < lanes.size() && unit.intake() == Intake::kShards; ++lane) {
+      const bool held = lanes[lane].holder == worker->incarnation;
+      has_shards |= held && !(lanes[lane].state == LaneLease::State::kHeld && unit.lanes[lane].finished);
+    }
+    if (has_shards) continue;
+    let_go(*worker);
+  }
+}
+
+std::uint32_t Core::shards_moving(std::uint32_t index) const {
+  const UnitState& unit = ledger_.units()[index];
+  if (unit.intake() != Intake::kShards || unit.finished || unit.resting()) return 0;
+  const auto& lanes = leases_[index].lanes;
+  std::vector<const Worker*> workers;
+  for (const auto& [incarnation, worker] : workers_) {
+    if (worker.unit == index && worker.state == Worker::State::kReady) workers.push_back(&worker);
+  }
+  std::sort(workers.begin(), workers.end(), [](const Worker* a, const Worker* b) { return a->index < b->index; });
+  const std::size_t wanted = ledger_.workers(unit.stage());
+  std::uint32_t under_way = 0;
+  for (std::uint32_t lane = 0; lane < lanes.size(); ++lane)
+    under_way += lanes[lane].state != LaneLease::State::kHeld && !unit.lanes[lane].finished ? 1 : 0;
+  if (workers.empty() || unit.single()) return under_way;
+  const auto sharing = static_cast<std::uint32_t>(std::min(wanted, workers.size()));
+  const auto total = static_cast<std::uint32_t>(lanes.size());
+  const std::uint32_t least = total / sharing;
+  const std::uint32_t most = (total + sharing - 1) / sharing;
+  std::uint32_t beyond = 0;
+  std::uint32_t short_of = 0;
+  for (std::uint32_t i = 0; i < workers.size(); ++i) {
+    const std::uint32_t has = workers[i]->lanes;
+    beyond += i >= sharing ? has : has - std::min(has, most);
+    if (i < sharing) short_of += least - std::min(has, least);
+  }
+  return std::max({under_way, beyond, short_of});
+}
+
+}  // namespace weir::core
