@@ -239,6 +239,11 @@ void Core::on_message(const Buffer& message, Monotonic now) {
       if (!states.ok()) return fence(worker->incarnation, states.error().message);
       return on_local(*worker, *states);
     }
+    case wire::MessageType::kTaken: {
+      const auto taken = wire::decode_leases(body);
+      if (!taken.ok()) return fence(worker->incarnation, taken.error().message);
+      return on_taken(*worker, *taken);
+    }
     case wire::MessageType::kDrained:
       if (worker->state == Worker::State::kDraining) worker->state = Worker::State::kDrained;
       return;

@@ -213,6 +213,16 @@ class Core {
     std::vector<PriorityTurns> turns;  ///< per input; of use where it is dispatched by priority
     std::uint32_t worker_next = 0;     ///< round robin
     Incarnation enumerator;
+    /// State of a shard on its way to a worker that is to have it next. One at a time.
+    struct Ahead {
+      std::uint32_t number = 0;  ///< of the copy
+      std::uint32_t lane = 0;
+      Incarnation to;
+      Sequence through;    ///< changes before it are in the copy
+      bool whole = false;  ///< the worker has all of it
+    };
+    std::optional<Ahead> ahead;
+    Sequence ahead_from;  ///< the next copy begins when everything before it is on disk; 0: none is wanted
     bool dirty = true;  ///< a lane is free, or workers came or went
     bool stopped = false;
   };
@@ -279,6 +289,9 @@ class Core {
   /// Frames that hold records for `lane` are looked at, also those that the worker's scan has passed.
   void look_again(Worker& worker, std::uint32_t lane);
   void restore(Worker& worker, const std::vector<std::uint32_t>& lanes);
+  /// State of these lanes as it is before `end`; of those `on_top` only what the worker does not say that it has.
+  [[nodiscard]] RestoreJob restore_job(const Worker& worker, std::vector<std::uint32_t> lanes,
+                                       std::set<std::uint32_t> on_top, Sequence end) const;
   void retry_restores();
   /// State takes of a worker's credit, as records do.
   void send_state(Worker& worker, const wire::StatePart& part);
@@ -303,6 +316,18 @@ class Core {
   [[nodiscard]] std::uint32_t shards_moving(std::uint32_t unit) const;
   /// As workers see the topology.
   void tell_topology();
+
+  // core_ahead.cc
+  /// State of its shards goes ahead of their leases.
+  [[nodiscard]] bool goes_ahead(const UnitState& unit) const;
+  /// Whether `to` has the state of `lane`, as it was a moment ago; else it is on its way there.
+  bool send_ahead(std::uint32_t unit, std::uint32_t lane, Worker& to);
+  /// What was sent ahead is of no use any more.
+  void call_off(std::uint32_t unit);
+  /// The copy that the job reads is still wanted.
+  [[nodiscard]] bool is_ahead(const RestoreJob& job);
+  void on_state_ahead(Worker& worker, const wire::StatePart& part);
+  void on_taken(Worker& worker, const std::vector<wire::Lease>& taken);
 
   // core_local.cc
   /// State of its lanes lies on the disk of its workers, too.
@@ -467,6 +492,7 @@ class Core {
 
   Reign reign_;
   std::uint32_t incarnations_ = 0;
+  std::uint32_t copies_ahead_ = 0;
   Sequence settled_;
   Sequence written_;
   Sequence durable_;

@@ -169,12 +169,19 @@ void Core::forget(Incarnation incarnation) {
   leases.dirty = true;
   forget_peer(incarnation);
   workers_.erase(found);
+  if (leases.ahead && leases.ahead->to == incarnation) call_off(unit);
   outside_.disconnect(incarnation);
 }
 
 void Core::release_lane(std::uint32_t unit, std::uint32_t lane) {
   LaneLease& lease = leases_[unit].lanes[lane];
-  if (Worker* holder = find_worker(lease.holder)) --holder->lanes;
+  if (Worker* holder = find_worker(lease.holder)) {
+    --holder->lanes;
+    holder->local.erase(lane);
+  }
+  // Whoever did not let go as it was asked to may have left anything.
+  const bool as_asked = lease.state == LaneLease::State::kRevoking;
+  if (leases_[unit].ahead && leases_[unit].ahead->lane == lane && !as_asked) call_off(unit);
   for (Suspect& suspect : leases_[unit].suspects) {
     if (suspect.lane() == lane) suspect.on_gone(lease.holder);
   }
@@ -286,12 +293,24 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
     if (lease.state != LaneLease::State::kFree) continue;
     // Only those that finished long ago need no holder; a sink's target belongs to its lanes together.
     if (unit.lanes[lane].finished && !unit.single()) continue;
-    Worker* const worker = *std::min_element(workers.begin(), workers.end(),
-                                             [](const Worker* a, const Worker* b) { return a->lanes < b->lanes; });
-    if (worker->lanes >= quota || restoring[worker->incarnation] >= together) {
+    Worker* worker = *std::min_element(workers.begin(), workers.end(),
+                                       [](const Worker* a, const Worker* b) { return a->lanes < b->lanes; });
+    if (leases.ahead && leases.ahead->lane == lane) {
+      const auto has_it = std::find_if(workers.begin(), workers.end(), [&](const Worker* each) {
+        return each->incarnation == leases.ahead->to && each->lanes < quota;
+      });
+      if (has_it == workers.end()) {
+        call_off(index);
+      } else {
+        worker = *has_it;
+      }
+    }
+    const bool is_there = leases.ahead && leases.ahead->lane == lane;
+    if (worker->lanes >= quota || (!is_there && restoring[worker->incarnation] >= together)) {
       any_free = true;
       continue;
     }
+    if (is_there) leases.ahead.reset();
     if (ledger_.keeps_state(unit)) ++restoring[worker->incarnation];
     lease.state = ledger_.keeps_state(unit) ? LaneLease::State::kRestoring : LaneLease::State::kHeld;
     lease.holder = worker->incarnation;
@@ -314,7 +333,7 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
   for (Worker* each : going) {
     for (std::uint32_t lane = 0; lane < total && giver != each; ++lane) giver = movable(lane, *each) ? each : giver;
   }
-  if (giver == nullptr) return;
+  if (giver == nullptr) return call_off(index);
   const bool moving = std::any_of(leases.lanes.begin(), leases.lanes.end(), [](const LaneLease& lease) {
     return lease.state == LaneLease::State::kRevoking || lease.state == LaneLease::State::kRestoring;
   });
@@ -324,6 +343,10 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
   }
   for (std::uint32_t lane = total; lane-- > 0;) {
     if (!movable(lane, *giver)) continue;
+    if (goes_ahead(unit) && !send_ahead(index, lane, **least)) {
+      leases.dirty = true;
+      return;
+    }
     LaneLease& lease = leases.lanes[lane];
     lease.state = LaneLease::State::kRevoking;
     wire::Lease revoked;
@@ -386,29 +409,14 @@ void Core::look_again(Worker& worker, std::uint32_t lane) {
 
 void Core::restore(Worker& worker, const std::vector<std::uint32_t>& lanes) {
   const UnitState& unit = ledger_.units()[worker.unit];
-  const std::set<std::uint32_t> wanted(lanes.begin(), lanes.end());
-  RestoreJob job;
-  job.incarnation = worker.incarnation;
-  job.lanes = lanes;
   const bool local = keeps_local(unit);
+  std::set<std::uint32_t> on_top;
   for (const std::uint32_t lane : lanes) {
-    if (local && fits(unit, worker.local[lane])) job.on_top.insert(lane);
+    const auto has = worker.local.find(lane);
+    if (has != worker.local.end() && fits(unit, has->second)) on_top.insert(lane);
   }
+  RestoreJob job = restore_job(worker, lanes, std::move(on_top), ledger_.next_sequence());
   job.through = local ? durable_.value() : 0;
-  for (const std::uint32_t stage : unit.stages()) {
-    const Changelog& changelog = ledger_.changelog(stage);
-    RestoreJob::Part part;
-    part.stage = stage;
-    part.file = changelog.newest() ? changelog.newest()->file : 0;
-    part.file_reset = changelog.snapshot_reset();
-    part.reset_before = changelog.reset_before();
-    for (const ChangesPlace& changes : changelog.tail()) {
-      if (wanted.count(changes.lane) == 0) continue;
-      if (job.on_top.contains(changes.lane) && changes.sequence.value() < worker.local[changes.lane].through) continue;
-      part.tail.push_back(changes);
-    }
-    job.parts.push_back(std::move(part));
-  }
   const bool unwritten = std::any_of(job.parts.begin(), job.parts.end(), [](const auto& part) {
     return !part.tail.empty() && !part.tail.back().place.written();
   });
@@ -424,12 +432,37 @@ void Core::restore(Worker& worker, const std::vector<std::uint32_t>& lanes) {
     restores_waiting_.push_back({worker.incarnation, lanes});
     return;
   }
-  job.segment_from = UINT64_MAX;
-  for (const RestoreJob::Part& part : job.parts) {
-    for (const ChangesPlace& changes : part.tail) job.segment_from = std::min(job.segment_from, changes.place.segment);
-  }
   upkeep_.on_restore(job);
   outside_.restore(std::move(job));
+}
+
+RestoreJob Core::restore_job(const Worker& worker, std::vector<std::uint32_t> lanes, std::set<std::uint32_t> on_top,
+                             Sequence end) const {
+  const std::set<std::uint32_t> wanted(lanes.begin(), lanes.end());
+  RestoreJob job;
+  job.incarnation = worker.incarnation;
+  job.lanes = std::move(lanes);
+  job.on_top = std::move(on_top);
+  job.segment_from = UINT64_MAX;
+  for (const std::uint32_t stage : ledger_.units()[worker.unit].stages()) {
+    const Changelog& changelog = ledger_.changelog(stage);
+    RestoreJob::Part part;
+    part.stage = stage;
+    part.file = changelog.newest() ? changelog.newest()->file : 0;
+    part.file_reset = changelog.snapshot_reset();
+    part.reset_before = changelog.reset_before();
+    for (const ChangesPlace& changes : changelog.tail()) {
+      if (changes.sequence >= end) break;
+      if (wanted.count(changes.lane) == 0) continue;
+      const bool has_it =
+          job.on_top.contains(changes.lane) && changes.sequence.value() < worker.local.at(changes.lane).through;
+      if (has_it) continue;
+      job.segment_from = std::min(job.segment_from, changes.place.segment);
+      part.tail.push_back(changes);
+    }
+    job.parts.push_back(std::move(part));
+  }
+  return job;
 }
 
 void Core::retry_restores() {
@@ -456,7 +489,7 @@ void Core::resume_restores() {
     RestoreJob job = std::move(restores_paused_.front());
     restores_paused_.pop_front();
     const Worker* worker = find_worker(job.incarnation);
-    if (worker == nullptr) {
+    if (worker == nullptr || (job.ahead != 0 && !is_ahead(job))) {
       upkeep_.on_restored(job);
     } else if (worker->admits(0, 0) && worker->under_way() <= shards_under_way_max() / 4) {
       // So much is read ahead that the worker need not wait, and the rest is left to records for its other lanes.
@@ -470,6 +503,7 @@ void Core::resume_restores() {
 void Core::on_state(Incarnation incarnation, const wire::StatePart& part) {
   Worker* worker = find_worker(incarnation);
   if (worker == nullptr) return;
+  if (part.ahead != 0) return on_state_ahead(*worker, part);
   send_state(*worker, part);
   if (!part.last) return;
   LaneLease& lease = leases_[worker->unit].lanes[part.shard];

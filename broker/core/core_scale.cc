@@ -32,8 +32,8 @@ std::optional<std::string> Core::why_no_scale(std::uint32_t stage, std::int64_t 
   }
   if (unit.intake() == Intake::kShards && most < kWorkersMax) {
     return fmt::format(
-        "stage \"{}\" has {} shard{} to share, so that of {} workers some would be idle: scale it to {} at most", spec.name,
-        most, most == 1 ? "" : "s", workers, most);
+        "stage \"{}\" has {} shard{} to share, so that of {} workers some would be idle: scale it to {} at most",
+        spec.name, most, most == 1 ? "" : "s", workers, most);
   }
   return fmt::format("stage \"{}\" cannot have {} workers: {} are the most that a stage may have", spec.name, workers,
                      most);

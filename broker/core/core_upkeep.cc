@@ -147,6 +147,9 @@ void Core::consider_compaction() {
   if (upkeep_.compacting || upkeep_.copying || !upkeep_.restoring_from.empty()) return;
   if (now_ < upkeep_.compaction_from) return;
   const std::size_t crowding = crowding_tail();
+  // What came ahead of a lease has only the tail to come on top of it: a snapshot of that would have it sent anew.
+  const bool ahead = std::any_of(leases_.begin(), leases_.end(), [](const auto& leases) { return leases.ahead; });
+  if (ahead && crowding == SIZE_MAX) return;
   const std::uint64_t tail_bytes_min = std::clamp(topology_.broker.segment_bytes / 4, kTailBytesLeast, kTailBytesMost);
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     const Changelog& changelog = ledger_.changelog(stage);

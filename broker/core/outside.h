@@ -35,6 +35,7 @@ struct RestoreJob {
   /// Lanes of which the worker has its own state: only what came behind that is sent. All tails are cut accordingly.
   std::set<std::uint32_t> on_top;
   std::uint64_t through = 0;  ///< as in wire::StatePart
+  std::uint32_t ahead = 0;    ///< the same
   /// How far it has been read. Whoever reads moves it on: lane by lane, each with its snapshot and then its tail, part
   /// after part. An entry of the journal holds changes of many lanes: those of several lanes are gathered at a time.
   struct Reached {

@@ -53,7 +53,7 @@ struct Worker {
   std::deque<std::pair<std::uint64_t, Sequence>> undurable;
   Monotonic durable_told_at{-1000000};
   wire::Totals durable_told;                        ///< ... what kDurable last said, ...
-  std::map<std::uint32_t, wire::LocalState> local;  ///< ... and by lane what it said that lies there
+  std::map<std::uint32_t, wire::LocalState> local;  ///< ... and by lane what it said that lies there, or came ahead
 
   wire::Totals credit;    ///< granted by the worker: bytes, records
   wire::Totals capacity;  ///< its first grant

@@ -117,13 +117,14 @@ Status JournalReader::restore(core::RestoreJob& job, const std::function<Status(
     while (const auto change = looked.next()) all = all && !hidden(*change);
     if (!looked.ok()) return {Code::kCorrupt, "malformed state in the journal"};
     bytes += changes.size();
-    if (all) return changes.empty() ? Status() : visit({stage, lane, false, changes, job.on_top.contains(lane), 0});
+    const bool on_top = job.on_top.contains(lane);
+    if (all) return changes.empty() ? Status() : visit({stage, lane, false, changes, on_top, 0, job.ahead});
     shown.clear();
     wire::ChangesReader reader(changes);
     while (const auto change = reader.next()) {
       if (!hidden(*change)) wire::append_change(shown, *change);
     }
-    return shown.empty() ? Status() : visit({stage, lane, false, shown, job.on_top.contains(lane), 0});
+    return shown.empty() ? Status() : visit({stage, lane, false, shown, on_top, 0, job.ahead});
   };
   core::RestoreJob::Reached& at = job.reached;
   std::vector<std::optional<SnapshotReader>> snapshots(job.parts.size());
@@ -165,8 +166,8 @@ Status JournalReader::restore(core::RestoreJob& job, const std::function<Status(
       }
     }
     const std::uint32_t stage = job.parts.empty() ? 0 : job.parts.front().stage;
-    if (Status visited = visit({stage, lane, true, {}, job.on_top.contains(lane), job.through}); !visited.ok())
-      return visited;
+    const wire::StatePart last{stage, lane, true, {}, job.on_top.contains(lane), job.through, job.ahead};
+    if (Status visited = visit(last); !visited.ok()) return visited;
   }
   job.finished = true;
   return {};

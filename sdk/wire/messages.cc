@@ -76,7 +76,7 @@ Result<std::vector<Lease>> decode_leases(BytesView body) {
     lease.watermark = reader.get<Timestamp>();
     lease.split = reader.text();
     lease.position = reader.blob();
-    if (lease.kind > LeaseKind::kRanges) return {Code::kInvalid, "a lease of an unknown kind"};
+    if (lease.kind > LeaseKind::kAhead) return {Code::kInvalid, "a lease of an unknown kind"};
   }
   return finish(reader, std::move(leases), "leases");
 }
@@ -89,6 +89,7 @@ Bytes encode_state(const StatePart& part) {
   writer.put(static_cast<std::uint8_t>(part.last));
   writer.put(static_cast<std::uint8_t>(part.on_top));
   writer.put(part.through);
+  writer.put(part.ahead);
   writer.blob(part.changes);
   return bytes;
 }
@@ -101,6 +102,7 @@ Result<StatePart> decode_state(BytesView body) {
   part.last = reader.get<std::uint8_t>() != 0;
   part.on_top = reader.get<std::uint8_t>() != 0;
   part.through = reader.get<std::uint64_t>();
+  part.ahead = reader.get<std::uint32_t>();
   part.changes = reader.blob();
   return finish(reader, part, "a part of state");
 }

@@ -15,7 +15,7 @@
 namespace weir::wire {
 
 /// Goes up with every new message and every change of a layout; peers of another version are refused at hello.
-inline constexpr std::uint16_t kWireVersion = 5;
+inline constexpr std::uint16_t kWireVersion = 6;
 
 /// Messages between the broker and a worker, one ZeroMQ frame each (WIRE.md). Numbers are never reused.
 enum class MessageType : std::uint16_t {
@@ -29,6 +29,7 @@ enum class MessageType : std::uint16_t {
   kDrained = 7,   ///< after kDrain: everything begun is committed
   kFailed = 8,    ///< the worker gives up, with a sentence
   kLocal = 10,    ///< which state of granted shards lies on the worker's own disk
+  kTaken = 12,    ///< state that came ahead of its lease is here, whole: its leases of kAhead
   kLeaving = 9,   ///< the worker was asked to go: it wants to be drained, and what it holds given to others
   kRouted = 11,   ///< a kPeers is in force: nothing more goes to, or is taken from, those that it leaves out
   // broker to worker
@@ -74,6 +75,8 @@ enum class LeaseKind : std::uint8_t {
   kSplit = 1,      ///< read one split of a source
   kEnumerate = 2,  ///< name a source's splits
   kRanges = 3,     ///< take offset ranges as they are delivered (unkeyed input); `shard` is 0
+  kAhead = 4,      ///< no right to anything: state of a shard that may be leased to it next comes ahead; `epoch` is the
+                   ///< copy's number. Asked back it is dropped, without an answer
 };
 
 struct Lease {
@@ -94,10 +97,12 @@ struct StatePart {
   std::uint32_t shard = 0;
   bool last = false;  ///< nothing follows for this shard, of any stage
   BytesView changes;
-  /// It comes on top of what the worker said it has on its own disk (kLocal); else that is void.
+  /// It comes on top of what the worker said it has, on its own disk (kLocal) or ahead of its lease (kTaken); else
+  /// that is void.
   bool on_top = false;
   /// With the last part, where the worker keeps state on its own disk: it is that of all entries before this sequence.
   std::uint64_t through = 0;
+  std::uint32_t ahead = 0;  ///< it comes ahead of its lease, as the copy of this number; 0: of a granted shard
 };
 
 /// State of a granted shard on the worker's own disk: that of all entries before `through`, as it was written in

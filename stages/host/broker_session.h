@@ -38,6 +38,7 @@ class BrokerSession : public Engine {
            (!outbox_ || outbox_->bytes() < window_bytes_);
   }
   [[nodiscard]] Durable durable() const override { return durable_; }
+  void say_taken(const wire::Lease& lease) override { send(wire::MessageType::kTaken, wire::encode_leases({lease})); }
   void say_local(const std::vector<wire::LocalState>& states) override {
     send(wire::MessageType::kLocal, wire::encode_local(states));
   }

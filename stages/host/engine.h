@@ -78,6 +78,8 @@ class Engine {
   [[nodiscard]] virtual Durable durable() const { return {}; }
   /// Says what of the state of granted lanes lies on this machine.
   virtual void say_local(const std::vector<wire::LocalState>&) {}
+  /// Says that state which came ahead of a lease is here, whole.
+  virtual void say_taken(const wire::Lease&) {}
   /// Says that so much of what was delivered is worked off.
   virtual void worked_off(std::uint64_t bytes, std::uint64_t records) = 0;
   /// The same of what came past the broker.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/host/restored_lane.h"
 
+#include <iterator>
 #include <string>
 #include <unordered_map>
 
@@ -32,6 +33,25 @@ std::string place_of(const wire::Change& change) {
 
 void RestoredLane::add(std::uint32_t stage, BytesView changes) {
   if (!changes.empty()) parts_[stage].emplace_back(changes.begin(), changes.end());
+}
+
+void RestoredLane::add(RestoredLane later) {
+  for (auto& [stage, parts] : later.parts_) {
+    auto& ours = parts_[stage];
+    ours.insert(ours.end(), std::make_move_iterator(parts.begin()), std::make_move_iterator(parts.end()));
+  }
+}
+
+Result<bool> RestoredLane::erases(wire::Space space) const {
+  bool erases = false;
+  for (const auto& [stage, parts] : parts_) {
+    const Status walked = walk(parts, [&](const wire::Change& change) -> Status {
+      erases |= change.space == space && !change.value;
+      return {};
+    });
+    if (!walked.ok()) return walked.error();
+  }
+  return erases;
 }
 
 Status RestoredLane::visit(std::uint32_t stage, const std::function<Status(const wire::Change&)>& visit) const {

@@ -18,6 +18,10 @@ namespace weir::host {
 class RestoredLane {
  public:
   void add(std::uint32_t stage, BytesView changes);
+  /// What `later` has comes on top.
+  void add(RestoredLane later);
+  /// Errors: kInvalid where the parts are malformed.
+  [[nodiscard]] Result<bool> erases(wire::Space space) const;
 
   /// Calls `visit` for what the parts of `stage` leave: puts only; where no part erases, in the order of their age.
   /// Errors: kInvalid where the parts are malformed; what `visit` says.

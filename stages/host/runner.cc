@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "sdk/base/log.h"
 #include "sdk/wire/changes.h"
@@ -367,6 +368,10 @@ Status Runner::grant(const std::vector<wire::Lease>& leases) {
         break;
       case wire::LeaseKind::kRanges:
         break;
+      case wire::LeaseKind::kAhead:
+        drop_ahead(lease.shard);
+        ahead_[lease.shard].number = lease.epoch;
+        break;
     }
   }
   if (!lie_here.empty()) engine_.say_local(lie_here);
@@ -395,7 +400,67 @@ Status Runner::restore_local(const wire::StatePart& part) {
   return {};
 }
 
+Status Runner::take_ahead(const wire::StatePart& part) {
+  const auto found = ahead_.find(part.shard);
+  if (found == ahead_.end() || found->second.number != part.ahead || chain_.find(part.stage) == nullptr)
+    return {Code::kInvalid, "the broker sends state ahead of a lease that it has not told of"};
+  if (memory_ != nullptr) memory_->lift();
+  Ahead& ahead = found->second;
+  ahead.lane.add(part.stage, part.changes);
+  engine_.worked_off(part.changes.size(), 0);
+  if (!part.last) return {};
+  ahead.whole = true;
+  ahead.loaded = loads_in_parts();
+  if (ahead.loaded) {
+    if (Status status = load(ahead.lane, part.shard, wire::Space::kState); !status.ok()) return status;
+  }
+  wire::Lease taken;
+  taken.kind = wire::LeaseKind::kAhead;
+  taken.shard = part.shard;
+  taken.epoch = part.ahead;
+  engine_.say_taken(taken);
+  return {};
+}
+
+bool Runner::loads_in_parts() const {
+  return std::all_of(chain_.instances().begin(), chain_.instances().end(), [](const auto& instance) {
+    return !instance->typed_state() || (instance->plugin().flags & WEIR_FLAG_STATE_IN_PARTS) != 0;
+  });
+}
+
+void Runner::drop_ahead(std::uint32_t lane) {
+  const auto found = ahead_.find(lane);
+  if (found == ahead_.end()) return;
+  if (found->second.loaded) drop_state(lane);
+  ahead_.erase(found);
+}
+
+Status Runner::load(const RestoredLane& from, std::uint32_t lane, wire::Space space) {
+  for (const auto& instance : chain_.instances()) {
+    Status status = from.visit(instance->stage(), [&](const wire::Change& change) -> Status {
+      if (change.space != space) return {};
+      return space == wire::Space::kParked ? instance->parked().load(lane, change) : load(*instance, lane, change);
+    });
+    if (!status.ok()) return status;
+  }
+  return {};
+}
+
+void Runner::drop_state(std::uint32_t lane) {
+  for (const auto& instance : chain_.instances()) {
+    if (instance->plugin().kind == WEIR_KIND_SINK) continue;
+    if (instance->plugin().state_drop != nullptr) {
+      const auto turn = chain_.at_work().call(wire::Doing::kClose, instance->stage());
+      instance->plugin().state_drop(instance->self(), lane);
+    } else {
+      instance->store().drop(lane);
+    }
+  }
+}
+
 Status Runner::restore(const wire::StatePart& part) {
+  if (part.ahead != 0) return take_ahead(part);
+  if (!part.on_top) drop_ahead(part.shard);
   const auto found = restored_.find(part.shard);
   if (found == restored_.end() || chain_.find(part.stage) == nullptr) {
     return {Code::kInvalid, "the broker sends state that this worker has no lease for"};
@@ -405,8 +470,21 @@ Status Runner::restore(const wire::StatePart& part) {
   found->second.add(part.stage, part.changes);
   engine_.worked_off(part.changes.size(), 0);
   if (!part.last) return {};
-  const RestoredLane lane = std::move(found->second);
+  RestoredLane lane = std::move(found->second);
   restored_.erase(found);
+  if (auto came = ahead_.extract(part.shard)) {
+    const bool loaded = came.mapped().loaded;
+    const Result<bool> erases = lane.erases(wire::Space::kState);
+    if (!erases.ok()) return erases.error();
+    const bool goes_on = loaded && !*erases;
+    if (goes_on) {
+      if (Status status = load(lane, part.shard, wire::Space::kState); !status.ok()) return status;
+    }
+    came.mapped().lane.add(std::move(lane));
+    lane = std::move(came.mapped().lane);
+    if (goes_on) return load(lane, part.shard, wire::Space::kParked);
+    if (loaded) drop_state(part.shard);
+  }
   Bytes position;
   for (const auto& instance : chain_.instances()) {
     Status status = lane.visit(instance->stage(), [&](const wire::Change& change) -> Status {
@@ -460,25 +538,29 @@ Status Runner::revoke(const std::vector<wire::Lease>& leases) {
   for (const wire::Lease& lease : leases) {
     if (lease.kind == wire::LeaseKind::kSplit) splits_.erase(lease.shard);
     if (lease.kind == wire::LeaseKind::kEnumerate) enumerating_ = false;
+    if (lease.kind == wire::LeaseKind::kAhead) drop_ahead(lease.shard);
     if (lease.kind != wire::LeaseKind::kShard) continue;
     lanes_.erase(lease.shard);
     restored_.erase(lease.shard);
     for (const auto& instance : chain_.instances()) {
       instance->parked().drop(lease.shard);
-      if (instance->plugin().kind == WEIR_KIND_SINK) {
-        const std::uint32_t target = Chain::target_of(*instance, lease.shard);
-        const bool unused = instance->spec().sharing == Sharing::kShard || lanes_.empty();
-        if (unused && targets_.contains(target)) close_target(target);
-      } else if (instance->plugin().state_drop != nullptr) {
-        const auto turn = chain_.at_work().call(wire::Doing::kClose, instance->stage());
-        instance->plugin().state_drop(instance->self(), lease.shard);
-      } else {
-        instance->store().drop(lease.shard);
-      }
+      if (instance->plugin().kind != WEIR_KIND_SINK) continue;
+      const std::uint32_t target = Chain::target_of(*instance, lease.shard);
+      const bool unused = instance->spec().sharing == Sharing::kShard || lanes_.empty();
+      if (unused && targets_.contains(target)) close_target(target);
     }
-    if (chain_.local() != nullptr) chain_.local()->drop(lease.shard);
+    if (chain_.local() == nullptr) continue;
+    drop_state(lease.shard);
+    chain_.local()->drop(lease.shard);
   }
-  engine_.release(leases);
+  std::vector<wire::Lease> let_go;
+  std::copy_if(leases.begin(), leases.end(), std::back_inserter(let_go),
+               [](const wire::Lease& lease) { return lease.kind != wire::LeaseKind::kAhead; });
+  // The next holder does not wait until what lies in memory here is taken apart.
+  if (!let_go.empty()) engine_.release(let_go);
+  for (const wire::Lease& lease : let_go) {
+    if (lease.kind == wire::LeaseKind::kShard && chain_.local() == nullptr) drop_state(lease.shard);
+  }
   return {};
 }
 
@@ -626,7 +708,8 @@ Status Runner::store_durable() {
 }
 
 void Runner::bound_memory() {
-  if (memory_ == nullptr || !restored_.empty()) return;
+  const auto arrives = [](const auto& entry) { return !entry.second.whole; };
+  if (memory_ == nullptr || !restored_.empty() || std::any_of(ahead_.begin(), ahead_.end(), arrives)) return;
   // Counting a large state takes its time: what the last beat counted will do, but for a state that has just come.
   if (memory_->lifted()) state_bytes_ = chain_.state_bytes();
   memory_->renew(clock_.monotonic(), state_bytes_);

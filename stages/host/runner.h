@@ -67,6 +67,15 @@ class Runner {
   Status advance(std::uint32_t lane, Timestamp watermark);
   Status grant(const std::vector<wire::Lease>& leases);
   Status restore(const wire::StatePart& part);
+  Status take_ahead(const wire::StatePart& part);
+  /// All stages take the state of a shard in parts, with work on others in between.
+  [[nodiscard]] bool loads_in_parts() const;
+  /// Forgets what came ahead for the lane.
+  void drop_ahead(std::uint32_t lane);
+  /// Gives stages what a lane has in this space.
+  Status load(const RestoredLane& from, std::uint32_t lane, wire::Space space);
+  /// What the stages hold of the lane in memory goes.
+  void drop_state(std::uint32_t lane);
   Status load(Instance& instance, std::uint32_t lane, const wire::Change& change);
   Status open_target(std::uint32_t lane, BytesView position);
   void close_target(std::uint32_t lane);
@@ -91,6 +100,15 @@ class Runner {
   MemoryLimit* memory_;
   std::map<std::uint32_t, Lane> lanes_;
   std::map<std::uint32_t, RestoredLane> restored_;  ///< lanes whose state is still arriving
+  /// State that comes ahead of its lease. Once it is whole it is loaded, if the stages can do with that, and its bytes
+  /// are kept until the lease is here: what comes on top may erase some of it, which no stage can be told.
+  struct Ahead {
+    std::uint32_t number = 0;
+    RestoredLane lane;
+    bool whole = false;
+    bool loaded = false;
+  };
+  std::map<std::uint32_t, Ahead> ahead_;
   std::map<std::uint32_t, ReadSplit> splits_;
   std::set<std::string> splits_known_;
   std::optional<wire::Condemned> condemned_;  ///< a record that comes next

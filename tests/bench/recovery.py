@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How quickly Weir is back: a broker with a backlog, the shards of a killed worker, and commits beside snapshots.
+"""How quickly Weir is back: a broker with a backlog, the shards of a killed worker, shards that move, and commits beside snapshots.
 
 WEIR_BIN=build/release/bin python3 tests/bench/recovery.py broker [MEBIBYTES] [MEMORY]  default 10240 and the default of broker.memory
 WEIR_BIN=build/release/bin python3 tests/bench/recovery.py shards [KEYS] [KILLS]        default 100000 20
+WEIR_BIN=build/release/bin python3 tests/bench/recovery.py scaling [KEYS] [ROUNDS]      default 1000000 3
 WEIR_BIN=build/release/bin python3 tests/bench/recovery.py commits [KEYS] [SECONDS]     default 3000000 30
 
 Each figure stands beside a baseline of the same run. TMPDIR says on which disk."""
@@ -14,10 +15,11 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "end_to_end"))
-from weir_run import Launcher, check, get, metrics, status, wait_for  # noqa: E402
+from weir_run import Launcher, check, get, metrics, run, status, wait_for  # noqa: E402
 
 MEBI = 1 << 20
 SHARDS = 32
@@ -252,6 +254,69 @@ def shards():
     say("  baseline, nobody killed: " + spread(quiet))
 
 
+# Shards that move.
+
+def state_bytes(data):
+    """{worker: bytes} of the keyed stage."""
+    return {dict(labels)["worker"]: value for (name, labels), value in metrics(data).items()
+            if name == "weir_stage_state_bytes" and ("stage", "sum") in labels and value > 0}
+
+
+def silences(follower, event, rate):
+    """For each shard the longest time in which nothing of it came out while event() ran, and records a second."""
+    last = dict.fromkeys(range(SHARDS), None)
+    silence = dict.fromkeys(range(SHARDS), 0.0)
+    records, begun, done = 0, None, threading.Event()
+    while True:
+        over = done.is_set()
+        keys, now = follower.keys(), time.monotonic()
+        records += len(keys) if begun is not None else 0
+        for shard in {key % SHARDS for key in keys}:
+            if last[shard] is not None:
+                silence[shard] = max(silence[shard], now - last[shard])
+            last[shard] = now
+        if begun is None and None not in last.values():
+            begun, silence = now, dict.fromkeys(range(SHARDS), 0.0)
+            threading.Thread(target=lambda: (event(), done.set()), daemon=True).start()
+        if over:
+            return [max(silence[shard], now - last[shard]) for shard in silence], records / (now - begun) / rate
+        time.sleep(0.001)
+
+
+def scale(data, number):
+    result = run("scale", "sum", str(number), "--data", data, "--wait", "--timeout", "5m")
+    check(result.returncode == 0, result.stderr)
+
+
+def scaling():
+    keys = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
+    rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+    data, rate = ".weir/scaling", 20_000
+    launcher = load("scaling", keys, rate)
+    follower = Follower("sums.jsonl")
+    held = wait_for("the size of the state", lambda: (lambda held: held if len(held) == 2 else None)(state_bytes(data)), 60)
+    quiet, before = silences(follower, lambda: time.sleep(10), rate)
+    moved, during, took = [], [], []
+    for _ in range(rounds):
+        for number in (3, 2):
+            holders = holder_of(data)
+            start = time.monotonic()
+            silent, share = silences(follower, lambda: scale(data, number), rate)
+            took.append(time.monotonic() - start)
+            during.append(share)
+            after = holder_of(data)
+            moved += [silent[shard] for shard in range(SHARDS) if holders.get(shard) != after.get(shard)]
+    _, behind = silences(follower, lambda: time.sleep(10), rate)
+    launcher.interrupt()
+    launcher.wait(60)
+    say("scaling, %d keys, %s MB of state at the workers, %d records/s, 2 workers to 3 and back %d times; longest silence at the sink:"
+        % (keys, " and ".join("%.0f" % (number / 1e6) for number in held.values()), rate, rounds))
+    say("  a shard that moved: " + spread(moved))
+    say("  baseline, all shards while nothing moved: " + spread(quiet))
+    say("  records that came out, of those that came in: %.2f before, %.2f while shards moved (least %.2f), %.2f after; one scaling took %.1f s at most"
+        % (before, sum(during) / len(during), min(during), behind, max(took)))
+
+
 # Commits beside snapshots.
 
 def commits():
@@ -287,7 +352,7 @@ def commits():
         say("  baseline: 99 of 100 syncs of the journal took less than %.3g ms" % (p99 * 1e3))
 
 
-parts = {"broker": broker, "shards": shards, "commits": commits}
+parts = {"broker": broker, "shards": shards, "scaling": scaling, "commits": commits}
 if len(sys.argv) < 2 or sys.argv[1] not in parts:
     sys.exit(__doc__)
 folder = tempfile.mkdtemp(prefix="weir-recovery-")

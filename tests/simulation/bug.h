@@ -38,6 +38,7 @@ enum class Bug : std::uint8_t {
   kSnapshotOverStore,    ///< a snapshot is loaded over an old local store that is void
   kSentOvertold,         ///< a worker says that it had sent a record more to one that is gone than it had
   kScaleForgotten,       ///< a number of workers that was told is not what the journal keeps
+  kChangesLostBehindCopy,  ///< what changed behind a copy that went ahead of its lease is not told
   kEnd,
 };
 
@@ -69,7 +70,8 @@ constexpr const char* kBugNames[] = {"none",
                                      "a cut segment is gone on with",
                                      "a snapshot over an old local store",
                                      "what waits counts as sent to the dead",
-                                     "the journal keeps another number of workers"};
+                                     "the journal keeps another number of workers",
+                                     "changes behind a copy sent ahead are lost"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

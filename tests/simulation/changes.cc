@@ -71,7 +71,7 @@ void World::revise_topology() {
   }
   topologies_.push_back(std::make_unique<Topology>(without_resting(broker_->core->topology())));
   for (std::uint32_t stage = 0; stage < topology_.stages.size() && plan_.scales; ++stage)
-    scales_.revise(stage, topology().stages[stage].workers);
+    scales_.revise(stage, broker_->core->ledger().topology().stages[stage].workers, topology().stages[stage].workers);
   workers_told_.clear();
   const bool has = has_extra(topology());
   extra_seen_ = extra_seen_ || has;

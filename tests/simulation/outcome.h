@@ -65,6 +65,9 @@ struct Outcome {
   std::uint64_t records_by_modulo = 0;
   std::uint64_t records_by_priority = 0;  ///< that the stage without keys processed
   std::uint64_t lanes_on_top = 0;         ///< restored on top of what a worker's disk had
+  std::uint64_t lanes_ahead = 0;          ///< restored on top of what came ahead of the lease
+  std::uint64_t lanes_behind = 0;         ///< of which nothing came ahead
+  std::uint64_t copies_void = 0;          ///< that came ahead for nothing
   std::uint64_t local_voids = 0;          ///< lanes whose store on a worker's disk was void
   std::uint64_t local_batches_lost = 0;   ///< with the power of a worker's machine
   std::uint64_t batches_compressed = 0;   ///< that came to a worker

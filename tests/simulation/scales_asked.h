@@ -29,12 +29,13 @@ class ScalesAsked {
   void refused(const std::string& client) { waiting_.erase(client); }
   /// The broker has died: nobody is answered any more. So many waited.
   std::uint64_t forget_waiting() { return std::exchange(waiting_, {}).size(); }
-  /// The file says `workers` from now on: wishes from before hold where it said the same before.
-  void revise(std::uint32_t stage, std::uint32_t workers) {
+  /// The file says `workers`, where it said `before` when the broker was last there. Until that is on disk too, a
+  /// broker that dies over it leaves what was.
+  void revise(std::uint32_t stage, std::uint32_t before, std::uint32_t workers) {
+    if (before == workers) return;
     Number& number = numbers_[stage];
-    if (std::exchange(number.file, workers) == workers) return;
+    number.open.insert(number.certain);
     number.certain = workers;
-    number.open.clear();
   }
   /// Whether a broker that starts may find this number.
   [[nodiscard]] bool may_find(std::uint32_t stage, std::uint32_t workers) const {
@@ -49,7 +50,6 @@ class ScalesAsked {
 
  private:
   struct Number {
-    std::uint32_t file = 0;
     std::uint32_t certain = 0;
     std::set<std::uint32_t> open;  ///< asked for since, and not answered
   };

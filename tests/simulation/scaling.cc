@@ -46,7 +46,7 @@ void World::check_workers() {
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     if (topology_.stages[stage].host != stage) continue;
     const std::uint32_t found = broker_->core->ledger().workers(stage);
-    if (life_ == 1) scales_.revise(stage, topology_.stages[stage].workers);
+    if (life_ == 1) scales_.revise(stage, 0, topology_.stages[stage].workers);
     if (!scales_.may_find(stage, found)) {
       return problem("stage " + topology_.stages[stage].name + " is to have " + std::to_string(found) +
                      " workers after a start, which nobody wanted last");

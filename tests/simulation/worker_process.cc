@@ -199,6 +199,8 @@ host::Event WorkerProcess::next(Monotonic) {
       state_ = without(wire::Space::kParked, event->state.changes);
       event->state.changes = state_;
     }
+    const bool behind_copy = event->kind == host::Event::Kind::kState && event->state.on_top && !local_;
+    if (world_.has(Bug::kChangesLostBehindCopy) && behind_copy) event->state.changes = {};
     check(*event);
     return std::move(*event);
   }
@@ -326,13 +328,32 @@ void WorkerProcess::check(const host::Event& event) {
   if (event.kind == Kind::kDeliver) return check_delivery(event.delivery);
   if (event.kind == Kind::kState) return check_state(event.state);
   if (event.kind != Kind::kRevoke) return;
-  for (const wire::Lease& lease : event.leases) lanes_.erase(lease.shard);
+  for (const wire::Lease& lease : event.leases) {
+    if (lease.kind == wire::LeaseKind::kAhead) {
+      world_.outcome().copies_void += ahead_.erase(lease.shard);
+    } else {
+      lanes_.erase(lease.shard);
+    }
+  }
 }
 
 void WorkerProcess::check_state(const wire::StatePart& part) {
+  if (part.ahead != 0) {
+    const auto copy = ahead_.find(part.shard);
+    if (copy == ahead_.end() || copy->second.number != part.ahead)
+      return world_.problem("state came ahead that was not told of");
+    copy->second.whole = part.last;
+    return;
+  }
   const auto held = lanes_.find(part.shard);
   if (held == lanes_.end() || held->second.ready) return world_.problem("state came for a lane that awaits none");
   held->second.ready = part.last;
+  if (part.last && !local_) {
+    const auto copy = ahead_.extract(part.shard);
+    if (part.on_top && (copy.empty() || !copy.mapped().whole)) world_.problem("state comes on top of no whole copy");
+    Outcome& outcome = world_.outcome();
+    ++(part.on_top ? outcome.lanes_ahead : copy.empty() ? outcome.lanes_behind : outcome.copies_void);
+  }
   if (!std::exchange(held->second.begun, true) && local_) {
     world_.outcome().lanes_on_top += part.on_top ? 1 : 0;
     world_.outcome().local_voids += !part.on_top && held->second.had ? 1 : 0;
@@ -347,6 +368,11 @@ void WorkerProcess::check_state(const wire::StatePart& part) {
 void WorkerProcess::check_grant(const std::vector<wire::Lease>& leases) {
   for (const wire::Lease& lease : leases) {
     if (lease.kind == wire::LeaseKind::kEnumerate || lease.kind == wire::LeaseKind::kRanges) continue;
+    if (lease.kind == wire::LeaseKind::kAhead) {
+      if (lanes_.contains(lease.shard)) world_.problem("state of a lane comes ahead to its holder");
+      ahead_[lease.shard] = {lease.epoch, false};
+      continue;
+    }
     if (lanes_.contains(lease.shard)) world_.problem("a lane was granted twice to one worker");
     Held& held = lanes_[lease.shard];
     held.ready = !lease.state_follows;

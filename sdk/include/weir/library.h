@@ -162,6 +162,7 @@ weir_descriptor stage(const char* name) {
       described.finish = Adapter::finish;
     }
     if (Adapter::keyed) {
+      described.flags |= WEIR_FLAG_STATE_IN_PARTS;
       described.state_load = Adapter::state_load;
       described.state_flush = Adapter::state_flush;
       described.state_drop = Adapter::state_drop;

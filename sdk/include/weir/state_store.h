@@ -110,6 +110,7 @@ class StateStore {
         if (kind.name != name) continue;
         place.table = kind.table->like();
         place.type = kind.table->type();
+        restore(place);  // what came before the type was known
       }
     }
     if (place.table != nullptr) {

@@ -59,6 +59,9 @@ class RestoreTest : public CoreFixture {
     return shards;
   }
 
+  /// Who came last.
+  [[nodiscard]] Incarnation next() const { return out_.connected.back(); }
+
   Peer work_;
   std::uint64_t taken_in_ = 0;
 };
@@ -96,12 +99,134 @@ TEST_F(RestoreTest, GivesRecordsOfALaneWhoseStateIsThereWhileAnotherIsRestored) 
 }
 
 TEST_F(RestoreTest, MovesALaneOnlyWhenTheStateOfTheLastOneIsThere) {
+  settle();
+  sync();
   ready("work", 1);
-  EXPECT_EQ(out_.count(MessageType::kRevoke), 0U) << "while the first one still gets its own";
+  EXPECT_EQ(out_.count_to(next(), MessageType::kGrant), 0U) << "while the first one still gets its own";
   comes(0, 0, true);
-  EXPECT_EQ(out_.count(MessageType::kRevoke), 0U);
+  EXPECT_EQ(out_.count_to(next(), MessageType::kGrant), 0U);
   comes(0, 1, true, true);
-  EXPECT_EQ(out_.count(MessageType::kRevoke), 1U);
+  EXPECT_EQ(out_.count_to(next(), MessageType::kGrant), 1U);
+}
+
+/// One worker has both lanes, of which one is to go to another.
+class AheadTest : public RestoreTest {
+ protected:
+  AheadTest() {
+    comes(0, 0, true);
+    comes(0, 1, true, true);
+    change(0);
+    second_ = ready("work", 1);
+  }
+  /// The holder of lane 1 has changed its state, and committed that.
+  void change(std::uint64_t offset) {
+    Peer source = ready("read");
+    commit(source, {}, {frame_of_one(0, 1)});
+    wire::Commit done;
+    done.consumed = {{0, 1, offset, offset + 1}};
+    Bytes changes;
+    wire::append_change(changes, {wire::Space::kState, as_bytes("s"), as_bytes("k"), as_bytes("v")});
+    done.changes = {{1, 1, changes}};
+    commit(work_, done);
+    settle();
+  }
+  [[nodiscard]] wire::Lease copy_of(std::uint32_t number) const {
+    wire::Lease lease;
+    lease.kind = wire::LeaseKind::kAhead;
+    lease.shard = 1;
+    lease.epoch = number;
+    return lease;
+  }
+  /// All that `job` reads has come to its worker, and that says so.
+  void taken(Peer& by, RestoreJob job) {
+    core_.on_state(job.incarnation, {1, 1, true, {}, false, 0, job.ahead});
+    job.finished = true;
+    core_.on_restored(job);
+    say(by, MessageType::kTaken, wire::encode_leases({copy_of(job.ahead)}));
+  }
+  void let_go() {
+    wire::Lease lease;
+    lease.shard = 1;
+    say(work_, MessageType::kReleased, wire::encode_leases({lease}));
+    settle();
+  }
+  [[nodiscard]] std::size_t asked_back() const { return out_.count_to(work_.incarnation, MessageType::kRevoke); }
+
+  Peer second_;
+};
+
+TEST_F(AheadTest, AsksForALaneOnlyWhenTheNextHolderHasItsState) {
+  const std::size_t before = out_.restores.size();
+  EXPECT_EQ(out_.restores.back().ahead, 0U) << "what is not on disk goes to nobody ahead of its lease";
+  EXPECT_EQ(out_.syncs_asked, 1);
+  sync();
+  ASSERT_EQ(out_.restores.size(), before + 1);
+  const RestoreJob copy = out_.restores.back();
+  EXPECT_EQ(copy.incarnation, second_.incarnation);
+  EXPECT_EQ(copy.lanes, std::vector<std::uint32_t>{1});
+  ASSERT_EQ(copy.parts[0].tail.size(), 1U);
+  EXPECT_EQ(asked_back(), 0U);
+  change(1);
+  taken(second_, copy);
+  EXPECT_EQ(asked_back(), 1U);
+  let_go();
+  ASSERT_EQ(out_.restores.size(), before + 2);
+  const RestoreJob rest = out_.restores.back();
+  EXPECT_EQ(rest.ahead, 0U);
+  EXPECT_TRUE(rest.on_top.contains(1));
+  ASSERT_EQ(rest.parts[0].tail.size(), 1U) << "only what came behind the copy";
+  EXPECT_GT(rest.parts[0].tail[0].sequence, copy.parts[0].tail[0].sequence);
+}
+
+TEST_F(AheadTest, SendsAllOfItWhereASnapshotHasTakenInWhatComesBehindTheCopy) {
+  sync();
+  const RestoreJob copy = out_.restores.back();
+  change(1);
+  taken(second_, copy);
+  CompactJob job;
+  job.stage = 1;
+  job.result = {core_.ledger().next_file(), core_.ledger().next_sequence().value(), 10};
+  core_.on_compacted(job);
+  settle();
+  let_go();
+  EXPECT_TRUE(out_.restores.back().on_top.empty());
+  EXPECT_NE(out_.restores.back().parts[0].file, 0U);
+}
+
+TEST_F(AheadTest, HasACopyDroppedThatIsOfNoUse) {
+  sync();
+  const RestoreJob copy = out_.restores.back();
+  core_.on_died(1, 0, 100, now_);
+  core_.pump(now_);
+  EXPECT_EQ(out_.count_to(second_.incarnation, MessageType::kRevoke), 1U);
+  // What of it is still on its way comes to nobody, and nothing is made of an answer that comes too late.
+  const std::size_t parts = out_.count_to(second_.incarnation, MessageType::kState);
+  taken(second_, copy);
+  EXPECT_EQ(out_.count_to(second_.incarnation, MessageType::kState), parts);
+  EXPECT_TRUE(out_.restores.back().on_top.empty());
+  EXPECT_EQ(out_.restores.back().incarnation, second_.incarnation) << "the lanes are its own now";
+}
+
+TEST_F(AheadTest, BeginsAgainWithAnotherWhereTheNextHolderDies) {
+  sync();
+  const RestoreJob copy = out_.restores.back();
+  taken(second_, copy);
+  ASSERT_EQ(asked_back(), 1U);
+  core_.on_died(1, 1, 101, now_);
+  let_go();
+  EXPECT_EQ(out_.restores.back().incarnation, work_.incarnation) << "it goes on";
+  EXPECT_TRUE(out_.restores.back().on_top.empty());
+  RestoreJob back = out_.restores.back();
+  core_.on_state(work_.incarnation, {1, 1, true, {}});
+  back.finished = true;
+  core_.on_restored(back);
+  Peer third = ready("work", 1);
+  sync();
+  EXPECT_EQ(out_.restores.back().incarnation, third.incarnation);
+  EXPECT_NE(out_.restores.back().ahead, copy.ahead);
+  // The answer of the one before is not taken for this one's.
+  say(third, MessageType::kTaken, wire::encode_leases({copy_of(copy.ahead)}));
+  EXPECT_EQ(asked_back(), 1U);
 }
 
 TEST_F(RestoreTest, StopsReadingForAWorkerThatIsGone) {
