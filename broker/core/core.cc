@@ -72,6 +72,9 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
         leases.scan[cursor.input] = std::min(leases.scan[cursor.input], cursor.frame);
       }
     }
+    const StageSpec& spec = topology_.stages[unit.stage()];
+    if (spec.workers_max != 0 && !unit.resting())
+      leases.follower.emplace(spec.workers, std::min(spec.workers_max, unit.workers_max()));
     leases_.push_back(std::move(leases));
   }
   for (std::size_t stream = 0; stream < hot_from_.size(); ++stream) {
@@ -415,6 +418,7 @@ void Core::tick(Monotonic now) {
     leases_[unit].dirty = true;
     if (!draining_ && !stopping_ && !leases_[unit].stopped && !ledger_.units()[unit].resting()) send_watermarks(unit);
   }
+  follow_load();
   drop_passed_bytes();
   raise_cursor_frames();
   raise_group_frames();

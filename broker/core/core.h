@@ -12,6 +12,7 @@
 #include "broker/core/consumer.h"
 #include "broker/core/direct_accounts.h"
 #include "broker/core/ledger.h"
+#include "broker/core/load_follower.h"
 #include "broker/core/outside.h"
 #include "broker/core/priority_turns.h"
 #include "broker/core/suspect.h"
@@ -222,6 +223,7 @@ class Core {
       bool whole = false;  ///< the worker has all of it
     };
     std::optional<Ahead> ahead;
+    std::optional<LoadFollower> follower;  ///< where the number of workers follows the load
     Sequence ahead_from;  ///< the next copy begins when everything before it is on disk; 0: none is wanted
     bool dirty = true;  ///< a lane is free, or workers came or went
     bool stopped = false;
@@ -307,7 +309,7 @@ class Core {
   // core_scale.cc
   void scale(const Client& client, const wire::MapReader& map);
   /// Enters it in the journal, and whoever starts workers is told.
-  void want_workers(std::uint32_t stage, std::uint32_t workers, Scaled::By by);
+  void want_workers(std::uint32_t stage, std::uint32_t workers, Scaled::By by, std::string why);
   /// Workers of the unit beyond the number that is wanted: those with the highest numbers. They get nothing more.
   std::vector<Worker*> superfluous(std::uint32_t unit);
   /// Superfluous workers that have nothing any more that moves alone are drained.
@@ -316,6 +318,12 @@ class Core {
   [[nodiscard]] std::uint32_t shards_moving(std::uint32_t unit) const;
   /// As workers see the topology.
   void tell_topology();
+
+  // core_follow.cc
+  /// Stages whose number of workers follows their load get another one, if it is time.
+  void follow_load();
+  /// How busy the workers of a unit are; nothing while some of them are still to come or go, or the disk is full.
+  [[nodiscard]] std::optional<LoadFollower::Sight> sight_of(std::uint32_t unit) const;
 
   // core_ahead.cc
   /// State of its shards goes ahead of their leases.

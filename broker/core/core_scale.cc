@@ -24,6 +24,10 @@ std::optional<std::string> Core::why_no_scale(std::uint32_t stage, std::int64_t 
   if (draining_ || stopping_) return "the topology is stopping: scale when it runs again";
   if (unit.finished) return fmt::format("stage \"{}\" has finished: workers would find nothing to do", spec.name);
   if (workers < 1) return fmt::format("stage \"{}\" cannot have {} workers: it keeps one at least", spec.name, workers);
+  if (spec.workers_max != 0 && (workers < spec.workers || workers > spec.workers_max)) {
+    return fmt::format("stage \"{}\" follows its load with {} to {} workers: it cannot have {}", spec.name,
+                       spec.workers, spec.workers_max, workers);
+  }
   const std::uint32_t most = unit.workers_max();
   if (workers <= most) return std::nullopt;
   if (unit.single()) {
@@ -59,7 +63,7 @@ void Core::scale(const Client& client, const wire::MapReader& map) {
   if (const auto why_not = why_no_scale(stage, workers)) return refuse(client, Refusal::kInvalid, *why_not);
   const std::uint32_t before = ledger_.workers(stage);
   const auto wanted = static_cast<std::uint32_t>(workers);
-  if (wanted != before) want_workers(stage, wanted, Scaled::By::kPerson);
+  if (wanted != before) want_workers(stage, wanted, Scaled::By::kPerson, "a person wants it");
   wire::MapWriter answer("scaled");
   answer.put("workers", std::uint64_t{wanted});
   answer.put("before", std::uint64_t{before});
@@ -67,11 +71,13 @@ void Core::scale(const Client& client, const wire::MapReader& map) {
   settle_letters();
 }
 
-void Core::want_workers(std::uint32_t stage, std::uint32_t workers, Scaled::By by) {
+void Core::want_workers(std::uint32_t stage, std::uint32_t workers, Scaled::By by, std::string why) {
   append({EntryType::kScaled, {}, stage, 0}, encode(Scaled{workers, by}), Durability::kFsync);
   tell_topology();
-  leases_[ledger_.unit_of(stage)].dirty = true;
-  outside_.notify({Notice::Kind::kScaled, stage, 0, 0, by == Scaled::By::kLoad ? "its load" : "a person", workers});
+  UnitLeases& leases = leases_[ledger_.unit_of(stage)];
+  leases.dirty = true;
+  if (leases.follower) leases.follower->on_wanted(why);
+  outside_.notify({Notice::Kind::kScaled, stage, 0, 0, std::move(why), workers});
 }
 
 void Core::tell_topology() {

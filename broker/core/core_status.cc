@@ -113,6 +113,12 @@ std::string Core::status_text() const {
          {"watermark", watermark_json(watermark)}});
     if (spec.resting) continue;
     status["stages"].back()["workers_wanted"] = ledger_.workers(spec.host);
+    if (spec.workers_max != 0) {
+      status["stages"].back()["workers_min"] = spec.workers;
+      status["stages"].back()["workers_max"] = spec.workers_max;
+    }
+    if (index < leases_.size() && leases_[index].follower && !leases_[index].follower->why().empty())
+      status["stages"].back()["workers_why"] = leases_[index].follower->why();
     status["stages"].back()["shards_moving"] = spec.host == stage && index < leases_.size() ? shards_moving(index) : 0;
   }
   status["streams"] = ordered_json::array();

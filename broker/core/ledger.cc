@@ -71,6 +71,7 @@ void Ledger::revise(Topology next) {
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     // Whoever changes the number in the file wants that one.
     const bool as_before = next.stages[stage].workers == topology_.stages[stage].workers &&
+                           next.stages[stage].workers_max == topology_.stages[stage].workers_max &&
                            next.stages[stage].host == stage && !next.stages[stage].resting;
     if (!as_before) scaled_[stage] = 0;
   }

@@ -486,7 +486,7 @@ void Server::notify(core::Notice notice) {
     case Kind::kStageFinished:
       return launcher_.say({{"event", "stage_finished"}, {"stage", stage}});
     case Kind::kScaled:
-      log::info("stage {} is to have {} workers, says {}", stage, notice.workers, notice.reason);
+      log::info("stage {} is to have {} workers: {}", stage, notice.workers, notice.reason);
       return launcher_.say({{"event", "scaled"}, {"workers", {{stage, notice.workers}}}});
     case Kind::kFinished:
       finished_ = true;

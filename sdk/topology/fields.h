@@ -15,6 +15,7 @@ enum class FieldOwner : std::uint8_t {
   kBroker,
   kHttp,
   kStage,
+  kWorkers,
   kState,
   kOnError,
   kStream,
@@ -69,6 +70,9 @@ inline constexpr std::array kFields = {
     Field{FieldOwner::kStage, "config", "{}"},
     Field{FieldOwner::kStage, "deadline", "\"60s\""},
     Field{FieldOwner::kStage, "idle_after", "", false},
+
+    Field{FieldOwner::kWorkers, "min", "1"},
+    Field{FieldOwner::kWorkers, "max", ""},
 
     Field{FieldOwner::kState, "store", "\"memory\""},
     Field{FieldOwner::kState, "path", ""},

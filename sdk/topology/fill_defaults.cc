@@ -49,6 +49,7 @@ void fill_stream(JsonNode& node, const Stream& stream) {
 
 void fill_stage(JsonNode& node, const StageSpec& stage) {
   fill(node, FieldOwner::kStage);
+  if (JsonNode& workers = *node.find("workers"); workers.is(Kind::kObject)) fill(workers, FieldOwner::kWorkers);
   JsonNode& state = *node.find("state");
   fill(state, FieldOwner::kState);
   if (!stage.state_path.empty()) set(state, "path", JsonNode::of_text(stage.state_path));

@@ -62,6 +62,7 @@ std::string plain(std::string_view text) {
 }
 
 std::string workers_label(const StageSpec& stage) {
+  if (stage.workers_max != 0) return fmt::format(" x {} to {}", stage.workers, stage.workers_max);
   return stage.workers == 1 ? "" : fmt::format(" x {}", stage.workers);
 }
 

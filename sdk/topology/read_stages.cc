@@ -82,13 +82,29 @@ class StageReader {
   void read_workers() {
     const JsonNode* workers = fields_.field("workers");
     const std::string pointer = fields_.pointer("workers");
-    if (workers->is(Kind::kObject) && !workers->children.empty()) {
-      for (const JsonNode& member : workers->children) report_.not_built(pointer_to(pointer, member.name), member.name);
+    if (workers->is(Kind::kObject)) {
+      FieldReader range(workers, pointer, FieldOwner::kWorkers, report_, context_.environment);
+      read_workers_range(range);
     } else if (workers->is(Kind::kString) && workers->text == "auto") {
       report_.not_built(pointer, workers->text);
     } else if (const auto number = fields_.number("workers", 1, kWorkersMax)) {
       spec_.workers = static_cast<std::uint32_t>(*number);
     }
+  }
+
+  void read_workers_range(FieldReader& range) {
+    if (!range.has("max")) report_.error(range.pointer("max"), "is missing; a number that follows the load has a most");
+    const auto least = range.number("min", 1, kWorkersMax);
+    const auto most = range.number("max", 1, kWorkersMax);
+    if (!least || !most) return;
+    if (*least > *most) {
+      report_.error(range.pointer("max"), fmt::format("is less than \"min\", which is {}", *least));
+      return;
+    }
+    spec_.workers = static_cast<std::uint32_t>(*least);
+    spec_.workers_max = static_cast<std::uint32_t>(*most);
+    if (stage_.plugin != nullptr && stage_.plugin->kind == PluginKind::kSource)
+      report_.error(range.pointer(), "a source has no backlog that its workers could follow; give their number");
   }
 
   void read_on_error() {

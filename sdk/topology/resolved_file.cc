@@ -248,6 +248,7 @@ void visit(Visitor& visitor, T& stage) {
   visitor.field("name", stage.name);
   visitor.field("plugin", stage.plugin);
   visitor.field("workers", stage.workers);
+  visitor.later("workers_max", stage.workers_max);
   visitor.list("inputs", stage.inputs);
   visitor.list("outputs", stage.outputs);
   visitor.field("config", stage.config);
@@ -321,6 +322,8 @@ void check_indices(const Topology& topology) {
     if (stage.host >= topology.stages.size() || topology.stages[stage.host].host != stage.host)
       throw std::runtime_error("a stage has no host");
     if (stage.workers == 0) throw std::runtime_error("a stage has no workers");
+    if (stage.workers_max != 0 && stage.workers_max < stage.workers)
+      throw std::runtime_error("a stage has fewer workers at most than at least");
   }
   for (const Stream& stream : topology.streams) {
     if (stream.shards == 0 || stream.shards > kShardsMax)

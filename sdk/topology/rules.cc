@@ -14,6 +14,11 @@
 namespace weir {
 namespace {
 
+std::string workers_text(const StageSpec& stage) {
+  if (stage.workers_max == 0) return std::to_string(stage.workers);
+  return fmt::format("{} to {}", stage.workers, stage.workers_max);
+}
+
 /// Checks one draft; each rule is one function.
 class Rules {
  public:
@@ -31,6 +36,7 @@ class Rules {
       check_keyed(i);
       check_agreement(i);
       check_sharing(i);
+      check_following(i);
     }
     check_fused_sinks();
     check_stores();
@@ -192,12 +198,12 @@ class Rules {
       if (stream.writers.size() == 1 && stream.readers.size() == 1) {
         const StageSpec& writer = stages_[stream.writers.front()];
         const StageSpec& reader = stages_[stream.readers.front()];
-        if (writer.workers != reader.workers) {
+        if (writer.workers != reader.workers || writer.workers_max != reader.workers_max) {
           report_.error(pointer_to(draft_.stages[stream.readers.front()].pointer, "workers"),
                         fmt::format("stages {} and {} are one worker, since stream {} is fused, but ask for {} and {} "
                                     "workers; give both the same number",
                                     in_quotes(writer.name), in_quotes(reader.name), in_quotes(streams_[i].name),
-                                    writer.workers, reader.workers));
+                                    workers_text(writer), workers_text(reader)));
         }
       }
     }
@@ -353,10 +359,23 @@ class Rules {
     }
   }
 
+  /// A number of workers follows what waits, and only the broker knows that.
+  void check_following(std::uint32_t index) {
+    const StageDraft& stage = draft_.stages[index];
+    if (stages_[index].workers_max == 0 || stage.inputs.empty()) return;
+    const bool direct = std::ranges::all_of(
+        stage.inputs, [&](const Joint& joint) { return is_direct(streams_[joint.stream].transport); });
+    if (!direct) return;
+    report_.error(pointer_to(stage.pointer, "workers"),
+                  "a stage that is sent records past the broker has no backlog that its workers could follow; give "
+                  "their number");
+  }
+
   /// Several workers of a sink need a target that can be shared.
   void check_sharing(std::uint32_t index) {
     const StageSpec& stage = stages_[index];
-    if (stage.kind != PluginKind::kSink || stage.workers == 1 || stage.sharing != Sharing::kSingle) return;
+    const std::uint32_t most = std::max(stage.workers, stage.workers_max);
+    if (stage.kind != PluginKind::kSink || most == 1 || stage.sharing != Sharing::kSingle) return;
     const std::string& hint = draft_.stages[index].sharing_hint;
     report_.error(pointer_to(draft_.stages[index].pointer, "workers"),
                   fmt::format("plugin {} takes one worker here, since its target cannot be shared{}{}",

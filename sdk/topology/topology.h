@@ -100,6 +100,7 @@ struct StageSpec {
   std::string name;
   std::string plugin;
   std::uint32_t workers = 1;
+  std::uint32_t workers_max = 0;     ///< where not 0, their number follows the load: from `workers` to this
   std::vector<PortBinding> inputs;   ///< several may name one port
   std::vector<PortBinding> outputs;  ///< a port at most once
   std::string config;                ///< JSON text, validated, paths absolute; "${...}" still as written

@@ -55,7 +55,7 @@ class Warnings {
     std::uint64_t shards = 0;
     for (const Joint& joint : stage.inputs)
       shards = keyed ? streams_[joint.stream].shards : shards + streams_[joint.stream].shards;
-    const std::uint32_t workers = stages_[index].workers;
+    const std::uint32_t workers = std::max(stages_[index].workers, stages_[index].workers_max);
     if (workers <= shards) return;
     report_.warning(pointer_to(stage.pointer, "workers"),
                     fmt::format("{} workers share {} shard{} of the input, so {} would idle", workers, shards,
@@ -83,11 +83,12 @@ class Warnings {
     for (const std::uint32_t stage : upstream(index)) {
       const std::vector<Joint>& inputs = draft_.stages[stages_[stage].host].inputs;
       const bool unkeyed = std::ranges::any_of(inputs, [&](const Joint& joint) { return !is_keyed(joint); });
-      if (stages_[stage].workers == 1 || !unkeyed) continue;
+      const std::uint32_t workers = std::max(stages_[stage].workers, stages_[stage].workers_max);
+      if (workers == 1 || !unkeyed) continue;
       report_.warning(draft_.stages[index].pointer,
                       fmt::format("the result depends on the order of records, which the {} workers of stage {} do not "
                                   "keep",
-                                  stages_[stage].workers, in_quotes(stages_[stage].name)));
+                                  workers, in_quotes(stages_[stage].name)));
       return;
     }
   }

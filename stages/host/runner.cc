@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "sdk/base/log.h"
 #include "sdk/wire/changes.h"
@@ -72,9 +73,9 @@ std::optional<Exit> Runner::turn() {
   const bool blocked = !engine_.has_window() || (reads && !may_read);
   if (blocked && wait != 0ms) blocked_ += clock_.monotonic() - before;
   if (event.kind != Event::Kind::kNone) {
-    const Monotonic start = clock_.monotonic();
+    busy_since_ = clock_.monotonic();
     auto exit = handle(std::move(event));
-    busy_ += clock_.monotonic() - start;
+    busy_ += clock_.monotonic() - *std::exchange(busy_since_, std::nullopt);
     return exit;
   }
   bool read = false;
@@ -718,6 +719,7 @@ void Runner::bound_memory() {
 void Runner::beat() {
   const Monotonic now = clock_.monotonic();
   const auto elapsed = static_cast<float>(std::max<std::int64_t>((now - measured_since_).count(), 1));
+  if (busy_since_) busy_ += now - *std::exchange(busy_since_, now);
   measured_.busy_ratio = static_cast<float>(busy_.count()) / elapsed;
   measured_.blocked_ratio = static_cast<float>(blocked_.count()) / elapsed;
   state_bytes_ = chain_.state_bytes();

@@ -129,6 +129,7 @@ class Runner {
   wire::Measured measured_;
   Monotonic measured_since_{0};
   Monotonic busy_{0};
+  std::optional<Monotonic> busy_since_;  ///< it is at an event, since then, or since the last beat
   Monotonic blocked_{0};
 };
 

@@ -271,6 +271,24 @@ TEST(Warnings, SayWhereOrderIsLostBeforeAStageThatNeedsIt) {
             "workers of stage \"f\" do not keep\n");
 }
 
+TEST(Rules, LetANumberOfWorkersFollowOnlyWhatWaitsAtTheBroker) {
+  const std::string follows = R"("workers": {"max": 2})";
+  EXPECT_EQ(findings(load(file(R"("a": {"transport": "push_pull"}, "b": {})", kNumbers + R"(,
+    "f": {"plugin": "filter", "input": "a", "output": "b", )" + follows + R"(},
+    "p": {"plugin": "console.print", "input": "b"})"))),
+            "t.json:5: /stages/f/workers: a stage that is sent records past the broker has no backlog that its workers "
+            "could follow; give their number\n");
+  EXPECT_EQ(findings(load(file(R"("a": {}, "b": {"transport": "fused"}, "c": {})", kNumbers + R"(,
+    "f": {"plugin": "filter", "input": "a", "output": "b", "workers": 2},
+    "g": {"plugin": "filter", "input": "b", "output": "c", )" + follows + R"(},
+    "p": {"plugin": "console.print", "input": "c"})"))),
+            "t.json:6: /stages/g/workers: stages \"f\" and \"g\" are one worker, since stream \"b\" is fused, but ask for 2 "
+            "and 1 to 2 workers; give both the same number\n");
+  EXPECT_EQ(findings(load(file(R"("a": {})", R"("n": {"plugin": "generate.sequence", "output": "a", )" + follows + R"(},
+    "p": {"plugin": "console.print", "input": "a"})"))),
+            "t.json:4: /stages/n/workers: a source has no backlog that its workers could follow; give their number\n");
+}
+
 TEST(Rules, GiveAStreamPastTheBrokerOneReaderThatTakesRecordsOneByOne) {
   const std::string streams = R"("a": {"transport": "push_pull"}, "b": {}, "c": {})";
   EXPECT_EQ(findings(load(file(streams, kNumbers + R"(,

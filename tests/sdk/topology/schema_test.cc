@@ -46,6 +46,8 @@ SchemaView view_of(FieldOwner owner) {
       return root.member("http");
     case FieldOwner::kStage:
       return stage;
+    case FieldOwner::kWorkers:
+      return stage.member("workers");
     case FieldOwner::kState:
       return stage.member("state");
     case FieldOwner::kOnError:
@@ -62,10 +64,10 @@ SchemaView view_of(FieldOwner owner) {
   return root;
 }
 
-constexpr std::array kOwners = {FieldOwner::kTopology, FieldOwner::kEngine,   FieldOwner::kBroker,
-                                FieldOwner::kHttp,     FieldOwner::kStage,    FieldOwner::kState,
-                                FieldOwner::kOnError,  FieldOwner::kStream,   FieldOwner::kPartition,
-                                FieldOwner::kPriority, FieldOwner::kRetention};
+constexpr std::array kOwners = {FieldOwner::kTopology,  FieldOwner::kEngine,   FieldOwner::kBroker,
+                                FieldOwner::kHttp,      FieldOwner::kStage,    FieldOwner::kWorkers,
+                                FieldOwner::kState,     FieldOwner::kOnError,  FieldOwner::kStream,
+                                FieldOwner::kPartition, FieldOwner::kPriority, FieldOwner::kRetention};
 
 TEST(Schema, HasExactlyTheFieldsThatTheParserTakes) {
   for (const FieldOwner owner : kOwners) {

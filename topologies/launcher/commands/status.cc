@@ -79,6 +79,11 @@ int status(const Arguments& arguments) {
   print_table(status, "stages",
               {"name", "plugin", "state", "workers", "records_in", "records_out", "errors", "dead_letters", "restarts",
                "backlog_records", "watermark"});
+  for (const Json& stage : status.value("stages", Json::array())) {
+    if (!endpoint || !stage.contains("workers_max")) continue;
+    fmt::print("{} follows its load with {} to {} workers{}\n", cell(stage, "name"), cell(stage, "workers_min"),
+               cell(stage, "workers_max"), stage.contains("workers_why") ? ": " + cell(stage, "workers_why") : "");
+  }
   print_table(status, "streams",
               {"name", "transport", "partition", "shards", "records", "bytes", "backlog_records", "watermark"});
   Json groups = Json::array();
