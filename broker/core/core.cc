@@ -339,8 +339,10 @@ void Core::pump(Monotonic now) {
   for (auto& [incarnation, worker] : workers_) {
     // Each wakes the worker, which waits for none of them: its window is far from full, and a source tells its own
     // outside soon enough.
-    const bool sends = worker.told.second != worker.settled && sends_to_peers(ledger_.units()[worker.unit]);
-    if (sends || worker.untold_bytes >= tell_bytes(worker) || now - worker.told_at >= kTellEvery)
+    const UnitState& unit = ledger_.units()[worker.unit];
+    const bool sends = worker.told.second != worker.settled && sends_to_peers(unit);
+    const bool answers = worker.told.first != worker.transactions && acknowledges_peers(unit);
+    if (sends || answers || worker.untold_bytes >= tell_bytes(worker) || now - worker.told_at >= kTellEvery)
       tell_committed(worker);
   }
   tell_durable();

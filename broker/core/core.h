@@ -350,6 +350,14 @@ class Core {
   // core_direct.cc
   [[nodiscard]] bool sends_to_peers(const UnitState& unit) const;
   [[nodiscard]] bool takes_from_peers(const UnitState& unit) const;
+  /// Each of its records is counted once, as taken or as lost.
+  [[nodiscard]] bool counts_arrivals(std::uint32_t stream) const {
+    return topology_.streams[stream].transport == Transport::kPushPull;
+  }
+  /// Its workers are told at once what of theirs is accepted, since others wait for their word.
+  [[nodiscard]] bool acknowledges_peers(const UnitState& unit) const;
+  /// Nobody who is gone can still send to a worker of the unit.
+  [[nodiscard]] bool knows_its_peers(std::uint32_t unit) const;
   void lose_what_was_on_the_way();
   [[nodiscard]] std::vector<wire::Peer> peers_of(const Worker& worker) const;
   /// Tells those whose peers have changed.

@@ -80,13 +80,14 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   std::memcpy(message.bytes.data() + kShift, &header, sizeof(header));
   const bool hurries = awaited(worker, *commit, message.bytes);
   for (const wire::DirectTaken& taken : commit->taken) {
+    if (!counts_arrivals(taken.stream)) continue;
     const std::string wrong = accounts_.take(worker.incarnation, Incarnation(taken.producer), taken.stream,
                                              taken.records, taken.lost);
     WEIR_CHECK(wrong.empty(), "a transaction was judged before it is entered: " + wrong);
     stream_probes_[taken.stream].lost += taken.lost;
   }
   for (const wire::DirectEmitted& emitted : commit->emitted) {
-    accounts_.emit(worker.incarnation, emitted.stream, emitted.records);
+    if (counts_arrivals(emitted.stream)) accounts_.emit(worker.incarnation, emitted.stream, emitted.records);
     stream_probes_[emitted.stream].records += emitted.records;
     stream_probes_[emitted.stream].bytes += emitted.bytes;
   }
@@ -200,7 +201,7 @@ std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit&
       const std::uint32_t stream = unit.inputs()[cursor.input];
       std::uint64_t consumed = cursor.offset;
       for (const wire::DirectTaken& taken : commit.taken) {
-        if (taken.stream == stream) consumed += taken.records + taken.lost;
+        if (taken.stream == stream && counts_arrivals(stream)) consumed += taken.records + taken.lost;
       }
       for (const wire::Consumed& range : commit.consumed) {
         if (range.stream == stream && range.shard == cursor.shard) consumed = std::max(consumed, range.to);
@@ -238,6 +239,7 @@ std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit&
     if (!at || unit.rests(unit.cursor(*at).input) || !is_direct(topology_.streams[taken.stream].transport) ||
         !links.insert({taken.stream, taken.producer}).second)
       return "it takes from peers what it does not read, or twice from one";
+    if (!counts_arrivals(taken.stream)) continue;
     if (std::string wrong = accounts_.judge(Incarnation(taken.producer), taken.stream, taken.records, taken.lost);
         !wrong.empty())
       return wrong;

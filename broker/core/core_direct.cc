@@ -33,6 +33,20 @@ bool Core::sends_to_peers(const UnitState& unit) const { return any_direct(topol
 
 bool Core::takes_from_peers(const UnitState& unit) const { return any_direct(topology_, unit.inputs()); }
 
+bool Core::acknowledges_peers(const UnitState& unit) const {
+  return std::any_of(unit.inputs().begin(), unit.inputs().end(), [&](std::uint32_t stream) {
+    return topology_.streams[stream].transport == Transport::kSendReceive;
+  });
+}
+
+bool Core::knows_its_peers(std::uint32_t unit) const {
+  return !peers_changed_ && std::all_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+    const Worker& worker = entry.second;
+    return worker.unit != unit || worker.state != Worker::State::kReady ||
+           worker.peers_confirmed == worker.peers_told;
+  });
+}
+
 void Core::lose_what_was_on_the_way() {
   // Whoever had it is void, as all incarnations before this start.
   std::vector<Lost> lost;
@@ -84,7 +98,7 @@ void Core::on_routed(Worker& worker, const wire::Routed& routed) {
     return fence(worker.incarnation, "it confirms peers that it was not told of");
   for (const wire::Sent& sent : routed.sent) {
     const bool known = sent.stream < topology_.streams.size() &&
-                       is_direct(topology_.streams[sent.stream].transport) &&
+                       counts_arrivals(sent.stream) &&
                        writes(ledger_.units()[worker.unit], sent.stream);
     if (!known) return fence(worker.incarnation, "it says that it sent to a stream that it does not write");
     const std::string wrong =

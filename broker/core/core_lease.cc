@@ -523,6 +523,7 @@ void Core::send_finishes(std::uint32_t index) {
   if (!any_ended || unit.finished) return;
   // All of a loop's stages finish behind its end, so that what one emits then can never go round.
   if (unit.loop != 0 && !ledger_.loop_ended(unit.loop)) return;
+  if (acknowledges_peers(unit) && !knows_its_peers(index)) return;
   std::map<Incarnation, std::vector<std::uint32_t>> finishes;
   for (std::uint32_t lane = 0; lane < leases.lanes.size(); ++lane) {
     LaneLease& lease = leases.lanes[lane];

@@ -150,7 +150,7 @@ std::string Core::status_text() const {
                                  {"bytes", state.bytes_total()},
                                  {"backlog_records", backlog},
                                  {"watermark", watermark_json(state.watermark())}});
-    if (is_direct(spec.transport)) status["streams"].back()["lost_records"] = state.lost;
+    if (counts_arrivals(stream)) status["streams"].back()["lost_records"] = state.lost;
     if (spec.external_out) status["streams"].back()["groups"] = std::move(groups);
     if (spec.resting) status["streams"].back()["resting"] = true;
   }

@@ -295,14 +295,19 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
       return corrupt(sequence, "emits past the broker to a stream that goes through it");
     if (emitted.records > kNumberMax || streams_[emitted.stream].next_offset(0) > kNumberMax)
       return corrupt(sequence, "emits more records than there can be");
-    streams_[emitted.stream].pass_by(emitted.records, emitted.bytes);
+    // What was acknowledged before is not on its way any more.
+    const bool on_its_way = topology_.streams[emitted.stream].transport == Transport::kPushPull;
+    streams_[emitted.stream].pass_by(emitted.records, emitted.bytes, on_its_way);
+    if (!on_its_way) continue;
     for (UnitState& reader : units_) {
       const auto at = reader.find(emitted.stream, 0);
       if (at && !reader.rests(reader.cursor(*at).input)) reader.records_backlog += emitted.records;
     }
   }
   for (const wire::DirectTaken& taken : commit->taken) {
-    if (std::max(taken.records, taken.lost) > kNumberMax || !unit.find(taken.stream, 0) ||
+    if (!unit.find(taken.stream, 0)) return corrupt(sequence, "takes records past the broker that it does not read");
+    if (topology_.streams[taken.stream].transport != Transport::kPushPull) continue;
+    if (std::max(taken.records, taken.lost) > kNumberMax ||
         !leave_backlog(taken.stream, taken.records + taken.lost, taken.lost))
       return corrupt(sequence, "takes records past the broker that nobody emitted");
   }

@@ -126,7 +126,7 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
       page.gauge("weir_stream_backlog_records", "Records not yet committed by a group",
                  {{"stream", spec.name}, {"group", name}}, static_cast<double>(group.records_backlog));
     }
-    if (is_direct(spec.transport)) {
+    if (spec.transport == Transport::kPushPull) {
       page.counter("weir_stream_lost_records_total",
                    "Records that went from worker to worker and did not arrive", labels, probe.lost);
     }

@@ -79,11 +79,18 @@ class DirectRules {
     }
   }
 
-  /// Totals over what may have been lost say less than they seem to.
+  /// Totals over what may have been lost, or have come twice, say something else than they seem to.
   void warn_behind(std::uint32_t stream) {
     const std::vector<bool> reached = behind(draft_.streams[stream].readers.front());
     for (std::uint32_t stage = 0; stage < stages_.size(); ++stage) {
       if (!reached[stage] || !stages_[stage].keyed) continue;
+      if (streams_[stream].transport == Transport::kSendReceive) {
+        report_.warning(draft_.stages[stage].pointer,
+                        fmt::format("stage {} keeps state of records that came over the send_receive stream {}: those "
+                                    "that a kill brings again are in it twice",
+                                    in_quotes(stages_[stage].name), in_quotes(streams_[stream].name)));
+        continue;
+      }
       report_.warning(draft_.stages[stage].pointer,
                       fmt::format("stage {} keeps state of records that came over the {} stream {}: those that a kill "
                                   "loses on the way (weir_stream_lost_records_total) are missing in it",

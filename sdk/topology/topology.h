@@ -15,7 +15,7 @@ namespace weir {
 /// How soon "acknowledged" is on disk; ordered by strength, so that the stronger of two is std::max.
 enum class Durability : std::uint8_t { kNone, kInterval, kFsync };
 
-enum class Transport : std::uint8_t { kQueue, kFused, kPushPull };
+enum class Transport : std::uint8_t { kQueue, kFused, kPushPull, kSendReceive };
 /// Its records go from worker to worker, past the broker, and are kept nowhere.
 constexpr bool is_direct(Transport transport) { return transport != Transport::kQueue && transport != Transport::kFused; }
 enum class PartitionBy : std::uint8_t { kNone, kHash, kModulo, kRange };

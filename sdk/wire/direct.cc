@@ -16,7 +16,7 @@ std::optional<DirectHeader> decode_direct(BytesView message) {
   DirectHeader header;
   if (message.size() < sizeof(header)) return std::nullopt;
   std::memcpy(&header, message.data(), sizeof(header));
-  const bool known = header.type == MessageType::kRecords || header.type == MessageType::kRecordsCredit;
+  const bool known = header.type >= MessageType::kRecords && header.type <= MessageType::kRecordsDone;
   if (!known || header.version != kWireVersion) return std::nullopt;
   return header;
 }

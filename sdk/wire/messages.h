@@ -51,6 +51,7 @@ enum class MessageType : std::uint16_t {
   // worker to worker (direct.h)
   kRecords = 65,       ///< records of a stream that does not go through the broker
   kRecordsCredit = 66,  ///< how much of them the sender of this can take, as a running total
+  kRecordsDone = 67,    ///< how many of them it has processed and committed, as a running total
 };
 
 /// Starts every message. `number` counts the sender's messages to this peer from 1; a beat repeats the last number sent

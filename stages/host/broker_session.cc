@@ -29,7 +29,7 @@ void BrokerSession::start(const Topology& topology, std::uint32_t stage) {
   for (const StageSpec& each : topology.stages) keeps_local_ |= each.host == stage && each.store == Store::kRocksDb;
   window_bytes_ = wire::commit_window(topology.broker.transaction_bytes_max, spec.memory_bytes);
   capacity_bytes_ = std::clamp<std::uint64_t>(spec.memory_bytes / 4, 64 << 10, kCapacityBytesMax);
-  peers_inbox_.emplace(welcome_.incarnation, std::clamp<std::uint64_t>(spec.memory_bytes / 8, 64 << 10, kPeersBytesMax));
+  peers_inbox_.emplace(topology, welcome_.incarnation, std::clamp<std::uint64_t>(spec.memory_bytes / 8, 64 << 10, kPeersBytesMax));
   outbox_.emplace(topology, welcome_.incarnation);
   send(MessageType::kReady, {});
   send_credit();
@@ -65,13 +65,28 @@ void BrokerSession::commit(Bytes message) {
     undurable_bytes_ += size;
   }
   if (worked_ != credited_) send_credit();
-  wire::put_header(message, next_header(MessageType::kCommit));
-  transmit(std::move(message));
+  unsent_.emplace_back(committed_, std::move(message));
+  if (outbox_) serve_peers(false);
+  send_commits();
+}
+
+void BrokerSession::send_commits() {
+  while (!unsent_.empty() && (!outbox_ || outbox_->acknowledged(unsent_.front().first))) {
+    wire::put_header(unsent_.front().second, next_header(MessageType::kCommit));
+    transmit(std::move(unsent_.front().second));
+    unsent_.pop_front();
+  }
+  if (!drained_) return;
+  // Nobody is left who could acknowledge them: they are dropped, and their input comes again.
+  if (!unsent_.empty() && outbox_->has_consumers()) return;
+  unsent_.clear();
+  drained_ = false;
+  send(MessageType::kDrained, {});
 }
 
 void BrokerSession::commit_direct(DirectPart part) {
   outbox_->hold(committed_ + 1, std::move(part.outputs));
-  peers_inbox_->commit(part.taken);
+  peers_inbox_->commit(committed_ + 1, part.taken);
 }
 
 void BrokerSession::worked_off_direct(std::uint32_t stream, Incarnation producer, std::uint64_t bytes) {
@@ -83,12 +98,16 @@ void BrokerSession::serve_peers(bool all_credit) {
   for (auto& [to, message] : peers_inbox_->credits(all_credit)) {
     if (peers_.contains(to)) transmit_to(to, std::move(message));
   }
+  for (auto& [to, message] : peers_inbox_->acknowledgements()) {
+    if (peers_.contains(to)) transmit_to(to, std::move(message));
+  }
   while (auto outgoing = outbox_->next()) transmit_to(outgoing->to, std::move(outgoing->message));
 }
 
 void BrokerSession::hear_direct(const wire::DirectHeader& header, const Received& received) {
   if (header.to != welcome_.incarnation.value()) return;  // of one that had this place before
   if (header.type == MessageType::kRecordsCredit) return outbox_->take_credit(header);
+  if (header.type == MessageType::kRecordsDone) return outbox_->take_done(header);
   peers_inbox_->receive(header, received.owner, wire::records_of(received.message));
 }
 
@@ -176,6 +195,7 @@ void BrokerSession::pump() {
   }
   // All that had come before is taken in: what a peer that is gone had sent is not thrown away with it.
   if (outbox_ && !urgent_) {
+    send_commits();
     confirm_peers();
     serve_peers(false);
   }
@@ -278,6 +298,7 @@ std::optional<Event> BrokerSession::hear(const Received& received) {
       accepted_ = totals->first;
       settled_ = totals->second;
       if (outbox_) outbox_->release(settled_);
+      if (peers_inbox_) peers_inbox_->accepted(accepted_);
       while (!unaccepted_.empty() && unaccepted_.front().first <= accepted_) {
         unaccepted_bytes_ -= unaccepted_.front().second;
         unaccepted_.pop_front();

@@ -46,7 +46,10 @@ class BrokerSession : public Engine {
   void worked_off(std::uint64_t bytes, std::uint64_t records) override;
   void worked_off_direct(std::uint32_t stream, Incarnation producer, std::uint64_t bytes) override;
   void release(const std::vector<wire::Lease>& leases) override;
-  void drained() override { send(wire::MessageType::kDrained, {}); }
+  void drained() override {
+    drained_ = true;
+    send_commits();
+  }
   void failed(const std::string& sentence) override {
     send(wire::MessageType::kFailed, wire::encode_sentence(sentence));
   }
@@ -94,6 +97,9 @@ class BrokerSession : public Engine {
   void hear_peers(wire::Peers peers);
   /// Peers that were left out are parted from once all that they had sent is committed.
   void confirm_peers();
+  /// Commits wait until what they emitted to `send_receive` streams is acknowledged; so does the word that all is
+  /// committed.
+  void send_commits();
   /// Sends what consumers have credit for, and credit to producers.
   void serve_peers(bool all_credit);
 
@@ -129,6 +135,8 @@ class BrokerSession : public Engine {
     std::set<Incarnation> parting;
   };
   std::deque<Unconfirmed> unconfirmed_;
+  std::deque<std::pair<std::uint64_t, Bytes>> unsent_;  ///< commits, by number; the window bounds them
+  bool drained_ = false;                                ///< to be said once they have been sent
   bool peer_was_last_ = false;  ///< of what was handed out
   wire::Totals worked_;
   wire::Totals credited_;

@@ -22,6 +22,17 @@ void DirectInbox::set_peers(const std::vector<wire::Peer>& peers) {
       if (link.window == 0) link.window = std::clamp(bytes_max_ / links, kWindowMin, kWindowMax);
     }
   }
+  std::erase_if(pieces_, [&](const Piece& piece) {
+    if (topology_.streams[piece.header.stream].transport != Transport::kSendReceive) return false;
+    const bool known = std::any_of(peers.begin(), peers.end(), [&](const wire::Peer& peer) {
+      return peer.incarnation.value() == piece.header.from && !peer.from.empty();
+    });
+    if (known) return false;
+    Link& link = links_.at({Incarnation(piece.header.from), piece.header.stream});
+    --link.waiting;
+    link.committed += piece.header.count;
+    return true;
+  });
 }
 
 void DirectInbox::receive(const wire::DirectHeader& header, std::shared_ptr<void> owner, BytesView records) {
@@ -63,11 +74,37 @@ void DirectInbox::worked_off(std::uint32_t stream, Incarnation producer, std::ui
   if (found != links_.end()) found->second.worked += bytes;
 }
 
-void DirectInbox::commit(const std::vector<wire::DirectTaken>& taken) {
+void DirectInbox::commit(std::uint64_t transaction, const std::vector<wire::DirectTaken>& taken) {
   for (const wire::DirectTaken& one : taken) {
     const auto found = links_.find({Incarnation(one.producer), one.stream});
-    if (found != links_.end()) found->second.committed += one.records + one.lost;
+    if (found == links_.end()) continue;
+    found->second.committed += one.records + one.lost;
+    if (topology_.streams[one.stream].transport == Transport::kSendReceive)
+      unaccepted_.push_back({transaction, found->first, found->second.committed});
   }
+}
+
+void DirectInbox::accepted(std::uint64_t transaction) {
+  for (; !unaccepted_.empty() && unaccepted_.front().transaction <= transaction; unaccepted_.pop_front()) {
+    const auto found = links_.find(unaccepted_.front().link);
+    if (found != links_.end()) found->second.done = unaccepted_.front().through;
+  }
+}
+
+std::vector<DirectInbox::Outgoing> DirectInbox::acknowledgements() {
+  std::vector<Outgoing> due;
+  for (auto& [key, link] : links_) {
+    if (link.done == link.done_said) continue;
+    link.done_said = link.done;
+    wire::DirectHeader header;
+    header.type = wire::MessageType::kRecordsDone;
+    header.stream = key.second;
+    header.from = self_.value();
+    header.to = key.first.value();
+    header.number = link.done;
+    due.push_back({key.first, wire::direct_message(header)});
+  }
+  return due;
 }
 
 bool DirectInbox::through(Incarnation producer) const {

@@ -23,9 +23,11 @@ std::vector<wire::Sent> DirectOutbox::set_peers(const std::vector<wire::Peer>& p
   std::vector<wire::Sent> left_out;
   for (auto& [stream, outflow] : outflows_) {
     const std::vector<Incarnation>& now = consumers[stream];
-    std::erase_if(outflow.links, [&, stream = stream](const Link& link) {
+    const bool counted = topology_.streams[stream].transport == Transport::kPushPull;
+    std::erase_if(outflow.links, [&, stream = stream, &to = outflow](Link& link) {
       if (std::find(now.begin(), now.end(), link.to) != now.end()) return false;
-      left_out.push_back({stream, link.to, link.records});
+      if (counted) left_out.push_back({stream, link.to, link.records});
+      for (; !link.sent.empty(); link.sent.pop_back()) to.pieces.push_front(std::move(link.sent.back()));
       return true;
     });
   }
@@ -34,12 +36,13 @@ std::vector<wire::Sent> DirectOutbox::set_peers(const std::vector<wire::Peer>& p
     for (const Incarnation consumer : now) {
       const auto known = [&](const Link& link) { return link.to == consumer; };
       if (std::any_of(to.links.begin(), to.links.end(), known)) continue;
-      Link link{consumer};
+      Link link;
+      link.to = consumer;
       if (const auto early = early_.find({consumer, stream}); early != early_.end()) {
         link.window = link.credit = early->second;
         early_.erase(early);
       }
-      to.links.push_back(link);
+      to.links.push_back(std::move(link));
     }
   }
   return left_out;
@@ -50,18 +53,22 @@ DirectOutbox::Outflow& DirectOutbox::outflow(std::uint32_t stream) {
 }
 
 void DirectOutbox::hold(std::uint64_t transaction, std::vector<DirectOutput> outputs) {
-  if (outputs.empty()) return;
-  for (const DirectOutput& output : outputs) bytes_ += output.records.size();
-  held_.push_back({transaction, std::move(outputs)});
+  std::erase_if(outputs, [&](const DirectOutput& output) {
+    bytes_ += output.records.size();
+    if (topology_.streams[output.stream].transport == Transport::kPushPull) return false;
+    cut(transaction, output);
+    return true;
+  });
+  if (!outputs.empty()) held_.push_back({transaction, std::move(outputs)});
 }
 
 void DirectOutbox::release(std::uint64_t transaction) {
   for (; !held_.empty() && held_.front().transaction <= transaction; held_.pop_front()) {
-    for (const DirectOutput& output : held_.front().outputs) cut(output);
+    for (const DirectOutput& output : held_.front().outputs) cut(held_.front().transaction, output);
   }
 }
 
-void DirectOutbox::cut(const DirectOutput& output) {
+void DirectOutbox::cut(std::uint64_t transaction, const DirectOutput& output) {
   Outflow& to = outflow(output.stream);
   bytes_ -= output.records.size();
   wire::BatchReader reader(output.records);
@@ -78,6 +85,8 @@ void DirectOutbox::cut(const DirectOutput& output) {
     to.offset_next += piece.count;
     const BytesView records = BytesView(output.records).subspan(from, reader.position() - from);
     piece.compression = static_cast<std::uint32_t>(to.compressor.append(records, piece.records));
+    piece.transaction = transaction;
+    if (topology_.streams[output.stream].transport == Transport::kSendReceive) ++unacknowledged_[transaction];
     bytes_ += piece.records.size();
     to.pieces.push_back(std::move(piece));
   }
@@ -96,6 +105,26 @@ void DirectOutbox::take_credit(const wire::DirectHeader& credit) {
   }
   early_.try_emplace({from, credit.stream}, credit.number);
   if (early_.size() > kEarlyMax) early_.erase(early_.begin());
+}
+
+void DirectOutbox::take_done(const wire::DirectHeader& done) {
+  const auto found = outflows_.find(done.stream);
+  if (found == outflows_.end()) return;
+  for (Link& link : found->second.links) {
+    if (link.to.value() != done.from) continue;
+    while (!link.sent.empty() && link.done + link.sent.front().count <= done.number) {
+      const Piece& piece = link.sent.front();
+      link.done += piece.count;
+      bytes_ -= piece.records.size();
+      const auto left = unacknowledged_.find(piece.transaction);
+      if (--left->second == 0) unacknowledged_.erase(left);
+      link.sent.pop_front();
+    }
+  }
+}
+
+bool DirectOutbox::has_consumers() const {
+  return std::any_of(outflows_.begin(), outflows_.end(), [](const auto& entry) { return !entry.second.links.empty(); });
 }
 
 DirectOutbox::Link* DirectOutbox::choose(Outflow& outflow, Dispatch dispatch, std::uint64_t size) {
@@ -135,7 +164,11 @@ std::optional<DirectOutbox::Outgoing> DirectOutbox::next() {
     Outgoing outgoing{link->to, wire::direct_message(header, piece.records)};
     link->records += piece.count;
     link->bytes += piece.records.size();
-    bytes_ -= piece.records.size();
+    if (topology_.streams[stream].transport == Transport::kSendReceive) {
+      link->sent.push_back(std::move(piece));
+    } else {
+      bytes_ -= piece.records.size();
+    }
     outflow.pieces.pop_front();
     return outgoing;
   }

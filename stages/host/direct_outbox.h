@@ -16,23 +16,32 @@
 
 namespace weir::host {
 
-/// What a worker has emitted to streams that go from worker to worker: held until its transaction is durable, then cut
-/// into pieces and given to the consumers that there are, within the credit of each. What found no credit waits here,
-/// and bytes() says how much that is, so that the worker stops. Has no socket. Thread: the runner's. Lifetime:
+/// What a worker has emitted to streams that go from worker to worker, cut into pieces and given to the consumers that
+/// there are, within the credit of each. Of `push_pull` it is held until its transaction is durable, and forgotten when
+/// it is sent; of `send_receive` it is sent at once, and kept until its consumer has acknowledged it. What found no
+/// credit waits here, and bytes() says how much that is, so that the worker stops. Has no socket. Thread: the runner's. Lifetime:
 /// `topology` must outlive it.
 class DirectOutbox {
  public:
   DirectOutbox(const Topology& topology, Incarnation self) : topology_(topology), self_(self) {}
 
-  /// These are the consumers from now on. Answers how much was sent on each link that is no more; what was not sent on
-  /// it goes to others.
+  /// These are the consumers from now on. Answers how much was sent on each `push_pull` link that is no more; what was
+  /// not sent on it, or not acknowledged, goes to others.
   std::vector<wire::Sent> set_peers(const std::vector<wire::Peer>& peers);
-  /// The transaction emits these; they may leave once it is released.
+  /// The transaction emits these; those of `push_pull` may leave once it is released.
   void hold(std::uint64_t transaction, std::vector<DirectOutput> outputs);
   /// All transactions so far are durable.
   void release(std::uint64_t transaction);
   /// A consumer says how much it can take. It may have heard of this worker before this one hears of it.
   void take_credit(const wire::DirectHeader& credit);
+
+  /// A consumer has processed and committed so much.
+  void take_done(const wire::DirectHeader& done);
+  /// All that the transaction has emitted to `send_receive` streams is acknowledged, and all before it.
+  [[nodiscard]] bool acknowledged(std::uint64_t transaction) const {
+    return unacknowledged_.empty() || unacknowledged_.begin()->first > transaction;
+  }
+  [[nodiscard]] bool has_consumers() const;
 
   struct Outgoing {
     Incarnation to;
@@ -40,7 +49,7 @@ class DirectOutbox {
   };
   /// The next piece that some consumer has credit for, if any. It counts as sent.
   std::optional<Outgoing> next();
-  /// Held, and not sent yet.
+  /// Held, and not sent yet, or not acknowledged.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
@@ -50,6 +59,7 @@ class DirectOutbox {
     std::uint32_t compression = 0;
     std::uint64_t offset = 0;
     std::int64_t origin_us = 0;
+    std::uint64_t transaction = 0;
   };
   struct Link {
     Incarnation to;
@@ -57,6 +67,8 @@ class DirectOutbox {
     std::uint64_t credit = 0;   ///< bytes in all
     std::uint64_t bytes = 0;    ///< sent
     std::uint64_t records = 0;  ///< sent
+    std::uint64_t done = 0;     ///< acknowledged, or never to be
+    std::deque<Piece> sent;     ///< and not acknowledged, in order
     [[nodiscard]] std::uint64_t under_way() const { return bytes + window - credit; }
     /// One piece of any size when nothing else is under way.
     [[nodiscard]] bool admits(std::uint64_t size) const {
@@ -77,7 +89,7 @@ class DirectOutbox {
   };
 
   Outflow& outflow(std::uint32_t stream);
-  void cut(const DirectOutput& output);
+  void cut(std::uint64_t transaction, const DirectOutput& output);
   Link* choose(Outflow& outflow, Dispatch dispatch, std::uint64_t size);
 
   const Topology& topology_;
@@ -85,6 +97,7 @@ class DirectOutbox {
   std::deque<Held> held_;
   std::map<std::uint32_t, Outflow> outflows_;
   std::map<std::pair<Incarnation, std::uint32_t>, std::uint64_t> early_;  ///< credit of consumers not known yet
+  std::map<std::uint64_t, std::uint64_t> unacknowledged_;  ///< pieces, by transaction
   std::uint64_t bytes_ = 0;
 };
 

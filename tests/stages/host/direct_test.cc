@@ -17,11 +17,11 @@ const Incarnation kSender(1);
 const Incarnation kTaker(11);
 const Incarnation kSecond(12);
 
-Topology one_stream(Dispatch dispatch = Dispatch::kLeastLoaded) {
+Topology one_stream(Dispatch dispatch = Dispatch::kLeastLoaded, Transport transport = Transport::kPushPull) {
   Topology topology;
   topology.streams.emplace_back();
   topology.streams[0].name = "s";
-  topology.streams[0].transport = Transport::kPushPull;
+  topology.streams[0].transport = transport;
   topology.streams[0].dispatch = dispatch;
   return topology;
 }
@@ -174,7 +174,8 @@ class Inbox : public testing::Test {
     const BytesView view = *bytes;
     inbox_.receive(header, std::move(bytes), view);
   }
-  DirectInbox inbox_{kTaker, 1 << 20};
+  Topology topology_ = one_stream();
+  DirectInbox inbox_{topology_, kTaker, 1 << 20};
 };
 
 TEST_F(Inbox, HandsOutWhatComesAndSaysWhoseItIs) {
@@ -215,9 +216,9 @@ TEST_F(Inbox, IsThroughWithAProducerOnceAllThatCameIsCommitted) {
   EXPECT_FALSE(inbox_.through(kSender));
   inbox_.take();
   EXPECT_FALSE(inbox_.through(kSender));
-  inbox_.commit({{0, kSender.value(), 2, 0}});
+  inbox_.commit(1, {{0, kSender.value(), 2, 0}});
   EXPECT_FALSE(inbox_.through(kSender));
-  inbox_.commit({{0, kSender.value(), 1, 0}});
+  inbox_.commit(1, {{0, kSender.value(), 1, 0}});
   EXPECT_TRUE(inbox_.through(kSender));
 }
 
@@ -235,6 +236,103 @@ TEST_F(Inbox, GivesEachProducerItsPartAndMoreAsItIsWorkedOff) {
   EXPECT_EQ(wire::decode_direct(given[0].message)->number, (1U << 19) + 100);
   inbox_.worked_off(0, kSender, 1 << 17);
   EXPECT_EQ(inbox_.credits(false).size(), 1U);
+}
+
+// send_receive: the commit waits for the receiver's word.
+
+wire::DirectHeader done(Incarnation from, std::uint64_t records) {
+  wire::DirectHeader header = credit(from, records);
+  header.type = wire::MessageType::kRecordsDone;
+  return header;
+}
+
+class SendReceive : public testing::Test {
+ protected:
+  void emit(std::uint32_t records) {
+    std::vector<DirectOutput> outputs;
+    outputs.push_back(output(records));
+    outbox_.hold(++transaction_, std::move(outputs));
+  }
+  std::uint64_t send() {
+    std::uint64_t sent = 0;
+    while (const auto outgoing = outbox_.next()) sent += wire::decode_direct(outgoing->message)->count;
+    return sent;
+  }
+  Topology topology_ = one_stream(Dispatch::kLeastLoaded, Transport::kSendReceive);
+  DirectOutbox outbox_{topology_, kSender};
+  std::uint64_t transaction_ = 0;
+};
+
+TEST_F(SendReceive, SendsAtOnceAndIsAcknowledgedTransactionByTransaction) {
+  outbox_.set_peers({consumer(kTaker)});
+  outbox_.take_credit(credit(kTaker, 1 << 20));
+  emit(3);
+  emit(4);
+  EXPECT_EQ(send(), 7U);
+  EXPECT_FALSE(outbox_.acknowledged(1));
+  outbox_.take_done(done(kTaker, 2));
+  EXPECT_FALSE(outbox_.acknowledged(1)) << "one of its three is missing";
+  outbox_.take_done(done(kTaker, 3));
+  EXPECT_TRUE(outbox_.acknowledged(1));
+  EXPECT_FALSE(outbox_.acknowledged(2));
+  EXPECT_GT(outbox_.bytes(), 0U);
+  outbox_.take_done(done(kTaker, 7));
+  EXPECT_TRUE(outbox_.acknowledged(2));
+  EXPECT_EQ(outbox_.bytes(), 0U);
+}
+
+TEST_F(SendReceive, SendsAgainWhatOneThatIsGoneHadNotAcknowledged) {
+  outbox_.set_peers({consumer(kTaker)});
+  outbox_.take_credit(credit(kTaker, 1 << 20));
+  emit(3);
+  emit(4);
+  send();
+  outbox_.take_done(done(kTaker, 3));
+  EXPECT_TRUE(outbox_.set_peers({consumer(kSecond)}).empty()) << "nobody counts what was sent there";
+  outbox_.take_credit(credit(kSecond, 1 << 20));
+  EXPECT_EQ(send(), 4U);
+  outbox_.take_done(done(kTaker, 7));  // too late
+  EXPECT_FALSE(outbox_.acknowledged(2));
+  outbox_.take_done(done(kSecond, 4));
+  EXPECT_TRUE(outbox_.acknowledged(2));
+}
+
+TEST(SendReceiveInbox, AcknowledgesWhatIsCommittedOnceTheBrokerHasAcceptedIt) {
+  const Topology topology = one_stream(Dispatch::kLeastLoaded, Transport::kSendReceive);
+  DirectInbox inbox(topology, kTaker, 1 << 20);
+  inbox.set_peers({producer(kSender)});
+  wire::DirectHeader header;
+  header.type = wire::MessageType::kRecords;
+  header.from = kSender.value();
+  header.to = kTaker.value();
+  header.count = 5;
+  inbox.receive(header, nullptr, {});
+  inbox.take();
+  inbox.commit(1, {{0, kSender.value(), 2, 0}});
+  inbox.commit(2, {{0, kSender.value(), 3, 0}});
+  EXPECT_TRUE(inbox.acknowledgements().empty());
+  inbox.accepted(1);
+  auto said = inbox.acknowledgements();
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_EQ(wire::decode_direct(said[0].message)->number, 2U);
+  inbox.accepted(2);
+  EXPECT_EQ(wire::decode_direct(inbox.acknowledgements()[0].message)->number, 5U);
+  EXPECT_TRUE(inbox.acknowledgements().empty());
+}
+
+TEST(SendReceiveInbox, DropsWhatOneThatIsGoneWillSendAgain) {
+  const Topology topology = one_stream(Dispatch::kLeastLoaded, Transport::kSendReceive);
+  DirectInbox inbox(topology, kTaker, 1 << 20);
+  inbox.set_peers({producer(kSender)});
+  wire::DirectHeader header;
+  header.type = wire::MessageType::kRecords;
+  header.from = kSender.value();
+  header.to = kTaker.value();
+  header.count = 5;
+  inbox.receive(header, nullptr, {});
+  inbox.set_peers({});
+  EXPECT_TRUE(inbox.empty());
+  EXPECT_TRUE(inbox.through(kSender));
 }
 
 }  // namespace
