@@ -24,7 +24,7 @@ namespace weir::host {
 class BrokerSession : public Engine {
  public:
   [[nodiscard]] std::uint32_t worker() const { return welcome_.worker; }
-  /// Says that the worker is ready, and how much it takes. REQUIRES: the broker's welcome.
+  /// Says that the worker is ready, and how much it takes. REQUIRES: the broker's welcome; `topology` outlives this.
   void start(const Topology& topology, std::uint32_t stage);
 
   bool urgent() override;

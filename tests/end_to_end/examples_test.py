@@ -144,6 +144,13 @@ def push_pull():
     check("records to samples, past the broker" in dumped and "records in 1 shards to alarms" in dumped, "the journal: " + dumped[-2000:])
 
 
+def send_receive():
+    example("send_receive")
+    check(sorted(record["value"] for record in read_records("examples/out/payments.jsonl")) == list(range(1, 20_001)), "the payments are others")
+    streams = {stream["name"]: stream for stream in json.loads(run("status", "--json", "--data", ".weir/send_receive").stdout)["streams"]}
+    check(streams["payments"]["transport"] == "send_receive" and streams["payments"]["records"] == 20_000, "the payments: %s" % streams["payments"])
+
+
 def dispatch():
     """One worker of each stage stands still: who asks for the least loaded goes on without it, who takes turns waits."""
     last = 5_000_000  # so that there is time to look
@@ -192,7 +199,7 @@ def stays_up_with_hold():
 folder = tempfile.mkdtemp(prefix="weir-examples-")
 shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
 os.chdir(folder)
-for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, push_pull, dispatch, full_dead_letters_fail_the_stage, stays_up_with_hold):
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, push_pull, send_receive, dispatch, full_dead_letters_fail_the_stage, stays_up_with_hold):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)

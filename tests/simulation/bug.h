@@ -39,6 +39,7 @@ enum class Bug : std::uint8_t {
   kSentOvertold,         ///< a worker says that it had sent a record more to one that is gone than it had
   kScaleForgotten,       ///< a number of workers that was told is not what the journal keeps
   kChangesLostBehindCopy,  ///< what changed behind a copy that went ahead of its lease is not told
+  kUnacknowledged,       ///< a commit does not wait until what it emitted past the broker is acknowledged
   kEnd,
 };
 
@@ -71,7 +72,8 @@ constexpr const char* kBugNames[] = {"none",
                                      "a snapshot over an old local store",
                                      "what waits counts as sent to the dead",
                                      "the journal keeps another number of workers",
-                                     "changes behind a copy sent ahead are lost"};
+                                     "changes behind a copy sent ahead are lost",
+                                     "a commit without acknowledgement"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

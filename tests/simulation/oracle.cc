@@ -81,8 +81,10 @@ void World::check_accounts(const Output& output) {
       const std::string at = " (number " + std::to_string(number) + ")";
       if (number >= plan_.numbers_all() || number % plan_.keys != key)
         return problem("a number was added that nobody sent" + at);
-      if (!added.insert(number).second && (plan_.replayed != Replayed::kPass || replays_.count() == 0))
-        return problem("a number was added twice (I1)" + at);
+      if (!added.insert(number).second && (plan_.replayed != Replayed::kPass || replays_.count() == 0)) {
+        if (!plan_.acknowledged || number >= plan_.numbers) return problem("a number was added twice (I1)" + at);
+        ++outcome_.records_again;
+      }
       if (!plan_.is_good(number)) ++outcome_.healed;
       if (!plan_.parks || !plan_.keeps_order(number) || letters_.kept.contains(number)) continue;
       std::uint64_t& before = last[plan_.origin_of(number)];
@@ -99,7 +101,7 @@ void World::check_accounts(const Output& output) {
   for (std::uint64_t number = 0; number < plan_.numbers_all(); ++number) {
     const std::string at = " (number " + std::to_string(number) + ")";
     const bool may_fail = plan_.parks ? may_park(number % plan_.keys) : !plan_.is_good(number);
-    const bool may_be_lost = plan_.direct && number < plan_.numbers;
+    const bool may_be_lost = plan_.direct && !plan_.acknowledged && number < plan_.numbers;
     if (!may_fail && !may_be_lost && !added.contains(number)) return problem("a number was not added (I1)" + at);
     const int times = (added.contains(number) ? 1 : 0) + (letters->contains(number) ? 1 : 0);
     if (times > 1) return problem("a number was added and is a letter (I1)" + at);

@@ -74,6 +74,7 @@ struct Outcome {
   std::uint64_t batches_cut = 0;          ///< of those, such as came again in part
   std::uint64_t records_sent_directly = 0;  ///< by transactions
   std::uint64_t records_lost = 0;         ///< of those
+  std::uint64_t records_again = 0;        ///< of those that were acknowledged, such as came twice
   std::uint64_t links_broken = 0;         ///< connections between workers that ended while both lived
   Monotonic took{0};                      ///< virtual
 };

@@ -77,6 +77,8 @@ Plan Plan::of(std::uint64_t seed, int era) {
   if (era >= 11 && plan.unkeyed_stage && plan.levels == 0 && plan.replayed != Replayed::kPass)
     plan.direct = random() % 2 == 0;
   plan.scales = era >= 12 && random() % 3 == 0;
+  // What comes again would fail again, or not.
+  if (era >= 13 && plan.direct && !plan.poison && !plan.killers) plan.acknowledged = random() % 2 == 0;
   return plan;
 }
 
@@ -131,7 +133,7 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   if (plan.unkeyed_stage) stream("raw", PartitionBy::kNone, static_cast<std::uint32_t>(1 + random() % 3));
   if (plan.direct) {
     Stream& raw = topology.streams.back();
-    raw.transport = Transport::kPushPull;
+    raw.transport = plan.acknowledged ? Transport::kSendReceive : Transport::kPushPull;
     raw.shards = 1;
     raw.retention_bytes = 0;
     raw.retention_time = Monotonic(0);

@@ -9,6 +9,7 @@
 #include "sdk/wire/batch.h"
 #include "sdk/wire/changes.h"
 #include "sdk/wire/commit.h"
+#include "sdk/wire/direct.h"
 #include "tests/simulation/model_stages.h"
 #include "weir/value.h"
 
@@ -244,6 +245,15 @@ void WorkerProcess::transmit_to(Incarnation peer, Bytes message) {
   if (!link.broken && world_.plan().kills && world_.chance(kBrokenPerMillion)) {
     link.broken = clock();
     ++world_.outcome().links_broken;
+  }
+  if (world_.has(Bug::kUnacknowledged)) {
+    auto said = *wire::decode_direct(message);
+    if (said.type == wire::MessageType::kRecords) {
+      std::swap(said.from, said.to);
+      said.type = wire::MessageType::kRecordsDone;
+      said.number += said.count;
+      on_message(wire::direct_message(said));
+    }
   }
   if (!link.broken) world_.to_peer(pid_, link.pid, std::move(message));
 }

@@ -10,9 +10,9 @@ namespace weir::core {
 namespace {
 
 /// A source, past the broker to two workers of a stage, and a sink behind them.
-Topology direct_chain() {
+Topology direct_chain(Transport transport = Transport::kPushPull) {
   Topology topology = small_chain("direct");
-  topology.streams[0].transport = Transport::kPushPull;
+  topology.streams[0].transport = transport;
   topology.stages[1].workers = 2;
   return topology;
 }
@@ -20,6 +20,7 @@ Topology direct_chain() {
 class Direct : public CoreFixture {
  protected:
   Direct() : CoreFixture(direct_chain()) {}
+  explicit Direct(Transport transport) : CoreFixture(direct_chain(transport)) {}
 
   /// The newest list of peers that it was told.
   wire::Peers peers_of(const Peer& peer) {
@@ -224,6 +225,47 @@ TEST_F(Direct, AStartLosesWhatWasOnTheWay) {
 TEST_F(Direct, RefusesAReplayAndATap) {
   EXPECT_EQ(*core_.why_no_replay(1, 0),
             "stream \"in\" goes from worker to worker and keeps nothing that could be replayed");
+}
+
+class Acknowledged : public Direct {
+ protected:
+  Acknowledged() : Direct(Transport::kSendReceive) {}
+};
+
+TEST_F(Acknowledged, CountsWhatIsCommittedAndNothingOnItsWay) {
+  Peer source = ready("read");
+  Peer work = ready("work");
+  take(work, source, 10);  // before the source commits it
+  emit(source, 10);
+  EXPECT_EQ(out_.fenced_why(), "");
+  EXPECT_EQ(on_the_way(), 0U);
+  EXPECT_EQ(core_.ledger().stream(0).records_total(), 10U);
+  EXPECT_FALSE(nlohmann::json::parse(core_.status_text())["streams"][0].contains("lost_records"));
+}
+
+TEST_F(Acknowledged, TellsAtOnceWhatIsAcceptedSinceOthersWaitForIt) {
+  Peer source = ready("read");
+  Peer work = ready("work");
+  now_ += std::chrono::seconds(1);
+  core_.pump(now_);
+  take(work, source, 1);
+  const std::size_t told = out_.count_to(work.incarnation, MessageType::kCommitted);
+  take(work, source, 1);
+  EXPECT_EQ(out_.count_to(work.incarnation, MessageType::kCommitted), told + 1);
+}
+
+TEST_F(Acknowledged, FinishesOnlyWhenNobodyWhoIsGoneCanStillSend) {
+  ready("read");
+  Peer work = ready("work");
+  routed(work);
+  die("read");  // what it had sent may lie at the worker
+  Peer next = ready("read");
+  end(next);
+  EXPECT_TRUE(core_.ledger().stream(0).ended);
+  EXPECT_EQ(out_.count_to(work.incarnation, MessageType::kFinish), 0U);
+  routed(work);
+  settle();
+  EXPECT_EQ(out_.count_to(work.incarnation, MessageType::kFinish), 1U);
 }
 
 }  // namespace

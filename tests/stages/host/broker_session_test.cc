@@ -7,6 +7,12 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sdk/wire/batch.h"
+#include "sdk/wire/direct.h"
 
 namespace weir::host {
 namespace {
@@ -21,7 +27,6 @@ class Session final : public BrokerSession {
     welcome.beat = std::chrono::milliseconds(500);
     welcome.silence = std::chrono::seconds(10);
     set_welcome(std::move(welcome));
-    Topology topology;
     topology.broker.transaction_bytes_max = 1 << 20;
     StageSpec stage;
     stage.memory_bytes = 1 << 20;
@@ -50,8 +55,28 @@ class Session final : public BrokerSession {
         said.begin(), said.end(), [&](const Bytes& message) { return wire::decode_header(message)->type == type; }));
   }
 
+  /// Tells it of a consumer of stream 0, which then gives credit.
+  void consumer(Incarnation peer, std::uint64_t version) {
+    tell(MessageType::kPeers, wire::encode_peers({version, {{peer, "there", {0}, {}}}}));
+    next({});
+    direct({MessageType::kRecordsCredit, wire::kWireVersion, 0, peer.value(), 7, 1 << 20});
+  }
+  void direct(const wire::DirectHeader& header, BytesView records = {}) {
+    inbox.push_back(wire::direct_message(header, records));
+    next({});
+  }
+  /// Commits a transaction that emits a record to stream 0.
+  void emit() {
+    DirectPart part;
+    part.outputs.push_back({0, 1, {}, 0});
+    wire::append_record(part.outputs[0].records, {0, wire::nil_bytes(), wire::nil_bytes(), {}});
+    commit_direct(std::move(part));
+    commit(Bytes(sizeof(wire::MessageHeader) + 10));
+  }
+
   bool leaves = false;
   Monotonic now{0};
+  Topology topology;
   std::uint64_t told = 0;
   std::deque<Bytes> inbox;
   std::vector<Bytes> said;
@@ -158,6 +183,83 @@ TEST(BrokerSession, HoldsDeliveriesBackWhileTheWindowIsFull) {
   EXPECT_EQ(session.next({}).kind, Event::Kind::kDeliver);
   EXPECT_EQ(session.next({}).kind, Event::Kind::kFinish);
   EXPECT_EQ(session.settled(), 0U);
+}
+
+const Incarnation kTaker(9);
+
+void one_stream(Session& session, Transport transport) {
+  session.topology.streams.emplace_back();
+  session.topology.streams[0].transport = transport;
+}
+
+TEST(BrokerSession, SendsPastTheBrokerOnceTheTransactionIsSettled) {
+  Session session;
+  one_stream(session, Transport::kPushPull);
+  session.consumer(kTaker, 1);
+  EXPECT_EQ(session.connected[kTaker], "there");
+  session.emit();
+  EXPECT_EQ(session.count_said(MessageType::kCommit), 1U);
+  EXPECT_TRUE(session.sent.empty());
+  session.tell(MessageType::kCommitted, wire::encode_totals({1, 0}));
+  session.next({});
+  EXPECT_TRUE(session.sent.empty()) << "accepted is not durable";
+  session.tell(MessageType::kCommitted, wire::encode_totals({1, 1}));
+  session.next({});
+  ASSERT_EQ(session.sent.size(), 1U);
+  EXPECT_EQ(session.sent[0].first, kTaker);
+}
+
+TEST(BrokerSession, ACommitWaitsUntilWhatItEmittedIsAcknowledgedAndSoDoesTheDrain) {
+  Session session;
+  one_stream(session, Transport::kSendReceive);
+  session.consumer(kTaker, 1);
+  session.emit();
+  EXPECT_EQ(session.sent.size(), 1U);
+  session.commit(Bytes(sizeof(wire::MessageHeader) + 10));
+  session.drained();
+  EXPECT_EQ(session.count_said(MessageType::kCommit), 0U);
+  EXPECT_EQ(session.count_said(MessageType::kDrained), 0U);
+  session.direct({MessageType::kRecordsDone, wire::kWireVersion, 0, kTaker.value(), 7, 1});
+  EXPECT_EQ(session.count_said(MessageType::kCommit), 2U);
+  EXPECT_EQ(session.count_said(MessageType::kDrained), 1U);
+}
+
+TEST(BrokerSession, IsDrainedWithoutWhatNobodyIsLeftToAcknowledge) {
+  Session session;
+  one_stream(session, Transport::kSendReceive);
+  session.consumer(kTaker, 1);
+  session.emit();
+  session.drained();
+  session.tell(MessageType::kPeers, wire::encode_peers({2, {}}));
+  session.next({});
+  session.next({});
+  EXPECT_EQ(session.count_said(MessageType::kCommit), 0U);
+  EXPECT_EQ(session.count_said(MessageType::kDrained), 1U);
+}
+
+TEST(BrokerSession, PartsFromAProducerOnceAllThatCameFromItIsCommitted) {
+  Session session;
+  one_stream(session, Transport::kPushPull);
+  session.tell(MessageType::kPublish, wire::encode_totals({1 << 20, 0}));
+  session.tell(MessageType::kPeers, wire::encode_peers({1, {{kTaker, "there", {}, {0}}}}));
+  session.next({});
+  EXPECT_EQ(session.count_said(MessageType::kRouted), 1U);
+  ASSERT_EQ(session.sent.size(), 1U) << "its first credit";
+  Bytes record;
+  wire::append_record(record, {0, wire::nil_bytes(), wire::nil_bytes(), {}});
+  session.inbox.push_back(
+      wire::direct_message({MessageType::kRecords, wire::kWireVersion, 0, kTaker.value(), 7, 0, 0, 0, 1, 0}, record));
+  session.tell(MessageType::kPeers, wire::encode_peers({2, {}}));
+  const Event event = session.next({});
+  EXPECT_EQ(event.producer, kTaker);
+  EXPECT_EQ(session.count_said(MessageType::kRouted), 1U) << "it has yet to commit one";
+  DirectPart part;
+  part.taken = {{0, kTaker.value(), 1, 0}};
+  session.commit_direct(std::move(part));
+  session.commit(Bytes(sizeof(wire::MessageHeader) + 10));
+  session.next({});
+  EXPECT_EQ(session.count_said(MessageType::kRouted), 2U);
+  EXPECT_EQ(session.said.back().size(), sizeof(wire::MessageHeader) + 12);
 }
 
 }  // namespace
