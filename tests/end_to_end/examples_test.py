@@ -140,6 +140,7 @@ def push_pull():
     check(sorted(record["value"] for record in read_records("examples/out/alarms.jsonl")) == list(range(999_001, 1_000_001)), "the alarms are others")
     streams = {stream["name"]: stream for stream in json.loads(run("status", "--json", "--data", ".weir/push_pull").stdout)["streams"]}
     check(streams["samples"]["records"] == 1_000_000 and streams["samples"]["lost_records"] == 0, "the samples: %s" % streams["samples"])
+    check("lost_records" in run("status", "--data", ".weir/push_pull").stdout, "weir status says nothing of losses")
     dumped = run("journal", "dump", "--data", ".weir/push_pull").stdout
     check("records to samples, past the broker" in dumped and "records in 1 shards to alarms" in dumped, "the journal: " + dumped[-2000:])
 

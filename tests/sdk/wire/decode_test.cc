@@ -10,6 +10,7 @@
 #include "sdk/wire/batch.h"
 #include "sdk/wire/changes.h"
 #include "sdk/wire/commit.h"
+#include "sdk/wire/direct.h"
 #include "sdk/wire/frame.h"
 #include "sdk/wire/messages.h"
 
@@ -164,6 +165,31 @@ TEST(Commit, ComesBackAsItWent) {
   EXPECT_FALSE(decode_commit(shifted, shifted.size() + 1).ok());
 }
 
+TEST(Commit, HasWhatGoesPastTheBrokerBehindItsFramesOrNothingThere) {
+  Commit commit;
+  commit.transaction = 9;
+  const Bytes frame = frame_of(0);
+  Bytes without;
+  encode(commit, {frame}, without);
+  commit.emitted = {{3, 4, 50}};
+  commit.taken = {{5, 6, 7, 1}};
+  Bytes body;
+  encode(commit, {frame}, body);
+  const auto decoded = decode_commit(body, 0);
+  ASSERT_TRUE(decoded.ok());
+  ASSERT_EQ(decoded->emitted.size(), 1U);
+  EXPECT_EQ(decoded->emitted[0].bytes, 50U);
+  ASSERT_EQ(decoded->taken.size(), 1U);
+  EXPECT_EQ(decoded->taken[0].producer, 6U);
+  EXPECT_EQ(decoded->taken[0].lost, 1U);
+  // It is whole without, as those of earlier versions are; any other end is refused.
+  for (std::size_t size = 0; size < body.size(); ++size)
+    EXPECT_EQ(decode_commit(BytesView(body).first(size), 0).ok(), size == without.size()) << size;
+  Bytes empty = without;
+  empty.resize(empty.size() + 2 * sizeof(std::uint32_t));
+  EXPECT_FALSE(decode_commit(empty, 0).ok()) << "there are two ways to say nothing";
+}
+
 TEST(Commit, RefusesAnEmptyRange) {
   Commit commit;
   commit.consumed = {{0, 0, 4, 4}};
@@ -181,6 +207,9 @@ TEST(Messages, AreTakenWholeOrRefused) {
   expect_exact([](BytesView bytes) { return decode_state(bytes).ok(); }, encode_state({1, 2, true, as_bytes("abc")}));
   expect_exact([](BytesView bytes) { return decode_local(bytes).ok(); }, encode_local({{1, 2, 3}, {4, 5, 6}}));
   expect_exact([](BytesView bytes) { return decode_totals(bytes).ok(); }, encode_totals({1, 2}));
+  expect_exact([](BytesView bytes) { return decode_peers(bytes).ok(); },
+               encode_peers({1, {{Incarnation(2), "ipc:///run/w.ipc", {3}, {4, 5}}, {Incarnation(6), "", {}, {}}}}));
+  expect_exact([](BytesView bytes) { return decode_routed(bytes).ok(); }, encode_routed({1, {{2, Incarnation(3), 4}}}));
   expect_exact([](BytesView bytes) { return decode_shards(bytes).ok(); }, encode_shards({1, 2, 3}));
   expect_exact([](BytesView bytes) { return decode_sentence(bytes).ok(); }, encode_sentence("why"));
   Measured measured;
@@ -194,6 +223,23 @@ TEST(Messages, AreTakenWholeOrRefused) {
   writer.raw(std::as_bytes(std::span(&header, 1)));
   writer.raw(records);
   expect_exact([](BytesView bytes) { return decode_delivery(bytes).ok(); }, delivery);
+}
+
+TEST(Direct, IsToldFromWhatTheBrokerSaysAndFromOtherVersions) {
+  DirectHeader header;
+  header.type = MessageType::kRecords;
+  header.from = 1;
+  header.to = 2;
+  header.count = 3;
+  const Bytes message = direct_message(header, as_bytes("records"));
+  const auto decoded = decode_direct(message);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->count, 3U);
+  EXPECT_EQ(as_text(records_of(message)), "records");
+  EXPECT_FALSE(decode_direct(BytesView(message).first(sizeof(header) - 1)));
+  EXPECT_FALSE(decode_direct(wire::message({MessageType::kDeliver, kWireVersion, 0, 1, 2}, message)));
+  header.version = kWireVersion + 1;
+  EXPECT_FALSE(decode_direct(direct_message(header)));
 }
 
 TEST(Changes, BesideStateAreFoundAmongThoseOfItAndNothingMalformedIsPassedOver) {

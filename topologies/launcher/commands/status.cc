@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -84,10 +85,14 @@ int status(const Arguments& arguments) {
     fmt::print("{} follows its load with {} to {} workers{}\n", cell(stage, "name"), cell(stage, "workers_min"),
                cell(stage, "workers_max"), stage.contains("workers_why") ? ": " + cell(stage, "workers_why") : "");
   }
-  print_table(status, "streams",
-              {"name", "transport", "partition", "shards", "records", "bytes", "backlog_records", "watermark"});
+  std::vector<const char*> of_streams = {"name",  "transport",       "partition", "shards", "records",
+                                         "bytes", "backlog_records", "watermark"};
+  const Json streams = status.value("streams", Json::array());
+  const bool loses = std::any_of(streams.begin(), streams.end(), [](const Json& s) { return s.contains("lost_records"); });
+  if (loses) of_streams.push_back("lost_records");
+  print_table(status, "streams", of_streams);
   Json groups = Json::array();
-  for (const Json& stream : status.value("streams", Json::array())) {
+  for (const Json& stream : streams) {
     for (Json group : stream.value("groups", Json::array())) {
       group["stream"] = stream.value("name", "");
       groups.push_back(std::move(group));
