@@ -74,11 +74,12 @@ class Planner {
     if (other_plugin || !same_config(before.config, after.config)) {
       if (const std::string what = kept_by(stage); !what.empty()) {
         return refused(fmt::format(
-            "{} of stage \"{}\" {} by {}, and {} now; give the stage another name (it then starts anew, and "
+            "{} of stage \"{}\" {} by {}, and {}; give the stage another name (it then starts anew, and "
             "what this one has rests)",
             what, after.name, what == "state" ? "was made" : "were made",
             other_plugin ? fmt::format("plugin \"{}\"", before.plugin) : "another configuration",
-            other_plugin ? fmt::format("the plugin is \"{}\"", after.plugin) : "\"config\" differs"));
+            other_plugin ? fmt::format("the plugin is \"{}\" now", after.plugin)
+                         : fmt::format("\"config\" differs now{}", config_difference(before.config, after.config))));
       }
     }
     const UnitState* unit = begun(stage);

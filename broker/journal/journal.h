@@ -138,7 +138,8 @@ class Journal {
     return pool_.low() && pool_.ready() < 2 && past_half_.load(std::memory_order_relaxed);
   }
 
-  /// Makes room on a full disk for a snapshot, as write_checkpoint_file() does for itself. False where none is kept.
+  /// Makes room on a full disk for a snapshot, as write_checkpoint_file() does for itself, or for one more segment where
+  /// the last one is full to the end: for a checkpoint's entry, without which none is freed. False where none is kept.
   /// Errors: kIo. [background]
   Result<bool> give_up_reserve() { return reserve_.give_up(); }
 
@@ -176,7 +177,7 @@ class Journal {
       : disk_(disk),
         options_(options),
         pool_(disk, options.segment_bytes, file_number_next),
-        reserve_(disk, options.segment_bytes / 4) {}
+        reserve_(disk, options.segment_bytes + options.segment_bytes / 4) {}
 
   [[nodiscard]] std::uint32_t usable_end() const {
     return static_cast<std::uint32_t>(options_.segment_bytes) - kOpeningBytes;

@@ -139,11 +139,18 @@ void HttpThreads::stop() {
 
 void HttpThreads::add(HttpConnection connection) {
   const std::lock_guard lock(mutex_);
-  if (stopping_ || waiting_.size() >= kWaitingMax) {
+  if (stopping_) {
     ::close(connection.socket);
     return;
   }
-  waiting_.push_back(std::move(connection));
+  // Who has been answered less comes first, and of too many the one goes that has been answered most.
+  const auto behind = std::upper_bound(waiting_.begin(), waiting_.end(), connection,
+                                       [](const auto& a, const auto& b) { return a.requests < b.requests; });
+  waiting_.insert(behind, std::move(connection));
+  if (waiting_.size() > kWaitingMax) {
+    ::close(waiting_.back().socket);
+    waiting_.pop_back();
+  }
   came_.notify_one();
   if (free_ < waiting_.size()) crowd_.notify_one();
 }

@@ -14,6 +14,7 @@ using wire::Refusal;
 namespace {
 
 constexpr int kSearchesMax = 10;
+constexpr Monotonic kWrittenBy = std::chrono::seconds(5);  ///< after which a journal stands still, as on a full disk
 constexpr std::uint64_t kPortionBytes = 4 << 20;  ///< so much is read before whoever else waits for the reader
 
 Result<std::vector<wire::BatchHeader>> directory_of(BytesView frame) {
@@ -54,7 +55,7 @@ Result<ReplayDesk::Asked> ReplayDesk::understand(const core::Client& client, con
   } else {
     return {Code::kInvalid, "say where from: \"from\": \"start\", an \"offset\", or a \"time_us\""};
   }
-  return Asked{client, std::move(wanted), from, core::ReplaySearch(from, stream->shards)};
+  return Asked{client, std::move(wanted), from, core::ReplaySearch(from, stream->shards), 0, 1, monotonic_now(), false};
 }
 
 bool ReplayDesk::take(const core::Client& client, const wire::MapReader& request, core::Outside& outside) {
@@ -80,6 +81,12 @@ void ReplayDesk::look_on(core::Outside& outside) {
   for (std::uint64_t frame = std::max(asked_->frame, stream.first_frame());
        frame < stream.end_frame() && bytes < kPortionBytes; ++frame) {
     const core::FrameSlot& slot = stream.slot(frame);
+    if (!slot.bytes && !slot.place.written()) {
+      // Worked off before it was written: it can be read in a moment.
+      if (!looks->empty()) break;
+      asked_->waits = true;
+      return;
+    }
     Look look{frame, slot.place, {std::vector<wire::BatchHeader>()}};
     if (slot.bytes) {
       look.batches = directory_of(slot.bytes.bytes);
@@ -96,6 +103,19 @@ void ReplayDesk::look_on(core::Outside& outside) {
     }
     mailbox_.post([this, &outside, looks] { looked(std::move(*looks), outside); });
   });
+}
+
+void ReplayDesk::do_work(core::Outside& outside) {
+  if (!asked_ || !asked_->waits) return;
+  if (monotonic_now() - asked_->since > kWrittenBy) {
+    outside.reply(asked_->client, wire::encode_refusal(Refusal::kAgain, "the journal is not written just now, as where a "
+                                                                        "disk is full: try again when `weir status` tells "
+                                                                        "of no problem"));
+    asked_.reset();
+    return;
+  }
+  asked_->waits = false;
+  look_on(outside);
 }
 
 void ReplayDesk::looked(std::vector<Look> looks, core::Outside& outside) {

@@ -10,6 +10,7 @@
 #include "broker/server/journal_reader.h"
 #include "broker/server/mailbox.h"
 #include "broker/server/task_thread.h"
+#include "sdk/base/clock.h"
 #include "sdk/wire/map.h"
 
 namespace weir::server {
@@ -24,6 +25,8 @@ class ReplayDesk {
 
   /// False where `request` is none for this desk. Answers go through `reply`.
   bool take(const core::Client& client, const wire::MapReader& request, core::Outside& outside);
+  /// Goes on where it had to wait.
+  void do_work(core::Outside& outside);
 
  private:
   struct Asked {
@@ -33,6 +36,8 @@ class ReplayDesk {
     core::ReplaySearch search;
     std::uint64_t frame = 0;  ///< the next one to look at
     int searches = 1;
+    Monotonic since{0};
+    bool waits = false;  ///< for what is not in memory any more to be written
   };
   /// A frame on its way through the reader thread: where it lay, and what was found there.
   struct Look {

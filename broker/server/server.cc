@@ -225,6 +225,7 @@ void Server::turn() {
   on_signal();
   const Monotonic now = monotonic_now();
   letter_desk_->do_work(*this);
+  replay_desk_->do_work(*this);
   if (now - ticked_ >= (quiet(now) ? kQuietTick : kTick)) {
     tick(now);
   } else {

@@ -70,6 +70,33 @@ std::vector<PortBinding> merged_inputs(const std::vector<PortBinding>& old, cons
   return merged;
 }
 
+/// The file or folder that a sink writes, where its config names one.
+std::string target_of(const StageSpec& stage) {
+  if (stage.kind != PluginKind::kSink) return "";
+  const Result<JsonNode> config = parse_json_strictly(stage.config);
+  if (!config.ok()) return "";
+  const auto object = convert_json<nlohmann::json>(*config);
+  if (!object.is_object() || !object.contains("path") || !object.at("path").is_string()) return "";
+  return object.at("path").get<std::string>();
+}
+
+/// A sink that starts anew replaces what is there: not what one wrote that is left out, and has its positions kept.
+Status keeps_targets(const Topology& next, std::size_t known) {
+  for (std::size_t added = known; added < next.stages.size(); ++added) {
+    const std::string target = target_of(next.stages[added]);
+    for (std::size_t left_out = 0; left_out < known && !target.empty(); ++left_out) {
+      const StageSpec& before = next.stages[left_out];
+      if (!before.resting || before.plugin != next.stages[added].plugin || target_of(before) != target) continue;
+      return {Code::kRefused,
+              fmt::format("stage {} would start anew and replace {}, which {} has written, a stage that this file "
+                          "leaves out: give {} another \"path\", or the stage its old name",
+                          in_quotes(next.stages[added].name), target, in_quotes(before.name),
+                          in_quotes(next.stages[added].name))};
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 bool same_config(const std::string& a, const std::string& b) {
@@ -77,6 +104,27 @@ bool same_config(const std::string& a, const std::string& b) {
   const Result<JsonNode> x = parse_json_strictly(a);
   const Result<JsonNode> y = parse_json_strictly(b);
   return x.ok() && y.ok() && convert_json<nlohmann::json>(*x) == convert_json<nlohmann::json>(*y);
+}
+
+std::string config_difference(const std::string& a, const std::string& b) {
+  const Result<JsonNode> x = parse_json_strictly(a);
+  const Result<JsonNode> y = parse_json_strictly(b);
+  if (!x.ok() || !y.ok()) return "";
+  const auto before = convert_json<nlohmann::json>(*x);
+  const auto now = convert_json<nlohmann::json>(*y);
+  if (!before.is_object() || !now.is_object()) return "";
+  const auto text = [](const nlohmann::json& config, const std::string& field) {
+    return config.contains(field) ? config.at(field).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+                                  : std::string("not there");
+  };
+  nlohmann::json all = before;
+  all.update(now);
+  for (const auto& [field, ignored] : all.items()) {
+    const std::string was = text(before, field);
+    const std::string is = text(now, field);
+    if (was != is) return fmt::format(" (\"{}\" was {} and is {})", field, was, is);
+  }
+  return "";
 }
 
 Status same_directory(const Topology& old, const Topology& now) {
@@ -141,6 +189,7 @@ Result<Topology> revise(const Topology& old, const Topology& now) {
     stage.inputs.clear();
     stage.outputs.clear();
   }
+  if (Status kept = keeps_targets(next, old.stages.size()); !kept) return kept.error();
   return next;
 }
 

@@ -23,5 +23,7 @@ Topology without_resting(Topology topology);
 
 /// Whether two configurations say the same, in whatever order and form.
 bool same_config(const std::string& a, const std::string& b);
+/// Where they differ first, field by field, for the end of a sentence; "" where that cannot be told.
+std::string config_difference(const std::string& a, const std::string& b);
 
 }  // namespace weir

@@ -140,6 +140,25 @@ def unkeyed():
     check(found == wanted, "records came otherwise than twice")
 
 
+def while_records_flow():
+    """What the stage has worked off before it is written is found all the same, and each record counted comes once more."""
+    name, count = "fed", 200_000
+    with open(name + ".json", "w") as topology:
+        json.dump({
+            "name": name, "http": None,
+            "streams": {"lines": {"partition": {"by": "modulo"}, "shards": 4, "retention": {"size": "64KiB"}}, "out": {}},
+            "stages": {"read": {"plugin": "generate.sequence", "output": "lines",
+                                "config": {"from": 1, "to": count, "key_modulo": 16, "rate": 25_000}},
+                       "work": {"plugin": "keyed.sum", "input": "lines", "output": "out"},
+                       "write": {"plugin": "file.write", "input": "out", "config": {"path": name + ".jsonl"}}}}, topology)
+    launcher = start(name)
+    wait_for("records", lambda: os.path.exists(name + ".jsonl") and os.path.getsize(name + ".jsonl") > 0)
+    again = sum(replay(name, "--from", place) for place in ("start", "1s", "0", "2099-01-01T00:00:00Z") * 3)
+    check(launcher.wait() == 0, open(name + ".log").read()[-2000:])
+    written = len(read_records(name + ".jsonl"))
+    check(written == count + again, "%d results of %d records, %d of which were processed again" % (written, count, again))
+
+
 def what_is_kept():
     name = "kept"
     write_topology(name, {"partition": {"by": "hash"}, "shards": 1, "retention": {"size": "256KiB"}},
@@ -174,5 +193,6 @@ def what_is_kept():
 state_is_reset_or_goes_on()
 from_a_place()
 unkeyed()
+while_records_flow()
 what_is_kept()
 print("exact: what was replayed was processed once more")

@@ -40,6 +40,7 @@ enum class Bug : std::uint8_t {
   kScaleForgotten,       ///< a number of workers that was told is not what the journal keeps
   kChangesLostBehindCopy,  ///< what changed behind a copy that went ahead of its lease is not told
   kUnacknowledged,       ///< a commit does not wait until what it emitted past the broker is acknowledged
+  kWatermarkGone,        ///< once a worker has died its splits hold no watermark back any more
   kEnd,
 };
 
@@ -73,7 +74,8 @@ constexpr const char* kBugNames[] = {"none",
                                      "what waits counts as sent to the dead",
                                      "the journal keeps another number of workers",
                                      "changes behind a copy sent ahead are lost",
-                                     "a commit without acknowledgement"};
+                                     "a commit without acknowledgement",
+                                     "a watermark goes with its worker"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

@@ -285,7 +285,8 @@ void WorkerProcess::commit(Bytes message) {
 
 Bytes WorkerProcess::mutilated(Bytes message, wire::Commit commit) {
   const bool forgets = world_.has(Bug::kSinkForgets) && chain_->sink() != nullptr;
-  const bool guesses = world_.has(Bug::kWatermarkGuessed) && !commit.splits.empty();
+  const bool gone = world_.has(Bug::kWatermarkGone) && world_.outcome().worker_deaths != 0;
+  const bool guesses = (world_.has(Bug::kWatermarkGuessed) || gone) && !commit.splits.empty();
   const bool keeps = world_.has(Bug::kRequeuedKept);
   if (world_.has(Bug::kRefusalForgotten) && world_.chance(2000)) {
     wire::Commit nothing;

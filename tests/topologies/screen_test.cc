@@ -8,6 +8,7 @@
 #include <array>
 
 #include "topologies/launcher/child_process.h"
+#include "topologies/launcher/printable.h"
 
 namespace weir::launcher {
 namespace {
@@ -55,6 +56,11 @@ TEST(Screen, ShowsNoLiveLineInAPipe) {
   screen.line("done");
   screen.close(std::chrono::seconds(1));
   EXPECT_EQ(drain(pipe.read_end), "done\n");
+}
+
+TEST(Printable, KeepsWordsAndShowsWhatATerminalWouldObey) {
+  EXPECT_EQ(printable("Größe:\t3"), "Größe:\t3");
+  EXPECT_EQ(printable("a\x1b[31mb\n\x7f\x01"), "a\\x1b[31mb\\x0a\\x7f\\x01");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <optional>
 #include <utility>
 
@@ -64,6 +65,10 @@ Result<Inquiry> ask(const std::string& program, const std::string& library, std:
 Result<std::vector<Plugin>> judge(const Inquiry& inquiry, const Ending& ending, const std::string& library) {
   if (!ending.signalled && ending.number == 0) return Plugins::parse_description(inquiry.description, library);
   const std::string words = last_line(inquiry.words);
+  if (ending.signalled && ending.number == SIGKILL) {
+    return {Code::kInvalid,
+            fmt::format("somebody killed the process that reads what is in the stage library {}: try again", library)};
+  }
   if (ending.signalled) {
     return {Code::kInvalid, fmt::format("the stage library {} crashes while loading: {}{}{}", library, ending.text(),
                                         words.empty() ? "" : ": ", words)};

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "topologies/launcher/printable.h"
+
 namespace weir::launcher {
 namespace {
 
@@ -25,7 +27,7 @@ void Screen::line(std::string_view text) {
     return;
   }
   if (!shown_.empty()) queue_ += kEraseLine;
-  queue_ += text;
+  queue_ += printable(text);
   queue_ += '\n';
   queue_ += shown_;
 }

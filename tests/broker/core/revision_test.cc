@@ -374,7 +374,7 @@ TEST_F(RevisionTest, RefusesAnotherPluginOrConfigurationWhereStateOrPositionsAre
   wanted_.stages[1].plugin = "other";
   wanted_.stages[1].config = "{\"a\": 2}";
   EXPECT_THAT(restart(),
-              HasSubstr("state of stage \"count\" was made by another configuration, and \"config\" differs now"));
+              HasSubstr("state of stage \"count\" was made by another configuration, and \"config\" differs now (\"a\" was 1 and is 2);"));
   wanted_.stages[1].config = "{ \"a\": 1 }";
   EXPECT_EQ(restart(), "");
   end_source();

@@ -159,6 +159,21 @@ TEST_F(JournalSpace, GivesItsReserveUpForACheckpointOnADiskThatIsFullToTheLastBy
   EXPECT_EQ(reserved(), 1);
 }
 
+TEST_F(JournalSpace, GivesItsReserveUpForASegmentWhereTheLastOneIsFullToTheEnd) {
+  open();
+  fill_segments(3);
+  disk_->limit_bytes(disk_->bytes());
+  while (try_append("one block").ok()) {
+  }
+  sync();
+  // No entry fits any more, a checkpoint's neither: nothing would ever be freed.
+  ASSERT_TRUE(journal_->give_up_reserve().ok());
+  (void)journal_->prepare_spare();
+  const auto through = append("one block more");
+  sync();
+  EXPECT_GE(journal_->durable(), through);
+}
+
 TEST_F(JournalSpace, StartsOnAFullDiskOnceItHasSpares) {
   open();
   fill_segments(3);

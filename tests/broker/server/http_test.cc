@@ -75,5 +75,20 @@ TEST(Http, AnswersThoughACrowdNeverEndsItsRequests) {
   port.reset();  // comes to its end though the peers do not
 }
 
+TEST(Http, AnswersThoughACrowdAsksAgainAndAgainAndReadsNothing) {
+  auto port = open_port();
+  std::string all;
+  for (int i = 0; i < 90; ++i) all += "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
+  std::vector<Peer> peers;
+  for (int i = 0; i < 200; ++i) peers.emplace_back(number_of(*port)).say(all);
+  for (int i = 0; i < 20; ++i) {
+    httplib::Client client("127.0.0.1", number_of(*port));
+    client.set_read_timeout(60, 0);
+    const auto answer = client.Get("/healthz");
+    ASSERT_TRUE(answer) << "request " << i;
+    EXPECT_EQ(answer->body, "/healthz");
+  }
+}
+
 }  // namespace
 }  // namespace weir::server

@@ -156,5 +156,31 @@ TEST(Revise, RefusesAStageThatIsFusedElsewhere) {
             "over");
 }
 
+TEST(Revise, RefusesANewSinkThatWouldReplaceWhatOneThatIsLeftOutHasWritten) {
+  const auto topology = [](const std::string& name, const std::string& path, const std::string& more = "") {
+    const Loaded loaded = load(R"({"name": "t", "streams": {"a": {}}, "stages": {
+  "n": {"plugin": "generate.sequence", "output": "a", "config": {"to": 3, "from": 1}},
+  ")" + name + R"(": {"plugin": "file.write", "input": "a", "config": {"path": ")" +
+                               path + R"("}})" + more + "}}",
+                               {});
+    WEIR_CHECK(loaded.topology.has_value(), findings(loaded));
+    return *loaded.topology;
+  };
+  const auto refused = revise(topology("w", "/out"), topology("w2", "/out"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message,
+              testing::StartsWith("stage \"w2\" would start anew and replace /out, which \"w\" has written"));
+  EXPECT_TRUE(revise(topology("w", "/out"), topology("w2", "/elsewhere")).ok());
+  EXPECT_TRUE(revise(topology("w", "/out"), topology("w", "/out")).ok());
+  const auto left_out = revise(topology("w", "/out"), topology("w2", "/elsewhere"));
+  EXPECT_TRUE(revise(*left_out, topology("w", "/out")).ok()) << "it is back, and goes on";
+}
+
+TEST(Revise, SaysWhereTwoConfigurationsDiffer) {
+  EXPECT_EQ(config_difference(R"({"a": 1, "b": "x"})", R"({"b": "y", "a": 1})"), R"( ("b" was "x" and is "y"))");
+  EXPECT_EQ(config_difference(R"({"a": 1})", R"({"a": 1, "c": 2})"), R"( ("c" was not there and is 2))");
+  EXPECT_EQ(config_difference("[1]", "[2]"), "");
+}
+
 }  // namespace
 }  // namespace weir

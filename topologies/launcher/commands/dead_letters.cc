@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +12,7 @@
 #include "topologies/launcher/broker_questions.h"
 #include "topologies/launcher/commands/command_line.h"
 #include "topologies/launcher/data_dir.h"
+#include "topologies/launcher/printable.h"
 
 namespace weir::launcher {
 namespace {
@@ -21,7 +24,6 @@ constexpr std::chrono::seconds kMovedDeadline{60};
 
 struct Arguments {
   std::vector<std::string> words;  ///< ids and the topology's file
-  std::string file;
   std::string data_dir;
   std::string stage;
   bool json = false;
@@ -49,20 +51,53 @@ bool is_id(std::string_view word) {
   return (parts.size() == 4 || parts.size() == 5) && !parts[0].empty() && number(parts[2]) && number(parts[3]);
 }
 
+/// Sorts the words into ids and at most one file. Errors: kInvalid.
+Result<std::vector<std::string>> take_ids(const std::vector<std::string>& words, std::string& file) {
+  std::vector<std::string> ids;
+  for (const std::string& word : words) {
+    if (is_id(word)) {
+      ids.push_back(word);
+      continue;
+    }
+    std::error_code ignored;
+    const bool is_file = word.ends_with(".json") || std::filesystem::exists(word, ignored);
+    if (!is_file || !file.empty()) {
+      return {Code::kInvalid,
+              fmt::format("\"{}\" is no id of a dead letter; they look like STAGE/STREAM/SHARD/OFFSET", word)};
+    }
+    file = word;
+  }
+  return ids;
+}
+
 int print(const Arguments& arguments, bool show) {
-  const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
+  std::string file;
+  const auto ids = take_ids(arguments.words, file);
+  if (!ids) return refuse(ids.error().message, kExitRefused);
+  const Result<std::string> data_dir = find_data_dir(arguments.data_dir, file);
   if (!data_dir) return refuse(data_dir.error());
   const Result<std::string> text = ask_broker(*data_dir, "dead_letters", Programs::beside_self());
   if (!text) return refuse(text.error().message, kExitFailed);
-  const Json letters = Json::parse(*text, nullptr, false);
+  Json letters = Json::parse(*text, nullptr, false);
   if (!letters.is_array())
     return refuse("the broker's dead letters are no JSON; is it of another version?", kExitFailed);
+  for (const std::string& id : *ids) {
+    if (std::ranges::none_of(letters, [&](const Json& letter) { return cell(letter, "id") == id; }))
+      return refuse(fmt::format("there is no dead letter {}", id), kExitFailed);
+  }
+  if (!ids->empty()) {
+    Json chosen = Json::array();
+    std::ranges::copy_if(letters, std::back_inserter(chosen),
+                         [&](const Json& letter) { return std::ranges::count(*ids, cell(letter, "id")) != 0; });
+    letters = std::move(chosen);
+  }
   if (arguments.json) {
     fmt::print("{}\n", letters.dump(2));
     return kExitDone;
   }
   for (const Json& letter : letters) {
-    fmt::print("{}  attempts {}  {}\n", cell(letter, "id"), cell(letter, "attempts"), cell(letter, "reason"));
+    fmt::print("{}  attempts {}  {}\n", cell(letter, "id"), cell(letter, "attempts"),
+               printable(cell(letter, "reason")));
     if (!show) continue;
     const auto part = [&letter](const char* name) {
       const auto at = letter.find(name);
@@ -76,25 +111,16 @@ int print(const Arguments& arguments, bool show) {
 
 int move(const Arguments& arguments, bool again) {
   std::string file;
-  std::vector<std::string> ids;
-  for (const std::string& word : arguments.words) {
-    if (is_id(word)) {
-      ids.push_back(word);
-    } else if (file.empty()) {
-      file = word;
-    } else {
-      return refuse(fmt::format("\"{}\" is no id of a dead letter; they look like STAGE/STREAM/SHARD/OFFSET", word),
-                    kExitRefused);
-    }
-  }
-  const int ways = (ids.empty() ? 0 : 1) + (arguments.stage.empty() ? 0 : 1) + (arguments.all ? 1 : 0);
+  const auto ids = take_ids(arguments.words, file);
+  if (!ids) return refuse(ids.error().message, kExitRefused);
+  const int ways = (ids->empty() ? 0 : 1) + (arguments.stage.empty() ? 0 : 1) + (arguments.all ? 1 : 0);
   if (ways != 1)
     return refuse("say which dead letters: by their ids, with --stage STAGE those of a stage, or with --all",
                   kExitRefused);
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, file);
   if (!data_dir) return refuse(data_dir.error());
   wire::MapWriter request(again ? "requeue_letters" : "drop_letters");
-  if (!ids.empty()) request.put("ids", ids);
+  if (!ids->empty()) request.put("ids", *ids);
   if (!arguments.stage.empty()) request.put("stage", arguments.stage);
   if (arguments.all) request.put("all", true);
   const Result<wire::MapReader> map =
@@ -128,7 +154,9 @@ void add_dead_letters(CLI::App& app, CommandLine& line) {
   for (const bool show : {false, true}) {
     CLI::App* part = command->add_subcommand(show ? "show" : "list", show ? "The same with the records themselves"
                                                                           : "One line each: place, attempts, reason");
-    part->add_option("FILE", arguments->file, "the topology (default: the only one that runs under ./.weir)");
+    part->add_option("ID", arguments->words,
+                     "only these, by ids as `list` names them; and the topology's file (default: the only one that runs "
+                     "under ./.weir)");
     part->add_option("--data", arguments->data_dir, "its data directory");
     part->add_flag("--json", arguments->json,
                    "print [{id, stage, stream, shard, offset, attempts, reason, key, value, timestamp}]");

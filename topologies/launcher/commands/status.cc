@@ -77,6 +77,9 @@ int status(const Arguments& arguments) {
   if (status.contains("problem")) fmt::print("{}\n", cell(status, "problem"));
   if (endpoint && !endpoint->http.empty()) fmt::print("metrics and status at {}/metrics\n", endpoint->http);
   if (endpoint) tell_wanted(status);
+  for (Json& stage : status["stages"]) {
+    if (!endpoint && stage.value("state", "") == "starting") stage["state"] = "stopped";
+  }
   print_table(status, "stages",
               {"name", "plugin", "state", "workers", "records_in", "records_out", "errors", "dead_letters", "restarts",
                "backlog_records", "watermark"});
