@@ -211,7 +211,7 @@ TEST_F(ScaleTest, IsKeptByTheJournalAndByCheckpoints) {
   EXPECT_EQ(again.workers(kWork), 5U);
   // One of the version before knew no such numbers.
   checkpoint.resize(checkpoint.size() - topology_.stages.size() * sizeof(std::uint32_t));
-  constexpr std::uint32_t kVersion = 5;
+  constexpr std::uint32_t kVersion = 6;
   std::memcpy(checkpoint.data(), &kVersion, sizeof(kVersion));
   Ledger older(topology_);
   ASSERT_TRUE(older.decode_checkpoint(checkpoint).ok());

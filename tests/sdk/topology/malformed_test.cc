@@ -310,7 +310,7 @@ const Case kCases[] = {
     {R"("workers": 2)", R"("workers": {"min": 3, "max": 2})",
      "t.json:12: /stages/split/workers/max: is less than \"min\", which is 3\n"},
     {R"("workers": 2)", R"("workers": {"min": 0, "maks": 2000})",
-     "t.json:12: /stages/split/workers/maks: no field \"maks\"; did you mean \"max\"? (fields: max, min)\n"
+     "t.json:12: /stages/split/workers/maks: no field \"maks\" (fields: max, min)\n"
      "t.json:12: /stages/split/workers/max: is missing; a number that follows the load has a most\n"
      "t.json:12: /stages/split/workers/min: must be a whole number from 1 to 1024\n"},
     {R"("workers": 2)", R"("workers": {"max": 1025})",
@@ -319,7 +319,7 @@ const Case kCases[] = {
      "t.json:12: /stages/split/workers: \"auto\" is not built in this version of Weir\n"},
     {R"("input": "counts")", R"("input": "counts", "workers": {"max": 2})",
      "t.json:14: /stages/write/workers: plugin \"file.write\" takes one worker here, since its target cannot be "
-     "shared; for more, write {shard} in \"path\"\n"},
+     "shared; for more, write {shard} into path\n"},
     {R"("broker": {})", R"("engine": {"type": "kafka", "bootstrap": "host:9092"})",
      "t.json:3: /engine/type: \"kafka\" is not built in this version of Weir\n"},
     {R"("broker": {})", R"("engine": {"type": "kafak"})", "t.json:3: /engine/type: no type \"kafak\" (type: broker)\n"},
