@@ -137,16 +137,14 @@ def kill_one():
 
 def stop_one():
     role, pid = somebody()
-    if role == "launcher":
-        return
     # Now and then for longer than the broker is patient: what goes on then is a zombie.
-    seconds = chooser.uniform(10.5, 12) if role != "broker" and chooser.random() < 0.15 else chooser.uniform(0.05, 2)
+    seconds = chooser.uniform(10.5, 12) if role not in ("broker", "launcher") and chooser.random() < 0.15 else chooser.uniform(0.05, 2)
     try:
         os.kill(pid, signal.SIGSTOP)
     except ProcessLookupError:
         return
     stopped.append((time.monotonic() + seconds, pid))
-    faults["SIGSTOP of a " + ("broker" if role == "broker" else "worker")] += 1
+    faults["SIGSTOP of a " + (role if role in ("broker", "launcher") else "worker")] += 1
 
 
 def kill_everyone():
