@@ -296,7 +296,7 @@ def scaling():
     follower = Follower("sums.jsonl")
     held = wait_for("the size of the state", lambda: (lambda held: held if len(held) == 2 else None)(state_bytes(data)), 60)
     quiet, before = silences(follower, lambda: time.sleep(10), rate)
-    moved, during, took = [], [], []
+    moved, stayed, added, during, took = [], [], [], [], []
     for _ in range(rounds):
         for number in (3, 2):
             holders = holder_of(data)
@@ -305,13 +305,20 @@ def scaling():
             took.append(time.monotonic() - start)
             during.append(share)
             after = holder_of(data)
-            moved += [silent[shard] for shard in range(SHARDS) if holders.get(shard) != after.get(shard)]
+            left = [shard for shard in range(SHARDS) if holders.get(shard) != after.get(shard)]
+            others = [silent[shard] for shard in range(SHARDS) if shard not in left]
+            moved += [silent[shard] for shard in left]
+            stayed += others
+            # What stops everybody, the disk or another program, is not the moving.
+            added += [max(0, silent[shard] - max(others)) for shard in left]
     _, behind = silences(follower, lambda: time.sleep(10), rate)
     launcher.interrupt()
     launcher.wait(60)
     say("scaling, %d keys, %s MB of state at the workers, %d records/s, 2 workers to 3 and back %d times; longest silence at the sink:"
         % (keys, " and ".join("%.0f" % (number / 1e6) for number in held.values()), rate, rounds))
     say("  a shard that moved: " + spread(moved))
+    say("  a shard that stayed meanwhile: " + spread(stayed))
+    say("  a shard that moved, beyond the longest of those that stayed: " + spread(added))
     say("  baseline, all shards while nothing moved: " + spread(quiet))
     say("  records that came out, of those that came in: %.2f before, %.2f while shards moved (least %.2f), %.2f after; one scaling took %.1f s at most"
         % (before, sum(during) / len(during), min(during), behind, max(took)))
