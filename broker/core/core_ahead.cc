@@ -19,10 +19,8 @@ bool Core::send_ahead(std::uint32_t index, std::uint32_t lane, Worker& to) {
   if (leases.ahead && (leases.ahead->lane != lane || leases.ahead->to != to.incarnation)) call_off(index);
   if (leases.ahead) return leases.ahead->whole;
   // Nobody gets what this journal may still lose, so that all that came ahead is part of every later history.
-  if (leases.ahead_from.value() == 0) {
-    leases.ahead_from = ledger_.next_sequence();
-    if (durable_ < leases.ahead_from) want_durable();
-  }
+  if (leases.ahead_from.value() == 0) leases.ahead_from = ledger_.next_sequence();
+  if (durable_ < leases.ahead_from) want_durable();
   if (durable_ < leases.ahead_from || upkeep_.compacting) return false;
   RestoreJob job = restore_job(to, {lane}, {}, durable_);
   const bool unwritten = std::any_of(job.parts.begin(), job.parts.end(), [](const RestoreJob::Part& part) {

@@ -178,6 +178,20 @@ TEST_F(AheadTest, AsksForALaneOnlyWhenTheNextHolderHasItsState) {
   EXPECT_GT(rest.parts[0].tail[0].sequence, copy.parts[0].tail[0].sequence);
 }
 
+TEST_F(AheadTest, AsksForASyncOfItsOwnWhereTheOneUnderWayComesTooEarly) {
+  const Sequence asked = out_.appended;
+  core_.on_died(1, 1, 101, now_);
+  change(1);
+  second_ = ready("work", 1);
+  EXPECT_EQ(out_.syncs_asked, 1) << "one is under way";
+  core_.on_durable(asked);
+  core_.pump(now_);
+  EXPECT_EQ(out_.syncs_asked, 2);
+  EXPECT_EQ(out_.restores.back().ahead, 0U);
+  sync();
+  EXPECT_NE(out_.restores.back().ahead, 0U);
+}
+
 TEST_F(AheadTest, SendsAllOfItWhereASnapshotHasTakenInWhatComesBehindTheCopy) {
   sync();
   const RestoreJob copy = out_.restores.back();
