@@ -65,11 +65,15 @@ std::vector<wire::Peer> Core::peers_of(const Worker& worker) const {
     return each.state != Worker::State::kConnecting && each.state != Worker::State::kStopping;
   };
   const auto takes = [](const Worker& each) { return each.state == Worker::State::kReady && !each.leaving; };
+  std::vector<std::uint32_t> streams;
+  for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {
+    if (is_direct(topology_.streams[stream].transport) && (writes(unit, stream) || reads(unit, stream)))
+      streams.push_back(stream);
+  }
   for (const auto& [incarnation, other] : workers_) {
     const UnitState& theirs = ledger_.units()[other.unit];
     wire::Peer peer{incarnation, other.inbox, {}, {}};
-    for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {
-      if (!is_direct(topology_.streams[stream].transport)) continue;
+    for (const std::uint32_t stream : streams) {
       if (writes(unit, stream) && reads(theirs, stream) && takes(other)) peer.to.push_back(stream);
       if (writes(theirs, stream) && reads(unit, stream) && sends(other)) peer.from.push_back(stream);
     }

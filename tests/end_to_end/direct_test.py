@@ -139,9 +139,30 @@ def a_frozen_consumer_holds_back_and_loses_nothing():
     check(lost == 0, "/metrics counts %s lost" % lost)
 
 
+def workers_that_go_lose_nothing():
+    """Both sides are scaled up and down while records flow; who goes has taken, or sent, all that it had."""
+    topology("scaled", {})
+    data = ".weir/scaled"
+    launcher = Launcher("scaled.json", log="log.txt")
+    records = lambda: (stream_of(data, "numbers") or {"records": 0})["records"]
+    running = lambda stage: sum(worker["stage"] == stage and worker["state"] == "running" for worker in (status(data) or {"workers": []})["workers"])
+    for stage, workers in (("take", 3), ("send", 1), ("take", 1), ("send", 3)):
+        before = records()
+        wait_for("more records", lambda: records() > before)
+        check(records() < NUMBERS, "it was over before it was scaled: give it more input")
+        result = run("scale", stage, str(workers), "--data", data)
+        check(result.returncode == 0, result.stderr)
+        wait_for("%d workers of %s" % (workers, stage), lambda: running(stage) == workers)
+    check(launcher.wait(300) == 0, "weir run failed: " + open("log.txt").read()[-2000:])
+    arrived, more = written("scaled")
+    if TRANSPORT == "push_pull":
+        check(more == 0, "%d records were lost though nobody died" % more)
+    print("scaled: %d arrived, %d %s" % (arrived, more, "lost" if TRANSPORT == "push_pull" else "again"), flush=True)
+
+
 folder = tempfile.mkdtemp(prefix="weir-direct-")
 os.chdir(folder)
-for test in (all_arrives_where_nobody_dies, a_stop_loses_nothing, kills_do_what_is_promised, a_frozen_consumer_holds_back_and_loses_nothing):
+for test in (all_arrives_where_nobody_dies, a_stop_loses_nothing, kills_do_what_is_promised, a_frozen_consumer_holds_back_and_loses_nothing, workers_that_go_lose_nothing):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)
