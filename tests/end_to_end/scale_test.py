@@ -131,6 +131,7 @@ for number, victim in [(5, "total"), (2, "total"), (6, "broker"), (1, "broker"),
             kill(pid)
     else:
         kill(wait_for(victim, lambda: launcher.find(victim)))
+        wait_for("a broker", lambda: status(DATA))
     scale("total", number, "--wait")  # it says so once it is true, whatever happened
     # Who was killed may come back behind that, and take its place again from one that was needed meanwhile.
     wait_for("even shares", lambda: even(shares(), number))

@@ -19,7 +19,11 @@ namespace {
 using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kAnswerDeadline{30};
+/// What is said to a broker that dies over it is answered by nobody: then it is said again.
+constexpr std::chrono::seconds kAnswerDeadline{5};
+constexpr std::chrono::seconds kStatusDeadline{2};
+/// A broker that died has a successor within so long, or will have none.
+constexpr std::chrono::seconds kGoneMax{10};
 constexpr int kLookAgainMs = 50;
 constexpr int kSaidAgainMax = 3;
 
@@ -42,7 +46,7 @@ struct Sight {
 };
 
 Result<Sight> look(RunningBroker& broker, const std::string& stage) {
-  const Result<Bytes> answer = broker.ask(wire::MapWriter("status").finish());
+  const Result<Bytes> answer = broker.ask(wire::MapWriter("status").finish(), kStatusDeadline);
   if (!answer) return answer.error();
   const Result<wire::MapReader> map = wire::MapReader::parse(*answer);
   if (!map) return map.error();
@@ -65,8 +69,11 @@ int wait(const Arguments& arguments, const std::string& data_dir, std::chrono::m
   Result<RunningBroker> broker = RunningBroker::find(data_dir);
   const auto end = Clock::now() + timeout;
   std::string missing = "no broker answers";
+  auto answered = Clock::now();
   while (true) {
-    if (!broker && broker.error().code == Code::kNotFound) return refuse(broker.error().message, kExitFailed);
+    const bool gone = !broker && broker.error().code == Code::kNotFound;
+    if (!gone) answered = Clock::now();
+    if (gone && Clock::now() - answered > kGoneMax) return refuse(broker.error().message, kExitFailed);
     const Result<Sight> sight = broker ? look(*broker, arguments.stage) : broker.error();
     if (sight) {
       if (sight->state == "finished") {
