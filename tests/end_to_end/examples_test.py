@@ -152,6 +152,22 @@ def send_receive():
     check(streams["payments"]["transport"] == "send_receive" and streams["payments"]["records"] == 20_000, "the payments: %s" % streams["payments"])
 
 
+def scaling():
+    data = ".weir/scaling"
+    launcher = Launcher("examples/scaling.json", "--set", '/http={"listen": "127.0.0.1:0"}', log="scaling.txt")
+    wait_for("sums", lambda: launcher.process.poll() is not None or
+             any(stage["name"] == "sum" and stage["records_in"] > 10_000 for stage in (status(data) or {}).get("stages", [])))
+    result = run("scale", "sum", "3", "--data", data, "--wait")
+    check(result.returncode == 0 and "sum runs with 3 workers" in result.stderr, result.stderr)
+    shown = run("status", "--data", data).stdout
+    check("count follows its load with 1 to 4 workers" in shown, shown)
+    check(launcher.wait(120) == 0, open("scaling.txt").read()[-2000:])
+    sums = {record["key"]: record["value"] for record in read_records("examples/out/scaled_sums.jsonl")}
+    counts = {record["key"]: record["value"] for record in read_records("examples/out/scaled_counts.jsonl")}
+    check(sums == {key: sum(range(key or 500, 200_001, 500)) for key in range(500)}, "the sums are others")
+    check(counts == dict.fromkeys(range(500), 400), "the counts are others")
+
+
 def dispatch():
     """One worker of each stage stands still: who asks for the least loaded goes on without it, who takes turns waits."""
     last = 5_000_000  # so that there is time to look
@@ -200,7 +216,7 @@ def stays_up_with_hold():
 folder = tempfile.mkdtemp(prefix="weir-examples-")
 shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
 os.chdir(folder)
-for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, push_pull, send_receive, dispatch, full_dead_letters_fail_the_stage, stays_up_with_hold):
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, push_pull, send_receive, dispatch, scaling, full_dead_letters_fail_the_stage, stays_up_with_hold):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)
