@@ -70,7 +70,7 @@ std::vector<Journal::Piece> Journal::cut_to_segments(std::span<const EntryView> 
 }
 
 Status Journal::find_room(std::size_t roll_overs) {
-  const std::size_t wanted = roll_overs + 1;
+  const std::size_t wanted = roll_overs + 1 + (last_segment_permitted_ ? 0 : held_back());
   if (pool_.ready() >= wanted) return {};
   // A sync may bring a checkpoint into force, and with it free segments.
   if (Status synced = sync(); !synced.ok()) return synced;
@@ -91,7 +91,9 @@ Status Journal::append(std::span<const EntryView> group, std::vector<Position>& 
   const auto roll_overs = static_cast<std::size_t>(
       std::count_if(pieces.begin(), pieces.end(), [](const Piece& piece) { return piece.roll_over; }));
   if (roll_overs != 0) {
-    if (Status room = find_room(roll_overs); !room.ok()) return room;
+    Status room = find_room(roll_overs);
+    last_segment_permitted_ = false;
+    if (!room.ok()) return room;
   }
   for (const Piece& piece : pieces) {
     if (piece.roll_over) {

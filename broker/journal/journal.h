@@ -135,13 +135,16 @@ class Journal {
   /// Low, the next roll-over will find nothing, and the segment being written is half full: its rest is what is left
   /// for commits that add no records, and for what is under way. [any thread]
   [[nodiscard]] bool out_of_spares() const {
-    return pool_.low() && pool_.ready() < 2 && past_half_.load(std::memory_order_relaxed);
+    return pool_.low() && pool_.ready() < 2 + held_back() && past_half_.load(std::memory_order_relaxed);
   }
 
-  /// Makes room on a full disk for a snapshot, as write_checkpoint_file() does for itself, or for one more segment where
-  /// the last one is full to the end: for a checkpoint's entry, without which none is freed. False where none is kept.
+  /// Makes room on a full disk for a snapshot, as write_checkpoint_file() does for itself. False where none is kept.
   /// Errors: kIo. [background]
   Result<bool> give_up_reserve() { return reserve_.give_up(); }
+
+  /// The next append() may take the last spare but the one that a start needs. For entries that have waited in vain: not
+  /// even a checkpoint's fits into a segment that is full to its end, and without it none is freed. [writer]
+  void permit_last_segment() { last_segment_permitted_ = true; }
 
   /// Writes `bytes` beside the journal, synced with its folder: the state after all entries before `through`.
   /// `segment_needed_min` is the oldest segment that read() will still be asked for, now or by who starts with this
@@ -177,12 +180,14 @@ class Journal {
       : disk_(disk),
         options_(options),
         pool_(disk, options.segment_bytes, file_number_next),
-        reserve_(disk, options.segment_bytes + options.segment_bytes / 4) {}
+        reserve_(disk, options.segment_bytes / 4) {}
 
   [[nodiscard]] std::uint32_t usable_end() const {
     return static_cast<std::uint32_t>(options_.segment_bytes) - kOpeningBytes;
   }
   [[nodiscard]] std::vector<Piece> cut_to_segments(std::span<const EntryView> group) const;
+  /// Spares that only permit_last_segment() gives out, beside the one that a start needs.
+  [[nodiscard]] std::size_t held_back() const { return options_.segments_reserve >= 2 ? 1 : 0; }
   Status find_room(std::size_t roll_overs);
   Status roll_over();
   Status write_group(std::span<const EntryView> entries, std::vector<Position>& out);
@@ -196,6 +201,7 @@ class Journal {
   const JournalOptions options_;
   SegmentPool pool_;
   Reserve reserve_;
+  bool last_segment_permitted_ = false;
   std::uint64_t seed_ = 0;
   Reign reign_;
   bool read_only_ = false;

@@ -7,8 +7,6 @@
 #include <iterator>
 #include <utility>
 
-#include "sdk/base/log.h"
-
 namespace weir::server {
 
 namespace {
@@ -113,11 +111,7 @@ bool JournalWriter::write(std::vector<core::NewEntry>& group) {
       return false;
     }
     if (!was_full) mailbox_.post([this] { listener_.on_journal_full(true); });
-    // Who prepares spares finds room for one then.
-    if (std::exchange(was_full, true)) {
-      const Result<bool> room = journal_.give_up_reserve();
-      if (!room.ok()) log::warning("{}", room.error().message);
-    }
+    if (std::exchange(was_full, true)) journal_.permit_last_segment();
     std::unique_lock lock(mutex_);
     queued_.wait_for(lock, std::chrono::milliseconds(100), [this] { return stopping_; });
     if (stopping_) return false;

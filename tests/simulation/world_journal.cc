@@ -65,6 +65,7 @@ void World::write_group() {
     broker.full = !status.ok() && status.error().code == Code::kDiskFull;
     if (broker.full) {
       ++outcome_.disk_refusals;
+      broker.journal->permit_last_segment();
       std::move(broker.queue.begin(), broker.queue.end(), std::back_inserter(group));
       broker.queue = std::move(group);
       broker.writing = true;

@@ -159,19 +159,23 @@ TEST_F(JournalSpace, GivesItsReserveUpForACheckpointOnADiskThatIsFullToTheLastBy
   EXPECT_EQ(reserved(), 1);
 }
 
-TEST_F(JournalSpace, GivesItsReserveUpForASegmentWhereTheLastOneIsFullToTheEnd) {
+TEST_F(JournalSpace, HoldsASpareBackForWhatWaitsInVainWhereTheLastSegmentIsFullToItsEnd) {
+  options_.segments_reserve = 2;
   open();
   fill_segments(3);
   disk_->limit_bytes(disk_->bytes());
   while (try_append("one block").ok()) {
   }
   sync();
-  // No entry fits any more, a checkpoint's neither: nothing would ever be freed.
-  ASSERT_TRUE(journal_->give_up_reserve().ok());
-  (void)journal_->prepare_spare();
-  append("one block more");
+  ASSERT_FALSE(try_append("a checkpoint's entry").ok());
+  const std::uint64_t last = journal_->segment_newest();
+  journal_->permit_last_segment();
+  append("a checkpoint's entry");
+  EXPECT_EQ(journal_->segment_newest(), last + 1);
   sync();
-  EXPECT_EQ(journal_->durable(), journal_->written());
+  kill();
+  open();
+  EXPECT_EQ(replayed().back(), "a checkpoint's entry") << "a start finds the one that it needs";
 }
 
 TEST_F(JournalSpace, StartsOnAFullDiskOnceItHasSpares) {
