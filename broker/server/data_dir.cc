@@ -75,6 +75,13 @@ Result<DataDir> DataDir::open(const Options& options, const Topology& topology) 
     for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
       const std::string name = entry.path().filename().string();
       if (name == "lock" || name == "weir.json.new" || name == kCleared) continue;
+      if (name == "journal") {
+        return {Code::kRefused,
+                fmt::format("{} has lost its weir.json, which says what it is; nothing else is missing. Put it back: that of "
+                            "a run of the same topology in another directory does as well (`weir run --data ELSEWHERE`, "
+                            "Ctrl-C, and copy ELSEWHERE/weir.json)",
+                            path)};
+      }
       return {
           Code::kRefused,
           fmt::format("{} holds \"{}\" and no weir.json: it is not a data directory of Weir; give --data another one",
