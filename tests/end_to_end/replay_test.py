@@ -145,7 +145,7 @@ def while_records_flow():
     name, count = "fed", 200_000
     with open(name + ".json", "w") as topology:
         json.dump({
-            "name": name, "http": None,
+            "name": name, "http": {"listen": "127.0.0.1:0"},
             "streams": {"lines": {"partition": {"by": "modulo"}, "shards": 4, "retention": {"size": "64KiB"}}, "out": {}},
             "stages": {"read": {"plugin": "generate.sequence", "output": "lines",
                                 "config": {"from": 1, "to": count, "key_modulo": 16, "rate": 25_000}},

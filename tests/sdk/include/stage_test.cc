@@ -17,7 +17,7 @@ using testing_host::json;
 TEST(Library, DescribesWhatItsClassesDeclare) {
   const FakeHost sum(TEST_SINGLE_STAGE, "sum");
   EXPECT_EQ(sum.descriptor().kind, WEIR_KIND_STAGE);
-  EXPECT_EQ(sum.descriptor().flags, WEIR_FLAG_KEYED);  // not declared: it calls state()
+  EXPECT_EQ(sum.descriptor().flags, WEIR_FLAG_KEYED | WEIR_FLAG_STATE_IN_PARTS);  // not declared: it calls state()
   EXPECT_STREQ(sum.descriptor().inputs[0], "in");
   EXPECT_EQ(sum.descriptor().inputs[1], nullptr);
   EXPECT_EQ(sum.descriptor().schema, nullptr);
@@ -25,7 +25,7 @@ TEST(Library, DescribesWhatItsClassesDeclare) {
   EXPECT_EQ(sum.descriptor().on_watermark, nullptr);
 
   const FakeHost fails(TEST_STAGES, "fails_late");
-  EXPECT_EQ(fails.descriptor().flags, WEIR_FLAG_KEYED | WEIR_FLAG_KEY_PRESERVING);
+  EXPECT_EQ(fails.descriptor().flags, WEIR_FLAG_KEYED | WEIR_FLAG_STATE_IN_PARTS | WEIR_FLAG_KEY_PRESERVING);
   EXPECT_STREQ(fails.descriptor().inputs[1], "other");
   EXPECT_STREQ(fails.descriptor().outputs[1], "late");
   EXPECT_NE(fails.descriptor().finish, nullptr);
