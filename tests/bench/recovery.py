@@ -106,10 +106,11 @@ def broker():
     launcher = Launcher(topology, "--stages", "make", log="log.txt")
     wait_for("the backlog", lambda: waiting_bytes(data) >= mebibytes * MEBI, 3600)
     filled = time.monotonic() - start
+    peak = peak_mib(launcher.find("broker"))
     launcher.kill_everyone()  # while it writes
     held = sum(os.stat(os.path.join(journal, name)).st_size for name in os.listdir(journal))
-    say("broker: %.1f GiB of journal in %d files, filled in %.0f s, everyone killed while it is written"
-        % (held / 1024 ** 3, len(os.listdir(journal)), filled))
+    say("broker: %.1f GiB of journal in %d files, filled in %.0f s by a broker of %.0f MiB at most, everyone killed while it is written"
+        % (held / 1024 ** 3, len(os.listdir(journal)), filled, peak))
     for cold in (True, False) * 3:
         what = "cold" if cold and drop_caches() else "the kernel's cache not dropped" if cold else "warm"
         baseline = copy_newest(journal)
@@ -127,8 +128,7 @@ def broker():
         healthy = time.monotonic() - start
         wait_for("a commit", lambda: stage(data, "sum").get("records_in", 0) > 0, 60)
         committed = time.monotonic() - start
-        with open("/proc/%d/status" % pid) as lines:
-            peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+        peak = peak_mib(pid)
         recovery = next(value for (name, _), value in metrics(data).items() if name == "weir_broker_recovery_seconds")
         launcher.kill_everyone()
         say("broker back, %s: recovery %.2f s, answers after %.2f s, healthy after %.2f s, commits after %.2f s; "
@@ -136,6 +136,11 @@ def broker():
             % (what, recovery, answers, healthy, committed, io["rchar"] / 1e6, io["read_bytes"] / 1e6, io["wchar"] / 1e6,
                peak, baseline))
         os.remove(data + "/endpoint.json")
+
+
+def peak_mib(pid):
+    with open("/proc/%d/status" % pid) as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def open_endpoint(data):
