@@ -225,7 +225,7 @@ class Core {
     std::optional<Ahead> ahead;
     std::optional<LoadFollower> follower;  ///< where the number of workers follows the load
     Sequence ahead_from;  ///< the next copy begins when everything before it is on disk; 0: none is wanted
-    bool dirty = true;  ///< a lane is free, or workers came or went
+    bool dirty = true;    ///< a lane is free, or workers came or went
     bool stopped = false;
   };
   struct Session {

@@ -81,8 +81,8 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   const bool hurries = awaited(worker, *commit, message.bytes);
   for (const wire::DirectTaken& taken : commit->taken) {
     if (!counts_arrivals(taken.stream)) continue;
-    const std::string wrong = accounts_.take(worker.incarnation, Incarnation(taken.producer), taken.stream,
-                                             taken.records, taken.lost);
+    const std::string wrong =
+        accounts_.take(worker.incarnation, Incarnation(taken.producer), taken.stream, taken.records, taken.lost);
     WEIR_CHECK(wrong.empty(), "a transaction was judged before it is entered: " + wrong);
     stream_probes_[taken.stream].lost += taken.lost;
   }

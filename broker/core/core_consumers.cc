@@ -17,7 +17,7 @@ using wire::Refusal;
 namespace {
 
 constexpr std::size_t kConsumersMax = 1024;
-constexpr std::size_t kGroupsMax = 1024;            ///< of one stream
+constexpr std::size_t kGroupsMax = 1024;  ///< of one stream
 constexpr std::size_t kConsumerNameMax = 64;
 constexpr std::uint64_t kDeliveriesUnreadMax = 64;  ///< a quarter of what the socket holds before it drops
 constexpr std::uint64_t kCreditMax = 1ULL << 60;

@@ -42,8 +42,7 @@ bool Core::acknowledges_peers(const UnitState& unit) const {
 bool Core::knows_its_peers(std::uint32_t unit) const {
   return !peers_changed_ && std::all_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
     const Worker& worker = entry.second;
-    return worker.unit != unit || worker.state != Worker::State::kReady ||
-           worker.peers_confirmed == worker.peers_told;
+    return worker.unit != unit || worker.state != Worker::State::kReady || worker.peers_confirmed == worker.peers_told;
   });
 }
 
@@ -101,8 +100,7 @@ void Core::on_routed(Worker& worker, const wire::Routed& routed) {
   if (routed.version <= worker.peers_confirmed || routed.version > worker.peers_told)
     return fence(worker.incarnation, "it confirms peers that it was not told of");
   for (const wire::Sent& sent : routed.sent) {
-    const bool known = sent.stream < topology_.streams.size() &&
-                       counts_arrivals(sent.stream) &&
+    const bool known = sent.stream < topology_.streams.size() && counts_arrivals(sent.stream) &&
                        writes(ledger_.units()[worker.unit], sent.stream);
     if (!known) return fence(worker.incarnation, "it says that it sent to a stream that it does not write");
     const std::string wrong =

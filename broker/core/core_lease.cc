@@ -63,9 +63,9 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
     return nullptr;
   };
   if (index >= std::int64_t{wanted}) {
-    return refuse(client, wire::Refusal::kLate,
-                  fmt::format("stage \"{}\" is to have {} workers, and worker {} is none of them", said.stage, wanted,
-                              index));
+    return refuse(
+        client, wire::Refusal::kLate,
+        fmt::format("stage \"{}\" is to have {} workers, and worker {} is none of them", said.stage, wanted, index));
   }
   if (index < 0) {
     const auto all = workers_of(unit, false);

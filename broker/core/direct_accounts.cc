@@ -63,8 +63,8 @@ void DirectAccounts::consumer_gone(Incarnation consumer) {
   }
 }
 
-std::string DirectAccounts::withdrawn(Incarnation producer, Incarnation consumer, bool gone,
-                                      std::uint32_t stream, std::uint64_t sent) {
+std::string DirectAccounts::withdrawn(Incarnation producer, Incarnation consumer, bool gone, std::uint32_t stream,
+                                      std::uint64_t sent) {
   Outflow& outflow = producers_[producer].streams[stream];
   Link& link = outflow.links[consumer];
   if (sent < link.taken) return "it says that it sent less than was taken";

@@ -14,9 +14,9 @@
 namespace weir::core {
 
 /// What became of the records that workers send each other past the broker, incarnation by incarnation, in this life of
-/// it: emitted by a transaction, then taken by one of a consumer, or lost. A record is lost only once nobody can take it
-/// any more: with a producer that is gone, when every consumer that knew it has said that it is through with it; with a
-/// consumer that is gone, when each producer has said how much it ever sent there. So at any time each record is
+/// it: emitted by a transaction, then taken by one of a consumer, or lost. A record is lost only once nobody can take
+/// it any more: with a producer that is gone, when every consumer that knew it has said that it is through with it;
+/// with a consumer that is gone, when each producer has said how much it ever sent there. So at any time each record is
 /// counted once: on its way, taken, or lost. Thread: the core's.
 class DirectAccounts {
  public:

@@ -200,7 +200,7 @@ class Ledger {
   std::vector<std::uint64_t> parked_bytes_;  ///< by stage, as is what follows
   std::vector<RequeuedLetters> requeued_;
   std::vector<std::uint32_t> scaled_;  ///< 0: as many workers as the topology says
-  std::uint64_t requeued_next_ = 1;  ///< number of the next one, over all stages
+  std::uint64_t requeued_next_ = 1;    ///< number of the next one, over all stages
   std::map<std::string, ProducerState> producers_;
   std::uint64_t external_total_ = 0;
   bool opened_ = false;

@@ -142,8 +142,8 @@ class Journal {
   /// Errors: kIo. [background]
   Result<bool> give_up_reserve() { return reserve_.give_up(); }
 
-  /// The next append() may take the last spare but the one that a start needs. For entries that have waited in vain: not
-  /// even a checkpoint's fits into a segment that is full to its end, and without it none is freed. [writer]
+  /// The next append() may take the last spare but the one that a start needs. For entries that have waited in vain:
+  /// not even a checkpoint's fits into a segment that is full to its end, and without it none is freed. [writer]
   void permit_last_segment() { last_segment_permitted_ = true; }
 
   /// Writes `bytes` beside the journal, synced with its folder: the state after all entries before `through`.

@@ -77,10 +77,11 @@ Result<DataDir> DataDir::open(const Options& options, const Topology& topology) 
       if (name == "lock" || name == "weir.json.new" || name == kCleared) continue;
       if (name == "journal") {
         return {Code::kRefused,
-                fmt::format("{} has lost its weir.json, which says what it is; nothing else is missing. Put it back: that of "
-                            "a run of the same topology in another directory does as well (`weir run --data ELSEWHERE`, "
-                            "Ctrl-C, and copy ELSEWHERE/weir.json)",
-                            path)};
+                fmt::format(
+                    "{} has lost its weir.json, which says what it is; nothing else is missing. Put it back: that of "
+                    "a run of the same topology in another directory does as well (`weir run --data ELSEWHERE`, "
+                    "Ctrl-C, and copy ELSEWHERE/weir.json)",
+                    path)};
       }
       return {
           Code::kRefused,

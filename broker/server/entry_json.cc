@@ -86,9 +86,8 @@ void tell_transaction(ordered_json& json, const core::EntryHeader& header, Bytes
     if (frame.ok()) json["emitted"].push_back(frame_json(*frame, topology));
   }
   for (const wire::DirectEmitted& emitted : commit->emitted) {
-    json["emitted_directly"].push_back({{"stream", stream_name(topology, emitted.stream)},
-                                        {"records", emitted.records},
-                                        {"bytes", emitted.bytes}});
+    json["emitted_directly"].push_back(
+        {{"stream", stream_name(topology, emitted.stream)}, {"records", emitted.records}, {"bytes", emitted.bytes}});
   }
   for (const wire::DirectTaken& taken : commit->taken) {
     json["taken_directly"].push_back({{"stream", stream_name(topology, taken.stream)},
@@ -343,9 +342,8 @@ std::string entry_text(const ordered_json& entry) {
   list("taken_directly", [](const ordered_json& one) {
     return fmt::format("; consumed {} records of {}, past the broker", plain(one["records"]), plain(one["stream"]));
   });
-  list("lost", [](const ordered_json& one) {
-    return fmt::format("; {} of {}", plain(one["records"]), plain(one["stream"]));
-  });
+  list("lost",
+       [](const ordered_json& one) { return fmt::format("; {} of {}", plain(one["records"]), plain(one["stream"])); });
   if (entry.contains("ends")) text += "; ends " + plain(entry["stream"]);
   part("problem", "; ");
   return text;

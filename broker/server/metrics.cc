@@ -127,8 +127,8 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
                  {{"stream", spec.name}, {"group", name}}, static_cast<double>(group.records_backlog));
     }
     if (spec.transport == Transport::kPushPull) {
-      page.counter("weir_stream_lost_records_total",
-                   "Records that went from worker to worker and did not arrive", labels, probe.lost);
+      page.counter("weir_stream_lost_records_total", "Records that went from worker to worker and did not arrive",
+                   labels, probe.lost);
     }
     if (spec.retains()) {
       page.counter("weir_stream_retained_less_records_total",

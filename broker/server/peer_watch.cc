@@ -107,7 +107,8 @@ void PeerWatch::hear() {
 }
 
 void PeerWatch::make_room() {
-  const auto cut_already = std::count_if(peers_.begin(), peers_.end(), [](const auto& each) { return each.second.cut; });
+  const auto cut_already =
+      std::count_if(peers_.begin(), peers_.end(), [](const auto& each) { return each.second.cut; });
   if (peers_.size() - static_cast<std::size_t>(cut_already) <= limits_.connections) return;
   // Who has spoken stays before who has not; of these the oldest has had most time to.
   const auto worse = [](const auto& a, const auto& b) {

@@ -15,13 +15,13 @@
 
 namespace weir::server {
 
-/// Bounds what the peers of a socket can have under way, and how many there are. libzmq bounds the parts of a message and the messages that
-/// wait, but keeps the parts of a message that is not whole yet, however many: who sends parts without end would fill
-/// the process. So what the kernel has received of a TCP connection is compared with what has been taken of it, and who
-/// is too far ahead is hung up on; where all together are, the one who is farthest. Of too many connections those go that
-/// have said nothing yet, the oldest first, then the newest. Peers of an ipc socket are not watched: they are let in by the file's rights.
-/// Threads: took() belongs to the socket's; one of its own ("peer watch") compares, since the socket's may be busy
-/// while a gigabyte comes. Lifetime: `socket` must outlive it.
+/// Bounds what the peers of a socket can have under way, and how many there are. libzmq bounds the parts of a message
+/// and the messages that wait, but keeps the parts of a message that is not whole yet, however many: who sends parts
+/// without end would fill the process. So what the kernel has received of a TCP connection is compared with what has
+/// been taken of it, and who is too far ahead is hung up on; where all together are, the one who is farthest. Of too
+/// many connections those go that have said nothing yet, the oldest first, then the newest. Peers of an ipc socket are
+/// not watched: they are let in by the file's rights. Threads: took() belongs to the socket's; one of its own ("peer
+/// watch") compares, since the socket's may be busy while a gigabyte comes. Lifetime: `socket` must outlive it.
 class PeerWatch {
  public:
   static constexpr std::chrono::milliseconds kEvery{20};

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kSearchesMax = 10;
 constexpr Monotonic kWrittenBy = std::chrono::seconds(5);  ///< after which a journal stands still, as on a full disk
-constexpr std::uint64_t kPortionBytes = 4 << 20;  ///< so much is read before whoever else waits for the reader
+constexpr std::uint64_t kPortionBytes = 4 << 20;           ///< so much is read before whoever else waits for the reader
 
 Result<std::vector<wire::BatchHeader>> directory_of(BytesView frame) {
   const auto view = wire::FrameView::parse(frame);
@@ -108,9 +108,10 @@ void ReplayDesk::look_on(core::Outside& outside) {
 void ReplayDesk::do_work(core::Outside& outside) {
   if (!asked_ || !asked_->waits) return;
   if (monotonic_now() - asked_->since > kWrittenBy) {
-    outside.reply(asked_->client, wire::encode_refusal(Refusal::kAgain, "the journal is not written just now, as where a "
-                                                                        "disk is full: try again when `weir status` tells "
-                                                                        "of no problem"));
+    outside.reply(asked_->client, wire::encode_refusal(Refusal::kAgain,
+                                                       "the journal is not written just now, as where a "
+                                                       "disk is full: try again when `weir status` tells "
+                                                       "of no problem"));
     asked_.reset();
     return;
   }

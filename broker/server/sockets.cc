@@ -63,7 +63,8 @@ Result<std::string> make_runtime_directory(const std::string& directory) {
                                  errno == EEXIST ? "somebody else made it" : std::strerror(errno))};
 }
 
-/// Connections that each of the three sockets may have: of the files that the process may open, some are for the journal.
+/// Connections that each of the three sockets may have: of the files that the process may open, some are for the
+/// journal.
 std::size_t connections_max() {
   constexpr rlim_t kOwnFiles = 256;
   constexpr rlim_t kConnectionsMin = 64;

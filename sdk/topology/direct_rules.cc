@@ -62,9 +62,8 @@ class DirectRules {
     }
     const std::uint32_t reader = readers.front();
     const Joint& joint = joint_of(reader, stream);
-    const auto sink = std::ranges::find_if(stages_, [&](const StageSpec& stage) {
-      return stage.host == reader && stage.kind == PluginKind::kSink;
-    });
+    const auto sink = std::ranges::find_if(
+        stages_, [&](const StageSpec& stage) { return stage.host == reader && stage.kind == PluginKind::kSink; });
     if (sink != stages_.end()) {
       report_.error(joint.pointer,
                     fmt::format("sink {} takes whole shards in order, which a {} stream does not have; put a \"queue\" "
@@ -72,10 +71,10 @@ class DirectRules {
                                 in_quotes(sink->name), word(stream)));
     }
     if (behind(reader)[reader]) {
-      report_.error(joint.pointer, fmt::format("stage {} is part of a loop, which takes nothing new while it is full, "
-                                               "and a {} stream keeps nothing; make {} a queue",
-                                               in_quotes(stages_[reader].name), word(stream),
-                                               in_quotes(streams_[stream].name)));
+      report_.error(joint.pointer,
+                    fmt::format("stage {} is part of a loop, which takes nothing new while it is full, "
+                                "and a {} stream keeps nothing; make {} a queue",
+                                in_quotes(stages_[reader].name), word(stream), in_quotes(streams_[stream].name)));
     }
   }
 

@@ -58,8 +58,9 @@ void check_direct(FieldReader& fields, const Stream& stream) {
     if (!fields.has(field)) continue;
     fields.report().error(
         fields.pointer(field),
-        fmt::format("a {} stream takes no {}: its records go to whatever worker is free; for records by key use a queue",
-                    word, in_quotes(field)));
+        fmt::format(
+            "a {} stream takes no {}: its records go to whatever worker is free; for records by key use a queue", word,
+            in_quotes(field)));
   }
   for (const char* field : {"retention", "max_backlog"}) {
     if (!fields.has(field)) continue;

@@ -17,7 +17,9 @@ enum class Durability : std::uint8_t { kNone, kInterval, kFsync };
 
 enum class Transport : std::uint8_t { kQueue, kFused, kPushPull, kSendReceive };
 /// Its records go from worker to worker, past the broker, and are kept nowhere.
-constexpr bool is_direct(Transport transport) { return transport != Transport::kQueue && transport != Transport::kFused; }
+constexpr bool is_direct(Transport transport) {
+  return transport != Transport::kQueue && transport != Transport::kFused;
+}
 enum class PartitionBy : std::uint8_t { kNone, kHash, kModulo, kRange };
 /// How batches of a stream are compressed. The numbers stand in batches (sdk/wire/frame.h) and are never reused.
 enum class Compression : std::uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };

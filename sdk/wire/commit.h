@@ -58,8 +58,8 @@ struct DirectEmitted {
 };
 static_assert(sizeof(DirectEmitted) == 24);
 
-/// Records of such a stream that a transaction has consumed, by the worker that sent them, and how many of that worker's
-/// were found missing on the way.
+/// Records of such a stream that a transaction has consumed, by the worker that sent them, and how many of that
+/// worker's were found missing on the way.
 struct DirectTaken {
   std::uint32_t stream = 0;
   Incarnation::number_type producer = 0;

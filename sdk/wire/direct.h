@@ -17,8 +17,8 @@ struct DirectHeader {
   std::uint32_t stream = 0;
   Incarnation::number_type from = 0;  ///< whose message it is
   Incarnation::number_type to = 0;
-  /// kRecords: records sent on the link before these. kRecordsCredit: bytes that may be sent on it in all. kRecordsDone:
-  /// records of the link that are processed and committed.
+  /// kRecords: records sent on the link before these. kRecordsCredit: bytes that may be sent on it in all.
+  /// kRecordsDone: records of the link that are processed and committed.
   std::uint64_t number = 0;
   std::uint64_t offset = 0;       ///< kRecords: of the first, among all that the producer sends to the stream
   std::int64_t origin_us = 0;     ///< as in BatchHeader

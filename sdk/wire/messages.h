@@ -47,9 +47,9 @@ enum class MessageType : std::uint16_t {
   kRequeued = 44,   ///< a dead letter's record, to be worked on again
   kCondemned = 45,  ///< a record that follows has killed too many workers: it is not tried any more
   kDurable = 46,    ///< how far a worker's transactions are on disk, to one that keeps state on its own
-  kPeers = 47,      ///< the workers that records go to, or come from, past the broker (direct.h): all that there are now
+  kPeers = 47,  ///< the workers that records go to, or come from, past the broker (direct.h): all that there are now
   // worker to worker (direct.h)
-  kRecords = 65,       ///< records of a stream that does not go through the broker
+  kRecords = 65,        ///< records of a stream that does not go through the broker
   kRecordsCredit = 66,  ///< how much of them the sender of this can take, as a running total
   kRecordsDone = 67,    ///< how many of them it has processed and committed, as a running total
 };

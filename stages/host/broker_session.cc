@@ -29,7 +29,8 @@ void BrokerSession::start(const Topology& topology, std::uint32_t stage) {
   for (const StageSpec& each : topology.stages) keeps_local_ |= each.host == stage && each.store == Store::kRocksDb;
   window_bytes_ = wire::commit_window(topology.broker.transaction_bytes_max, spec.memory_bytes);
   capacity_bytes_ = std::clamp<std::uint64_t>(spec.memory_bytes / 4, 64 << 10, kCapacityBytesMax);
-  peers_inbox_.emplace(topology, welcome_.incarnation, std::clamp<std::uint64_t>(spec.memory_bytes / 8, 64 << 10, kPeersBytesMax));
+  peers_inbox_.emplace(topology, welcome_.incarnation,
+                       std::clamp<std::uint64_t>(spec.memory_bytes / 8, 64 << 10, kPeersBytesMax));
   outbox_.emplace(topology, welcome_.incarnation);
   send(MessageType::kReady, {});
   send_credit();
@@ -139,9 +140,8 @@ void BrokerSession::hear_peers(wire::Peers peers) {
 void BrokerSession::confirm_peers() {
   while (!unconfirmed_.empty()) {
     Unconfirmed& first = unconfirmed_.front();
-    const bool through = std::all_of(first.parting.begin(), first.parting.end(), [&](Incarnation producer) {
-      return peers_inbox_->through(producer);
-    });
+    const bool through = std::all_of(first.parting.begin(), first.parting.end(),
+                                     [&](Incarnation producer) { return peers_inbox_->through(producer); });
     if (!through) return;
     for (const Incarnation producer : first.parting) peers_inbox_->part_from(producer);
     send(MessageType::kRouted, wire::encode_routed(first.routed));

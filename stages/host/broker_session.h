@@ -137,7 +137,7 @@ class BrokerSession : public Engine {
   std::deque<Unconfirmed> unconfirmed_;
   std::deque<std::pair<std::uint64_t, Bytes>> unsent_;  ///< commits, by number; the window bounds them
   bool drained_ = false;                                ///< to be said once they have been sent
-  bool peer_was_last_ = false;  ///< of what was handed out
+  bool peer_was_last_ = false;                          ///< of what was handed out
   wire::Totals worked_;
   wire::Totals credited_;
   Monotonic commit_after_{0};

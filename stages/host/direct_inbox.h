@@ -19,16 +19,16 @@
 namespace weir::host {
 
 /// What other workers send to a worker past the broker: taken in under credit that it gives each of them, counted link
-/// by link so that nothing is missing unseen, and handed out piece by piece. Has no socket. Thread: the runner's. Lifetime:
-/// `topology` must outlive it.
+/// by link so that nothing is missing unseen, and handed out piece by piece. Has no socket. Thread: the runner's.
+/// Lifetime: `topology` must outlive it.
 class DirectInbox {
  public:
   /// So many bytes may wait in all, however many send.
   DirectInbox(const Topology& topology, Incarnation self, std::uint64_t bytes_max)
       : topology_(topology), self_(self), bytes_max_(bytes_max) {}
 
-  /// These are the producers from now on. Those that are left out stay known until part_from(); what waits here of their
-  /// `send_receive` streams is dropped, since they, or who takes their place, send it again.
+  /// These are the producers from now on. Those that are left out stay known until part_from(); what waits here of
+  /// their `send_receive` streams is dropped, since they, or who takes their place, send it again.
   void set_peers(const std::vector<wire::Peer>& peers);
   /// Records have come. Those of somebody unknown are dropped: whoever sent them is gone, and they are counted with it.
   void receive(const wire::DirectHeader& header, std::shared_ptr<void> owner, BytesView records);

@@ -19,8 +19,8 @@ namespace weir::host {
 /// What a worker has emitted to streams that go from worker to worker, cut into pieces and given to the consumers that
 /// there are, within the credit of each. Of `push_pull` it is held until its transaction is durable, and forgotten when
 /// it is sent; of `send_receive` it is sent at once, and kept until its consumer has acknowledged it. What found no
-/// credit waits here, and bytes() says how much that is, so that the worker stops. Has no socket. Thread: the runner's. Lifetime:
-/// `topology` must outlive it.
+/// credit waits here, and bytes() says how much that is, so that the worker stops. Has no socket. Thread: the runner's.
+/// Lifetime: `topology` must outlive it.
 class DirectOutbox {
  public:
   DirectOutbox(const Topology& topology, Incarnation self) : topology_(topology), self_(self) {}
@@ -97,7 +97,7 @@ class DirectOutbox {
   std::deque<Held> held_;
   std::map<std::uint32_t, Outflow> outflows_;
   std::map<std::pair<Incarnation, std::uint32_t>, std::uint64_t> early_;  ///< credit of consumers not known yet
-  std::map<std::uint64_t, std::uint64_t> unacknowledged_;  ///< pieces, by transaction
+  std::map<std::uint64_t, std::uint64_t> unacknowledged_;                 ///< pieces, by transaction
   std::uint64_t bytes_ = 0;
 };
 

@@ -266,8 +266,7 @@ Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late
       if (Status status = chain_.give_up(*condemned_, batch, slice.records, batch.shard); !status.ok()) return status;
       condemned_.reset();
       done = 1;
-    } else if (Status status = chain_.process(batch, slice.records, batch.shard, from, done, producer);
-               !status.ok()) {
+    } else if (Status status = chain_.process(batch, slice.records, batch.shard, from, done, producer); !status.ok()) {
       return status;
     }
     now = clock_.monotonic();

@@ -148,24 +148,25 @@ std::vector<Bytes> seeds() {
   welcome.incarnation = Incarnation(1ULL << 32);
   welcome.commits = "tcp://127.0.0.1:1";
   welcome.topology = "{}";
-  const Bytes bodies[] = {body,
-                          encode_leases({lease, lease}),
-                          encode_state({1, 2, true, changes}),
-                          encode_requeued({1, 2, 3, Requeue::kLetter, as_bytes("key"), encode(letter)}),
-                          encode_condemned({1, 2, 3, 4, 5, "it killed its worker"}),
-                          encode_totals({1, 2}),
-                          encode_measured(measured),
-                          encode_shards({1, 2, 3}),
-                          encode_sentence("why"),
-                          encode_delivery(delivery),
-                          encode(letter),
-                          encode(hello),
-                          encode(welcome),
-                          message({MessageType::kCommit, kWireVersion, 0, 1, 2}, body),
-                          encode_local({{1, 2, 3}, {4, 5, 6}}),
-                          encode_peers({1, {{Incarnation(1), "ipc:///run/w.ipc", {1}, {2, 3}}}}),
-                          encode_routed({1, {{2, Incarnation(3), 4}}}),
-                          direct_message({MessageType::kRecords, kWireVersion, 1, 2, 3, 4, 5, 6, 7, 0}, as_bytes("records"))};
+  const Bytes bodies[] = {
+      body,
+      encode_leases({lease, lease}),
+      encode_state({1, 2, true, changes}),
+      encode_requeued({1, 2, 3, Requeue::kLetter, as_bytes("key"), encode(letter)}),
+      encode_condemned({1, 2, 3, 4, 5, "it killed its worker"}),
+      encode_totals({1, 2}),
+      encode_measured(measured),
+      encode_shards({1, 2, 3}),
+      encode_sentence("why"),
+      encode_delivery(delivery),
+      encode(letter),
+      encode(hello),
+      encode(welcome),
+      message({MessageType::kCommit, kWireVersion, 0, 1, 2}, body),
+      encode_local({{1, 2, 3}, {4, 5, 6}}),
+      encode_peers({1, {{Incarnation(1), "ipc:///run/w.ipc", {1}, {2, 3}}}}),
+      encode_routed({1, {{2, Incarnation(3), 4}}}),
+      direct_message({MessageType::kRecords, kWireVersion, 1, 2, 3, 4, 5, 6, 7, 0}, as_bytes("records"))};
   std::vector<Bytes> all;
   for (std::size_t i = 0; i < std::size(bodies); ++i) all.push_back(chosen(static_cast<std::uint8_t>(i), bodies[i]));
   all.push_back(chosen(12, encode_refusal(Refusal::kLate, "nothing is left")));

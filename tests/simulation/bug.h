@@ -10,37 +10,37 @@ namespace weir::simulation {
 /// each: a checker that finds none of them would prove nothing.
 enum class Bug : std::uint8_t {
   kNone,
-  kTailServedUnsynced,   ///< recovery serves before it has synced what it read
-  kRollOverUnsynced,     ///< a full segment is left without a sync
-  kSettledAheadOfSync,   ///< sinks see, and producers are told, what is not on disk yet
-  kCheckpointUnsynced,   ///< a checkpoint's file is not synced before it takes effect
-  kSnapshotUnsynced,     ///< nor is a snapshot's
-  kSnapshotWithoutTail,  ///< state is restored from the snapshot alone
-  kReignReused,          ///< every life of the broker has the same number
-  kGapUnseen,            ///< a lost message of a worker leaves no gap in the numbers
-  kHeartbeatUnheeded,    ///< a lost last message of the broker goes unnoticed
-  kDrainFinishes,        ///< Ctrl-C counts as the end of the input
-  kBacklogRefuses,       ///< a full stream has commits refused that would empty it
-  kFailureKeepsChange,   ///< a record that failed has changed the state
-  kWatermarkGuessed,     ///< a split that is silent is taken for one that has nothing earlier to say
-  kSinkForgets,          ///< a commit of a sink is told without the sink's position
-  kDuplicateAnswered,    ///< a message that comes again is acknowledged at once, though it is not on disk yet
-  kSigkillBlamed,        ///< a death that nobody's record caused is laid to the one that was processed last
-  kParkedForgotten,      ///< the next holder of a lane does not know its parked keys, and processes later records
-  kRequeuedKept,         ///< a letter that was worked off waits to be worked off
-  kResetForgotten,       ///< state from before a reset is restored
-  kReplayCutShort,       ///< a replay leaves one shard where it is
-  kDamageCut,            ///< damage is cut as a torn tail though a mark says that it was durable
-  kRefusalForgotten,     ///< a commit is refused, and the next one of the same worker accepted
-  kPastCursor,           ///< a range is committed past what was worked off
-  kBoundaryMoved,        ///< a worker begins a shard one key later than the broker
-  kCutGoneOn,            ///< recovery goes on in the segment that it has cut, under the reign that was
-  kSnapshotOverStore,    ///< a snapshot is loaded over an old local store that is void
-  kSentOvertold,         ///< a worker says that it had sent a record more to one that is gone than it had
-  kScaleForgotten,       ///< a number of workers that was told is not what the journal keeps
+  kTailServedUnsynced,     ///< recovery serves before it has synced what it read
+  kRollOverUnsynced,       ///< a full segment is left without a sync
+  kSettledAheadOfSync,     ///< sinks see, and producers are told, what is not on disk yet
+  kCheckpointUnsynced,     ///< a checkpoint's file is not synced before it takes effect
+  kSnapshotUnsynced,       ///< nor is a snapshot's
+  kSnapshotWithoutTail,    ///< state is restored from the snapshot alone
+  kReignReused,            ///< every life of the broker has the same number
+  kGapUnseen,              ///< a lost message of a worker leaves no gap in the numbers
+  kHeartbeatUnheeded,      ///< a lost last message of the broker goes unnoticed
+  kDrainFinishes,          ///< Ctrl-C counts as the end of the input
+  kBacklogRefuses,         ///< a full stream has commits refused that would empty it
+  kFailureKeepsChange,     ///< a record that failed has changed the state
+  kWatermarkGuessed,       ///< a split that is silent is taken for one that has nothing earlier to say
+  kSinkForgets,            ///< a commit of a sink is told without the sink's position
+  kDuplicateAnswered,      ///< a message that comes again is acknowledged at once, though it is not on disk yet
+  kSigkillBlamed,          ///< a death that nobody's record caused is laid to the one that was processed last
+  kParkedForgotten,        ///< the next holder of a lane does not know its parked keys, and processes later records
+  kRequeuedKept,           ///< a letter that was worked off waits to be worked off
+  kResetForgotten,         ///< state from before a reset is restored
+  kReplayCutShort,         ///< a replay leaves one shard where it is
+  kDamageCut,              ///< damage is cut as a torn tail though a mark says that it was durable
+  kRefusalForgotten,       ///< a commit is refused, and the next one of the same worker accepted
+  kPastCursor,             ///< a range is committed past what was worked off
+  kBoundaryMoved,          ///< a worker begins a shard one key later than the broker
+  kCutGoneOn,              ///< recovery goes on in the segment that it has cut, under the reign that was
+  kSnapshotOverStore,      ///< a snapshot is loaded over an old local store that is void
+  kSentOvertold,           ///< a worker says that it had sent a record more to one that is gone than it had
+  kScaleForgotten,         ///< a number of workers that was told is not what the journal keeps
   kChangesLostBehindCopy,  ///< what changed behind a copy that went ahead of its lease is not told
-  kUnacknowledged,       ///< a commit does not wait until what it emitted past the broker is acknowledged
-  kWatermarkGone,        ///< once a worker has died its splits hold no watermark back any more
+  kUnacknowledged,         ///< a commit does not wait until what it emitted past the broker is acknowledged
+  kWatermarkGone,          ///< once a worker has died its splits hold no watermark back any more
   kEnd,
 };
 

@@ -56,27 +56,27 @@ struct Outcome {
   std::uint64_t scales = 0;  ///< numbers of workers that a person was told to hold
   std::uint64_t scales_refused = 0;
   std::uint64_t crashes_amid_scales = 0;  ///< between a person's wish and its answer
-  std::uint64_t damage_refused = 0;   ///< a start from a damaged copy
-  std::uint64_t damage_stopped = 0;   ///< a read behind such a start
-  std::uint64_t damage_cut = 0;       ///< as a torn tail
-  std::uint64_t damage_unharmed = 0;  ///< where nothing needed it
+  std::uint64_t damage_refused = 0;       ///< a start from a damaged copy
+  std::uint64_t damage_stopped = 0;       ///< a read behind such a start
+  std::uint64_t damage_cut = 0;           ///< as a torn tail
+  std::uint64_t damage_unharmed = 0;      ///< where nothing needed it
   std::uint64_t fused_transactions = 0;
   std::uint64_t records_by_range = 0;  ///< that the sum processed
   std::uint64_t records_by_modulo = 0;
-  std::uint64_t records_by_priority = 0;  ///< that the stage without keys processed
-  std::uint64_t lanes_on_top = 0;         ///< restored on top of what a worker's disk had
-  std::uint64_t lanes_ahead = 0;          ///< restored on top of what came ahead of the lease
-  std::uint64_t lanes_behind = 0;         ///< of which nothing came ahead
-  std::uint64_t copies_void = 0;          ///< that came ahead for nothing
-  std::uint64_t local_voids = 0;          ///< lanes whose store on a worker's disk was void
-  std::uint64_t local_batches_lost = 0;   ///< with the power of a worker's machine
-  std::uint64_t batches_compressed = 0;   ///< that came to a worker
-  std::uint64_t batches_cut = 0;          ///< of those, such as came again in part
+  std::uint64_t records_by_priority = 0;    ///< that the stage without keys processed
+  std::uint64_t lanes_on_top = 0;           ///< restored on top of what a worker's disk had
+  std::uint64_t lanes_ahead = 0;            ///< restored on top of what came ahead of the lease
+  std::uint64_t lanes_behind = 0;           ///< of which nothing came ahead
+  std::uint64_t copies_void = 0;            ///< that came ahead for nothing
+  std::uint64_t local_voids = 0;            ///< lanes whose store on a worker's disk was void
+  std::uint64_t local_batches_lost = 0;     ///< with the power of a worker's machine
+  std::uint64_t batches_compressed = 0;     ///< that came to a worker
+  std::uint64_t batches_cut = 0;            ///< of those, such as came again in part
   std::uint64_t records_sent_directly = 0;  ///< by transactions
-  std::uint64_t records_lost = 0;         ///< of those
-  std::uint64_t records_again = 0;        ///< of those that were acknowledged, such as came twice
-  std::uint64_t links_broken = 0;         ///< connections between workers that ended while both lived
-  Monotonic took{0};                      ///< virtual
+  std::uint64_t records_lost = 0;           ///< of those
+  std::uint64_t records_again = 0;          ///< of those that were acknowledged, such as came twice
+  std::uint64_t links_broken = 0;           ///< connections between workers that ended while both lived
+  Monotonic took{0};                        ///< virtual
 };
 
 }  // namespace weir::simulation

@@ -59,7 +59,7 @@ struct Plan {
   bool tally_local = false;                    ///< ... and so does the stage behind it
   Compression compression = Compression::kNone;  ///< of all streams through the broker but one
   std::uint32_t levels = 0;  ///< where not 0, what the stage without keys reads is dispatched by priority
-  bool direct = false;       ///< what the stage without keys reads goes past the broker, and some of it may be lost, ...
+  bool direct = false;  ///< what the stage without keys reads goes past the broker, and some of it may be lost, ...
   bool acknowledged = false;  ///< ... or, where it is acknowledged, come again
   Bug bug = Bug::kNone;
 

@@ -53,7 +53,7 @@ class ScalesAsked {
     std::uint32_t certain = 0;
     std::set<std::uint32_t> open;  ///< asked for since, and not answered
   };
-  std::map<std::uint32_t, Number> numbers_;                                ///< by stage
+  std::map<std::uint32_t, Number> numbers_;                                 ///< by stage
   std::map<std::string, std::pair<std::uint32_t, std::uint32_t>> waiting_;  ///< by client
 };
 

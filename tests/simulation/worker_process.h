@@ -129,7 +129,7 @@ class WorkerProcess final : private host::BrokerSession {
     std::uint32_t number = 0;
     bool whole = false;
   };
-  std::map<std::uint32_t, Copy> ahead_;  ///< state that comes ahead of its lease
+  std::map<std::uint32_t, Copy> ahead_;                    ///< state that comes ahead of its lease
   std::deque<std::pair<std::uint64_t, Facts>> unsettled_;  ///< what each commit makes known, by its number
 };
 

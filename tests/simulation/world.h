@@ -268,8 +268,8 @@ class World final : public core::Outside {
   LettersAsked letters_;
   ReplaysAsked replays_;
   ScalesAsked scales_;
-  std::map<std::uint32_t, std::uint32_t> workers_told_;  ///< by the broker, by stage: how many it is to have
-  std::set<std::uint32_t> stages_finished_;              ///< so it has said
+  std::map<std::uint32_t, std::uint32_t> workers_told_;           ///< by the broker, by stage: how many it is to have
+  std::set<std::uint32_t> stages_finished_;                       ///< so it has said
   std::set<std::pair<std::uint32_t, std::uint32_t>> starts_due_;  ///< stage and number of workers
   std::uint64_t wishes_said_ = 0;
   std::set<std::string> damaged_;  ///< checkpoint files

@@ -80,8 +80,8 @@ Json chain(const std::string& name, const Workload& workload, const Json& betwee
 }  // namespace
 
 const std::vector<std::string>& topology_names() {
-  static const std::vector<std::string> kNames = {"relay",     "keyed_total", "keyed_running_total",
-                                                  "wordcount", "chain_fused", "chain_queued", "chain_pushed"};
+  static const std::vector<std::string> kNames = {"relay",       "keyed_total",  "keyed_running_total", "wordcount",
+                                                  "chain_fused", "chain_queued", "chain_pushed"};
   return kNames;
 }
 

@@ -104,7 +104,7 @@ class Supervisor {
   Supervised broker_;
   std::optional<ControlChannel> channel_;
   std::optional<RuntimeDir> runtime_dir_;  ///< holds the resolved topology until the broker has read it
-  std::deque<Worker> workers_;  ///< grows while one of them is looked at
+  std::deque<Worker> workers_;             ///< grows while one of them is looked at
 
   Phase phase_ = Phase::kStarting;
   Outcome outcome_ = Outcome::kFailed;

@@ -72,7 +72,7 @@ enum {
   WEIR_FLAG_KEY_PRESERVING = 2u,   /* emits each record under the key that it came with */
   WEIR_FLAG_MERGEABLE = 4u,        /* has merge(); reserved */
   WEIR_FLAG_NONDETERMINISTIC = 8u, /* the same input need not give the same output */
-  WEIR_FLAG_LOCAL = 16u, /* sources: what a split names (a file, a device) is only on the host that found it */
+  WEIR_FLAG_LOCAL = 16u,         /* sources: what a split names (a file, a device) is only on the host that found it */
   WEIR_FLAG_STATE_IN_PARTS = 32u /* with state_load: a shard's state may come in parts, with other calls between them,
                                     and a later value of a key takes the place of an earlier one */
 };

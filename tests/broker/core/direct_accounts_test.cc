@@ -85,7 +85,8 @@ TEST(DirectAccounts, RefusesWhatCannotBe) {
   accounts.emit(kSender, kStream, 10);
   accounts.emit(kOther, kStream, 1);
   EXPECT_EQ(accounts.judge(Incarnation(99), kStream, 1, 0), "it takes records of a worker that sends none");
-  EXPECT_EQ(accounts.judge(kSender, kStream + 1, 1, 0), "it takes records of a stream that their worker does not write");
+  EXPECT_EQ(accounts.judge(kSender, kStream + 1, 1, 0),
+            "it takes records of a stream that their worker does not write");
   EXPECT_EQ(accounts.judge(kSender, kStream, 11, 0), "it takes records that were never sent");
   EXPECT_EQ(accounts.judge(kSender, kStream, 10, 1), "it takes records that were never sent");
   EXPECT_EQ(accounts.judge(kSender, kStream, 1, UINT64_MAX), "it takes records that were never sent");

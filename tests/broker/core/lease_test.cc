@@ -155,9 +155,8 @@ TEST_F(LeaseTest, TellsTheLauncherOfAStageThatHasFinishedBeforeItsWorkersAndMiss
   commit(source, last);
   settle();
   ASSERT_EQ(out_.count_to(source.incarnation, MessageType::kStop), 1U);
-  const auto finished = std::find_if(out_.notices.begin(), out_.notices.end(), [](const Notice& notice) {
-    return notice.kind == Notice::Kind::kStageFinished;
-  });
+  const auto finished = std::find_if(out_.notices.begin(), out_.notices.end(),
+                                     [](const Notice& notice) { return notice.kind == Notice::Kind::kStageFinished; });
   ASSERT_NE(finished, out_.notices.end());
   const auto stop = std::find_if(out_.sent.begin(), out_.sent.end(), [&](const Recorder::Sent& sent) {
     return sent.to == source.incarnation && sent.header.type == MessageType::kStop;

@@ -373,8 +373,8 @@ TEST_F(RevisionTest, RefusesAnotherPluginOrConfigurationWhereStateOrPositionsAre
                 std::string(kOtherwise));
   wanted_.stages[1].plugin = "other";
   wanted_.stages[1].config = "{\"a\": 2}";
-  EXPECT_THAT(restart(),
-              HasSubstr("state of stage \"count\" was made by another configuration, and \"config\" differs now (\"a\" was 1 and is 2);"));
+  EXPECT_THAT(restart(), HasSubstr("state of stage \"count\" was made by another configuration, and \"config\" differs "
+                                   "now (\"a\" was 1 and is 2);"));
   wanted_.stages[1].config = "{ \"a\": 1 }";
   EXPECT_EQ(restart(), "");
   end_source();

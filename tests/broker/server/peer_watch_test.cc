@@ -60,7 +60,9 @@ TEST_F(PeerWatchTest, HangsUpOnTheOldestOfThoseThatHaveSaidNothing) {
   ASSERT_TRUE(becomes([&] { return came_ == 1; }));
   std::deque<RawPusher> silent;
   for (int i = 0; i < 10; ++i) silent.emplace_back(port());
-  const auto cut = [&] { return std::count_if(silent.begin(), silent.end(), [](const auto& each) { return each.hung_up(); }); };
+  const auto cut = [&] {
+    return std::count_if(silent.begin(), silent.end(), [](const auto& each) { return each.hung_up(); });
+  };
   EXPECT_TRUE(becomes([&] { return cut() == 7; }));
   for (int i = 0; i < 10; ++i) EXPECT_EQ(silent[static_cast<std::size_t>(i)].hung_up(), i < 7) << i;
   EXPECT_FALSE(speaks.hung_up());

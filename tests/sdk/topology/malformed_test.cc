@@ -262,13 +262,15 @@ const Case kCases[] = {
     {R"("lines":  {})", R"("lines":  {"transport": "pub_sub"})",
      "t.json:6: /streams/lines/transport: \"pub_sub\" is not built in this version of Weir\n"},
     {R"("lines":  {})", R"("lines":  {"transport": "push_pull", "partition": {"by": "hash"}})",
-     "t.json:6: /streams/lines/partition: a push_pull stream takes no \"partition\": its records go to whatever worker is "
+     "t.json:6: /streams/lines/partition: a push_pull stream takes no \"partition\": its records go to whatever worker "
+     "is "
      "free; for records by key use a queue\n"},
     {R"("lines":  {})", R"("lines":  {"transport": "push_pull", "shards": 4})",
      "t.json:6: /streams/lines/shards: a push_pull stream takes no \"shards\": its records go to whatever worker is "
      "free; for records by key use a queue\n"},
     {R"("lines":  {})", R"("lines":  {"transport": "push_pull", "key": "/a"})",
-     "t.json:6: /streams/lines/key: a push_pull stream takes no \"key\": its records go to whatever worker is free; for "
+     "t.json:6: /streams/lines/key: a push_pull stream takes no \"key\": its records go to whatever worker is free; "
+     "for "
      "records by key use a queue\n"},
     {R"("lines":  {})", R"("lines":  {"transport": "push_pull", "retention": "consumed"})",
      "t.json:6: /streams/lines/retention: a push_pull stream takes no \"retention\": nothing of it is kept\n"},

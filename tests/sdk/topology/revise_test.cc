@@ -161,7 +161,7 @@ TEST(Revise, RefusesANewSinkThatWouldReplaceWhatOneThatIsLeftOutHasWritten) {
     const Loaded loaded = load(R"({"name": "t", "streams": {"a": {}}, "stages": {
   "n": {"plugin": "generate.sequence", "output": "a", "config": {"to": 3, "from": 1}},
   ")" + name + R"(": {"plugin": "file.write", "input": "a", "config": {"path": ")" +
-                               path + R"("}})" + more + "}}",
+                                   path + R"("}})" + more + "}}",
                                {});
     WEIR_CHECK(loaded.topology.has_value(), findings(loaded));
     return *loaded.topology;

@@ -278,12 +278,13 @@ TEST(Rules, LetANumberOfWorkersFollowOnlyWhatWaitsAtTheBroker) {
     "p": {"plugin": "console.print", "input": "b"})"))),
             "t.json:5: /stages/f/workers: a stage that is sent records past the broker has no backlog that its workers "
             "could follow; give their number\n");
-  EXPECT_EQ(findings(load(file(R"("a": {}, "b": {"transport": "fused"}, "c": {})", kNumbers + R"(,
+  EXPECT_EQ(
+      findings(load(file(R"("a": {}, "b": {"transport": "fused"}, "c": {})", kNumbers + R"(,
     "f": {"plugin": "filter", "input": "a", "output": "b", "workers": 2},
     "g": {"plugin": "filter", "input": "b", "output": "c", )" + follows + R"(},
     "p": {"plugin": "console.print", "input": "c"})"))),
-            "t.json:6: /stages/g/workers: stages \"f\" and \"g\" are one worker, since stream \"b\" is fused, but ask for 2 "
-            "and 1 to 2 workers; give both the same number\n");
+      "t.json:6: /stages/g/workers: stages \"f\" and \"g\" are one worker, since stream \"b\" is fused, but ask for 2 "
+      "and 1 to 2 workers; give both the same number\n");
   EXPECT_EQ(findings(load(file(R"("a": {})", R"("n": {"plugin": "generate.sequence", "output": "a", )" + follows + R"(},
     "p": {"plugin": "console.print", "input": "a"})"))),
             "t.json:4: /stages/n/workers: a source has no backlog that its workers could follow; give their number\n");
@@ -291,39 +292,45 @@ TEST(Rules, LetANumberOfWorkersFollowOnlyWhatWaitsAtTheBroker) {
 
 TEST(Rules, GiveAStreamPastTheBrokerOneReaderThatTakesRecordsOneByOne) {
   const std::string streams = R"("a": {"transport": "push_pull"}, "b": {}, "c": {})";
-  EXPECT_EQ(findings(load(file(streams, kNumbers + R"(,
+  EXPECT_EQ(
+      findings(load(file(streams, kNumbers + R"(,
     "f": {"plugin": "filter", "input": "a", "output": "b", "workers": 2},
     "g": {"plugin": "filter", "input": "a", "output": "c"},
     "p": {"plugin": "console.print", "input": ["b", "c"]})"))),
-            "t.json:2: /streams/a: a push_pull stream leads to one stage, but 2 read this one; let them read a queue\n");
-  EXPECT_EQ(findings(load(file(R"("a": {"transport": "push_pull"})", kNumbers + R"(,
+      "t.json:2: /streams/a: a push_pull stream leads to one stage, but 2 read this one; let them read a queue\n");
+  EXPECT_EQ(
+      findings(load(file(R"("a": {"transport": "push_pull"})", kNumbers + R"(,
     "p": {"plugin": "console.print", "input": "a"})"))),
-            "t.json:5: /stages/p/input: sink \"p\" takes whole shards in order, which a push_pull stream does not have; "
-            "put a \"queue\" stream in front of it\n");
-  EXPECT_EQ(findings(load(file(R"("a": {"transport": "push_pull"}, "b": {"transport": "fused"})", kNumbers + R"(,
+      "t.json:5: /stages/p/input: sink \"p\" takes whole shards in order, which a push_pull stream does not have; "
+      "put a \"queue\" stream in front of it\n");
+  EXPECT_EQ(
+      findings(load(file(R"("a": {"transport": "push_pull"}, "b": {"transport": "fused"})", kNumbers + R"(,
     "f": {"plugin": "filter", "input": "a", "output": "b"},
     "p": {"plugin": "console.print", "input": "b"})"))),
-            "t.json:5: /stages/f/input: sink \"p\" takes whole shards in order, which a push_pull stream does not have; "
-            "put a \"queue\" stream in front of it\n");
+      "t.json:5: /stages/f/input: sink \"p\" takes whole shards in order, which a push_pull stream does not have; "
+      "put a \"queue\" stream in front of it\n");
   EXPECT_EQ(findings(load(file(R"("a": {"transport": "push_pull"}, "b": {})", kNumbers + R"(,
     "s": {"plugin": "keyed.sum", "input": "a", "output": "b"},
     "p": {"plugin": "console.print", "input": "b"})"))),
             "t.json:5: /stages/s/input: plugin \"keyed.sum\" keeps state per key, but a push_pull stream is not keyed; "
             "make \"a\" a queue with \"partition\": {\"by\": \"hash\"}\n");
-  EXPECT_EQ(findings(load(file(R"("a": {"transport": "push_pull"}, "b": {"loop": true}, "c": {})", kNumbers + R"(,
+  EXPECT_EQ(
+      findings(load(file(R"("a": {"transport": "push_pull"}, "b": {"loop": true}, "c": {})", kNumbers + R"(,
     "f": {"plugin": "filter", "input": ["a", "b"], "output": "c"},
     "g": {"plugin": "filter", "input": "c", "output": "b"})"))),
-            "t.json:5: /stages/f/input/0: stage \"f\" is part of a loop, which takes nothing new while it is full, and a "
-            "push_pull stream keeps nothing; make \"a\" a queue\n");
+      "t.json:5: /stages/f/input/0: stage \"f\" is part of a loop, which takes nothing new while it is full, and a "
+      "push_pull stream keeps nothing; make \"a\" a queue\n");
 }
 
 TEST(Rules, WarnOfStateBehindAStreamThatMayLoseRecords) {
-  EXPECT_EQ(findings(load(file(R"("a": {"transport": "push_pull"}, "b": {"partition": {"by": "hash"}}, "c": {})", kNumbers + R"(,
+  EXPECT_EQ(
+      findings(
+          load(file(R"("a": {"transport": "push_pull"}, "b": {"partition": {"by": "hash"}}, "c": {})", kNumbers + R"(,
     "f": {"plugin": "filter", "input": "a", "output": "b"},
     "s": {"plugin": "keyed.sum", "input": "b", "output": "c"},
     "p": {"plugin": "console.print", "input": "c"})"))),
-            "t.json:6: /stages/s: warning: stage \"s\" keeps state of records that came over the push_pull stream \"a\": "
-            "those that a kill loses on the way (weir_stream_lost_records_total) are missing in it\n");
+      "t.json:6: /stages/s: warning: stage \"s\" keeps state of records that came over the push_pull stream \"a\": "
+      "those that a kill loses on the way (weir_stream_lost_records_total) are missing in it\n");
 }
 
 }  // namespace

@@ -154,9 +154,10 @@ void add_dead_letters(CLI::App& app, CommandLine& line) {
   for (const bool show : {false, true}) {
     CLI::App* part = command->add_subcommand(show ? "show" : "list", show ? "The same with the records themselves"
                                                                           : "One line each: place, attempts, reason");
-    part->add_option("ID", arguments->words,
-                     "only these, by ids as `list` names them; and the topology's file (default: the only one that runs "
-                     "under ./.weir)");
+    part->add_option(
+        "ID", arguments->words,
+        "only these, by ids as `list` names them; and the topology's file (default: the only one that runs "
+        "under ./.weir)");
     part->add_option("--data", arguments->data_dir, "its data directory");
     part->add_flag("--json", arguments->json,
                    "print [{id, stage, stream, shard, offset, attempts, reason, key, value, timestamp}]");

@@ -88,10 +88,11 @@ int status(const Arguments& arguments) {
     fmt::print("{} follows its load with {} to {} workers{}\n", cell(stage, "name"), cell(stage, "workers_min"),
                cell(stage, "workers_max"), stage.contains("workers_why") ? ": " + cell(stage, "workers_why") : "");
   }
-  std::vector<const char*> of_streams = {"name",  "transport",       "partition", "shards", "records",
-                                         "bytes", "backlog_records", "watermark"};
+  std::vector<const char*> of_streams = {"name",    "transport", "partition",       "shards",
+                                         "records", "bytes",     "backlog_records", "watermark"};
   const Json streams = status.value("streams", Json::array());
-  const bool loses = std::any_of(streams.begin(), streams.end(), [](const Json& s) { return s.contains("lost_records"); });
+  const bool loses =
+      std::any_of(streams.begin(), streams.end(), [](const Json& s) { return s.contains("lost_records"); });
   if (loses) of_streams.push_back("lost_records");
   print_table(status, "streams", of_streams);
   Json groups = Json::array();
