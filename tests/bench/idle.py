@@ -15,6 +15,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "end_to_end"))
+from targets import conclude, target  # noqa: E402
 from weir_run import Launcher, children_of, role_of, status, wait_for  # noqa: E402
 
 WAKES = 100
@@ -66,16 +67,19 @@ def main():
         share = sum(after[pid][0] - before[pid][0] for pid in pids) / took
         turns = sum(after[pid][1] - before[pid][1] for pid in pids) / took
         print("%-24s %5.2f %% of a core, %5.0f turns a second%s" % (name, 100 * share, turns, memory))
+        return share
 
     for pid, name in sorted(processes.items(), key=lambda entry: entry[1]):
         tell(name, [pid], ", peak %.0f MiB" % peak_mib(pid))
-    tell("all of it", list(processes), "")
+    whole = tell("all of it", list(processes), "")
     tell("baseline, %d a second" % WAKES, [waker.pid], "")
     waker.kill()
     launcher.interrupt()
     launcher.wait(60)
     os.chdir("/")
     shutil.rmtree(folder)
+    target("CPU of an idle topology", 100 * whole, 1, " % of a core")
 
 
 main()
+conclude()

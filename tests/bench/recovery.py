@@ -6,7 +6,7 @@ WEIR_BIN=build/release/bin python3 tests/bench/recovery.py shards [KEYS] [KILLS]
 WEIR_BIN=build/release/bin python3 tests/bench/recovery.py scaling [KEYS] [ROUNDS]      default 1000000 3
 WEIR_BIN=build/release/bin python3 tests/bench/recovery.py commits [KEYS] [SECONDS]     default 3000000 30
 
-Each figure stands beside a baseline of the same run. TMPDIR says on which disk."""
+Each figure stands beside a baseline of the same run; one that misses its target fails the run at its end. TMPDIR says on which disk."""
 import collections
 import json
 import os
@@ -19,6 +19,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "end_to_end"))
+from targets import conclude, target  # noqa: E402
 from weir_run import Launcher, check, get, metrics, run, status, wait_for  # noqa: E402
 
 MEBI = 1 << 20
@@ -108,9 +109,12 @@ def broker():
     filled = time.monotonic() - start
     peak = peak_mib(launcher.find("broker"))
     launcher.kill_everyone()  # while it writes
+    if len(sys.argv) > 3 and sys.argv[3] == "64MiB":
+        target("memory of the broker", peak, 128, " MiB")
     held = sum(os.stat(os.path.join(journal, name)).st_size for name in os.listdir(journal))
     say("broker: %.1f GiB of journal in %d files, filled in %.0f s by a broker of %.0f MiB at most, everyone killed while it is written"
         % (held / 1024 ** 3, len(os.listdir(journal)), filled, peak))
+    back = []
     for cold in (True, False) * 3:
         what = "cold" if cold and drop_caches() else "the kernel's cache not dropped" if cold else "warm"
         baseline = copy_newest(journal)
@@ -128,6 +132,7 @@ def broker():
         healthy = time.monotonic() - start
         wait_for("a commit", lambda: stage(data, "sum").get("records_in", 0) > 0, 60)
         committed = time.monotonic() - start
+        back.append(committed)
         peak = peak_mib(pid)
         recovery = next(value for (name, _), value in metrics(data).items() if name == "weir_broker_recovery_seconds")
         launcher.kill_everyone()
@@ -136,6 +141,7 @@ def broker():
             % (what, recovery, answers, healthy, committed, io["rchar"] / 1e6, io["read_bytes"] / 1e6, io["wchar"] / 1e6,
                peak, baseline))
         os.remove(data + "/endpoint.json")
+    target("the longest until a broker is back and commits", max(back), 2, " s")
 
 
 def peak_mib(pid):
@@ -257,6 +263,7 @@ def shards():
     say("  the last of its shards: " + spread(whole))
     say("  a shard of the other worker: " + spread(others))
     say("  baseline, nobody killed: " + spread(quiet))
+    target("p99 of a killed worker's shards", percentile(moved, 0.99), 1, " s")
 
 
 # Shards that move.
@@ -327,6 +334,7 @@ def scaling():
     say("  baseline, all shards while nothing moved: " + spread(quiet))
     say("  records that came out, of those that came in: %.2f before, %.2f while shards moved (least %.2f), %.2f after; one scaling took %.1f s at most"
         % (before, sum(during) / len(during), min(during), behind, max(took)))
+    target("p99 of a shard that moves, beyond those that stay", percentile(added, 0.99), 0.1, " s")
 
 
 # Commits beside snapshots.
@@ -375,3 +383,4 @@ try:
 finally:
     os.chdir("/")
     shutil.rmtree(folder, ignore_errors=True)
+conclude()
