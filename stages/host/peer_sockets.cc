@@ -8,20 +8,38 @@
 
 namespace weir::host {
 
+namespace {
+
+// What a peer was sent before nothing more is sent to it is still taken by one that has much to do: it waits for it.
+constexpr int kLingerMs = 10'000;
+constexpr int kFarewellMs = 1'000;
+
+}  // namespace
+
+PeerSockets::Peer::Peer(zmq::context_t& context)
+    : socket(context, zmq::socket_type::push), events(context, zmq::socket_type::pair) {}
+
+// Events that nobody takes any more would hold up the context's only I/O thread for ever, and with it everything that
+// this worker says: first there are no more, then their socket goes, then the connection, which may linger.
+PeerSockets::Peer::~Peer() { (void)zmq_socket_monitor(socket.handle(), nullptr, 0); }
+
 void PeerSockets::connect(Incarnation peer, const std::string& inbox) {
-  Peer added;
-  added.socket = zmq::socket_t(context_, zmq::socket_type::push);
+  peers_.erase(peer);
+  Peer& added = peers_.try_emplace(peer, context_).first->second;
   added.socket.set(zmq::sockopt::sndhwm, 0);  // credit bounds what is under way
-  added.socket.set(zmq::sockopt::linger, 1000);
+  added.socket.set(zmq::sockopt::linger, kLingerMs);
   added.socket.set(zmq::sockopt::reconnect_ivl, -1);
   const std::string events = fmt::format("inproc://peer-{}", peer.value());
-  if (zmq_socket_monitor(added.socket.handle(), events.c_str(), ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED) == 0) {
-    added.events = zmq::socket_t(context_, zmq::socket_type::pair);
-    added.events.set(zmq::sockopt::linger, 0);
-    added.events.connect(events);
-  }
+  added.events.set(zmq::sockopt::linger, 0);
+  if (zmq_socket_monitor(added.socket.handle(), events.c_str(), ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED) != 0)
+    throw zmq::error_t();
+  added.events.connect(events);
   added.socket.connect(inbox);
-  peers_.insert_or_assign(peer, std::move(added));
+}
+
+void PeerSockets::close() {
+  for (auto& [incarnation, peer] : peers_) peer.socket.set(zmq::sockopt::linger, kFarewellMs);
+  peers_.clear();
 }
 
 void PeerSockets::send(Incarnation peer, Bytes message) {
@@ -43,7 +61,7 @@ bool PeerSockets::any_lost_before(Monotonic now, Monotonic before) {
   bool any = false;
   for (auto& [incarnation, peer] : peers_) {
     zmq::message_t event;
-    while (!peer.lost && peer.events.handle() != nullptr) {
+    while (!peer.lost) {
       try {
         if (!peer.events.recv(event, zmq::recv_flags::dontwait)) break;
         peer.lost = now;

@@ -20,15 +20,21 @@ class PeerSockets {
   explicit PeerSockets(zmq::context_t& context) : context_(context) {}
 
   void connect(Incarnation peer, const std::string& inbox);
-  /// What it was sent may still leave, for a second.
+  /// What it was sent may still leave, for ten seconds.
   void disconnect(Incarnation peer) { peers_.erase(peer); }
-  void close() { peers_.clear(); }
+  /// Of all; what they were sent may still leave, for a second.
+  void close();
   void send(Incarnation peer, Bytes message);
   /// Looks which connections have ended; whether one had before `before` and the peer is still here.
   [[nodiscard]] bool any_lost_before(Monotonic now, Monotonic before);
 
  private:
   struct Peer {
+    explicit Peer(zmq::context_t& context);
+    ~Peer();
+    Peer(const Peer&) = delete;
+    Peer& operator=(const Peer&) = delete;
+
     zmq::socket_t socket;
     zmq::socket_t events;  ///< of its connection
     std::optional<Monotonic> lost;
