@@ -87,7 +87,9 @@ void JournalWriter::run() {
     // What comes next carries the mark: one of its own is written only where nothing comes.
     mark_due_ = !unsynced_;
   }
-  if (unsynced_) (void)sync();
+  if (unsynced_ && !sync()) return;
+  // So that the next start reads no torn write behind the end of a life that ended well.
+  (void)journal_.mark_if_needed();
 }
 
 bool JournalWriter::write(std::vector<core::NewEntry>& group) {
