@@ -81,7 +81,7 @@ void OutputFile::lock() {
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
   if (::fcntl(descriptor_.get(), F_OFD_SETLK, &whole) == 0) return;
-  if (errno == EAGAIN || errno == EACCES) throw Fatal(path_ + " is being written by another process");
+  if (errno == EAGAIN || errno == EACCES) throw TargetBusy(path_ + " is being written by another process");
   throw_errno("lock", path_);
 }
 

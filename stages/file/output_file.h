@@ -11,7 +11,7 @@ namespace weir::file {
 
 /// A file that grows at its end and can be cut back to what was committed. Locked as long as it is open, against other
 /// processes too (an open file description lock, fcntl(2)). Something that is no regular file, as /dev/null, is only
-/// written to. Errors of all calls: Fatal, naming the path.
+/// written to. Errors of all calls: Fatal, naming the path; TargetBusy where another has it open.
 class OutputFile {
  public:
   /// Makes the file, with the folders above it, or empties it where it is.

@@ -19,6 +19,9 @@ namespace {
 
 constexpr auto kIdleWait = 200ms;
 constexpr auto kBlockedWait = 20ms;
+constexpr Monotonic kTargetAgain = 20ms;  ///< a target that is another's is asked for so often
+/// And for so long: past the silence after which whoever lost its rights, and was only frozen, has noticed.
+constexpr Monotonic kTargetWaitMax = 30s;
 constexpr Monotonic kEnumerateAgain = 200ms;  ///< a source that has more splits to come is asked so often
 
 void add_to_bucket(std::vector<std::uint64_t>& buckets, std::int64_t us, std::uint64_t count) {
@@ -521,8 +524,19 @@ Status Runner::open_target(std::uint32_t lane, BytesView position) {
   if (!targets_.insert(target).second) return {};
   sink->context()->shard = target;
   const auto turn = chain_.at_work().call(wire::Doing::kOpen, sink->stage());
-  if (sink->plugin().open(sink->self(), sink->context(), lend(position)) == WEIR_OK) return {};
-  return {Code::kRefused, "stage \"" + sink->spec().name + "\": " + sink->take_failure()};
+  const Monotonic asked = clock_.monotonic();
+  for (bool said = false;; said = true) {
+    const int answer = sink->plugin().open(sink->self(), sink->context(), lend(position));
+    if (answer == WEIR_OK) return {};
+    const std::string sentence = "stage \"" + sink->spec().name + "\": " + sink->take_failure();
+    if (answer != WEIR_EMPTY || clock_.monotonic() - asked > kTargetWaitMax) return {Code::kRefused, sentence};
+    if (!said) log::warning("{}; waiting for it", sentence);
+    if (engine_.urgent()) break;  // after which nobody wants the lane's records
+    if (engine_.beat_due()) beat();
+    clock_.pause(kTargetAgain);
+  }
+  targets_.erase(target);
+  return {};
 }
 
 void Runner::close_target(std::uint32_t target) {

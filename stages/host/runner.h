@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "sdk/base/clock.h"
@@ -27,6 +28,7 @@ namespace weir::host {
 struct RunnerClock {
   std::function<Monotonic()> monotonic = monotonic_now;
   std::function<std::int64_t()> wall_us = wall_now_us;
+  std::function<void(Monotonic)> pause = [](Monotonic time) { std::this_thread::sleep_for(time); };
 };
 
 /// A worker's life: takes leases and records from an engine, works them through a chain, and commits transactions.

@@ -142,7 +142,9 @@ void weir_testing::start() {
     failure = created.error().message;
     return;
   }
-  runner = std::make_unique<Runner>(topology, *chain, *engine, RunnerClock{[this] { return now; }, [] { return 1; }});
+  runner = std::make_unique<Runner>(
+      topology, *chain, *engine,
+      RunnerClock{[this] { return now; }, [] { return 1; }, [this](Monotonic time) { now += time; }});
 }
 
 bool weir_testing::turn_until_idle() {

@@ -234,7 +234,8 @@ typedef struct weir_descriptor {
 
   /**
    * Sinks. open: this worker now owns the target of context->shard (0 where sharing is not by shard); `position` is
-   * what flush gave with the last commit, empty at first. write: as process, but only durable records, each shard in
+   * what flush gave with the last commit, empty at first; WEIR_EMPTY: it is another's still, the sentence was given to
+   * weir_host.fail, open is called again later. write: as process, but only durable records, each shard in
    * order. flush: returns when the target holds durably all that was written; *position (valid until the next call) is
    * committed with it. close, may be null: the target leaves this worker; nothing uncommitted is pending.
    */

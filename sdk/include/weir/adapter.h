@@ -327,7 +327,17 @@ class [[gnu::visibility("hidden")]] SinkAdapter {
   static inline Ports inputs;
 
   static int open(void* self, weir_context* raw, weir_bytes position) noexcept {
-    return with(self, raw, WEIR_FATAL, [&](Self& me) { me.stage.open(Target(raw->shard, position)); });
+    int answer = WEIR_OK;
+    const int failed = with(self, raw, WEIR_FATAL, [&](Self& me) {
+      try {
+        me.stage.open(Target(raw->shard, position));
+      } catch (const TargetBusy& busy) {
+        const std::string_view sentence = busy.what();
+        raw->host->fail(raw, sentence.data(), sentence.size());
+        answer = WEIR_EMPTY;
+      }
+    });
+    return failed == WEIR_OK ? answer : failed;
   }
   static int write(void* self, weir_context* raw, const weir_batch* batch, std::uint32_t first,
                    std::uint32_t* done) noexcept {

@@ -32,6 +32,13 @@ class Fatal : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Thrown from Sink::open: the target is another's still, as of a worker that lost its rights and has not noticed. The
+/// worker says so, and calls open again until it may have it; after half a minute it gives up with this sentence.
+class TargetBusy : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// The host did not take a record that was emitted; the record worked on fails with the host's sentence. Nothing to
 /// catch.
 class EmitRefused : public std::runtime_error {

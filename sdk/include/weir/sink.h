@@ -69,7 +69,7 @@ class Sink {
   Sink& operator=(const Sink&) = delete;
   virtual ~Sink() = default;
 
-  /// This worker owns the target from here on.
+  /// This worker owns the target from here on. Errors: as below; TargetBusy where it is another's still.
   virtual void open(const Target& target) { static_cast<void>(target); }
 
   /// One record. in.stream(), in.shard() and in.offset() say which it is; context().shard() whose target.

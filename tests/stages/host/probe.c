@@ -242,6 +242,15 @@ static int ledger_flush(void* self, weir_context* context, weir_bytes* position)
   return WEIR_OK;
 }
 
+/* probe.busy: as the ledger; its target is another's until it has been asked for so often as the configuration says. */
+static int busy_open(void* self, weir_context* context, weir_bytes position) {
+  stage* me = self;
+  const int left = atoi(me->config);
+  if (left == 0) return ledger_open(self, context, position);
+  snprintf(me->config, sizeof(me->config), "%d", left - 1);
+  return fail(context, WEIR_EMPTY, "the target is another's");
+}
+
 /* As a newer version of the boundary may describe a stage: with fields that this one does not know. */
 typedef struct larger_descriptor {
   weir_descriptor known;
@@ -270,6 +279,8 @@ static const weir_descriptor kLedger = {DESCRIBED(WEIR_KIND_SINK, "probe.ledger"
                                         .open = ledger_open, .write = ledger_write, .flush = ledger_flush};
 static const weir_descriptor kLedgers = {DESCRIBED(WEIR_KIND_SINK, "probe.ledgers"), .sharing = WEIR_SHARING_SHARD,
                                          .open = ledger_open, .write = ledger_write, .flush = ledger_flush};
+static const weir_descriptor kBusy = {DESCRIBED(WEIR_KIND_SINK, "probe.busy"), .sharing = WEIR_SHARING_SINGLE,
+                                      .open = busy_open, .write = ledger_write, .flush = ledger_flush};
 static const weir_descriptor kPorts = {DESCRIBED(WEIR_KIND_STAGE, "probe.ports"), .outputs = kTwoOutputs,
                                        .schema = "{\"type\": \"object\"}", .process = twice_process};
 static const larger_descriptor kNewer = {.known = {.struct_size = sizeof(larger_descriptor),
@@ -288,9 +299,9 @@ static const weir_descriptor kOlder = {.struct_size = offsetof(weir_descriptor, 
                                        .process = twice_process,
                                        .finish = burst_finish};
 
-static const weir_descriptor* const kStages[] = {&kTwice,   &kCount,       &kUnkeyed, &kBurst,  &kStrict,
-                                                 &kIgnores, &kClock,       &kNumbers, &kLedger, &kLedgers,
-                                                 &kPorts,   &kNewer.known, &kOlder};
+static const weir_descriptor* const kStages[] = {&kTwice,   &kCount, &kUnkeyed,     &kBurst,  &kStrict,
+                                                 &kIgnores, &kClock, &kNumbers,     &kLedger, &kLedgers,
+                                                 &kBusy,    &kPorts, &kNewer.known, &kOlder};
 static const weir_library kLibrary = {sizeof(weir_library), WEIR_ABI_MINOR, "plain C",
                                       sizeof(kStages) / sizeof(kStages[0]), kStages};
 

@@ -257,6 +257,14 @@ TEST(Sink, FlushesBeforeItsRecordsCountAndGoesBackToTheCommittedPosition) {
   EXPECT_EQ(ledger.position().as<int>(), 5);
 }
 
+TEST(Sink, WaitsForATargetThatIsAnothersStill) {
+  Harness busy(WEIR_TEST_PROBE, "probe.busy", "5");
+  busy.feed("a", 1);
+  EXPECT_EQ(busy.position().as<int>(), 1);
+  Harness always(WEIR_TEST_PROBE, "probe.busy", "1000000");
+  EXPECT_THAT(failure_of([&] { always.run(); }), HasSubstr("the target is another's"));
+}
+
 TEST(StageUnderTest, SaysWhyItCannotStart) {
   EXPECT_THAT(failure_of([] { Harness(WEIR_TEST_PROBE, "probe.twice", R"({"refuse": 1})"); }),
               HasSubstr("the configuration asks for refusal"));
