@@ -523,10 +523,13 @@ Status Runner::open_target(std::uint32_t lane, BytesView position) {
   const std::uint32_t target = Chain::target_of(*sink, lane);
   if (!targets_.insert(target).second) return {};
   sink->context()->shard = target;
-  const auto turn = chain_.at_work().call(wire::Doing::kOpen, sink->stage());
+  const auto open = [&] {
+    const auto turn = chain_.at_work().call(wire::Doing::kOpen, sink->stage());
+    return sink->plugin().open(sink->self(), sink->context(), lend(position));
+  };
   const Monotonic asked = clock_.monotonic();
   for (bool said = false;; said = true) {
-    const int answer = sink->plugin().open(sink->self(), sink->context(), lend(position));
+    const int answer = open();
     if (answer == WEIR_OK) return {};
     const std::string sentence = "stage \"" + sink->spec().name + "\": " + sink->take_failure();
     if (answer != WEIR_EMPTY || clock_.monotonic() - asked > kTargetWaitMax) return {Code::kRefused, sentence};
