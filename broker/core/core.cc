@@ -58,7 +58,7 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
   for (const UnitState& unit : ledger_.units()) {
     const bool out = unit.is_sink() || sends_to_peers(unit);
     for (const std::uint32_t stream : unit.inputs()) leaves_[stream] = leaves_[stream] || out;
-    UnitLeases leases;
+    UnitLeases leases(options_.load_records_min);
     leases.lanes.resize(unit.lanes.size());
     leases.scan.assign(unit.inputs().size(), UINT64_MAX);
     for (const std::uint32_t stream : unit.inputs())
@@ -420,6 +420,7 @@ void Core::tick(Monotonic now) {
     leases_[unit].dirty = true;
     if (!draining_ && !stopping_ && !leases_[unit].stopped && !ledger_.units()[unit].resting()) send_watermarks(unit);
   }
+  look_at_loads();
   follow_load();
   drop_passed_bytes();
   raise_cursor_frames();

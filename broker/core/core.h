@@ -11,6 +11,8 @@
 
 #include "broker/core/consumer.h"
 #include "broker/core/direct_accounts.h"
+#include "broker/core/lane_loads.h"
+#include "broker/core/lease_balance.h"
 #include "broker/core/ledger.h"
 #include "broker/core/load_follower.h"
 #include "broker/core/outside.h"
@@ -32,6 +34,7 @@ struct CoreOptions {
   std::chrono::microseconds beat{500'000};
   std::chrono::microseconds silence{10'000'000};  ///< a worker that said nothing for so long is fenced
   std::chrono::microseconds settle_in{500'000};  ///< how long a start waits for all workers before leases move to fewer
+  std::uint64_t load_records_min = 1000;         ///< a second: with fewer a stage's shards count as equally heavy
   std::uint64_t segments_slack = 6;              ///< closed segments beyond twice what is needed before any is copied
   std::string commits_endpoint;                  ///< told to workers
   std::string host;                              ///< the name of the broker's machine
@@ -206,6 +209,8 @@ class Core {
     std::uint32_t lane = 0;
   };
   struct UnitLeases {
+    explicit UnitLeases(std::uint64_t load_records_min) : loads(load_records_min) {}
+
     std::vector<LaneLease> lanes;
     std::map<std::uint64_t, RequeuedAt> requeued;  ///< letters that a worker has been sent, by number
     std::map<std::uint64_t, RequeuedSuspect> requeued_suspects;
@@ -224,6 +229,7 @@ class Core {
     };
     std::optional<Ahead> ahead;
     std::optional<LoadFollower> follower;  ///< where the number of workers follows the load
+    LaneLoads loads;
     Sequence ahead_from;  ///< the next copy begins when everything before it is on disk; 0: none is wanted
     bool dirty = true;    ///< a lane is free, or workers came or went
     bool stopped = false;
@@ -314,10 +320,22 @@ class Core {
   std::vector<Worker*> superfluous(std::uint32_t unit);
   /// Superfluous workers that have nothing any more that moves alone are drained.
   void let_superfluous_go(std::uint32_t unit);
-  /// How many shards are still to come to the workers that are to have them.
-  [[nodiscard]] std::uint32_t shards_moving(std::uint32_t unit) const;
   /// As workers see the topology.
   void tell_topology();
+
+  // core_balance.cc
+  /// Who shares the shards of a unit: holders by number, those that stay first.
+  struct Sharing {
+    std::vector<Incarnation> holders;
+    LeaseBalance balance;
+    std::uint32_t staying = 0;
+  };
+  void look_at_loads();
+  [[nodiscard]] Sharing sharing_of(std::uint32_t unit) const;
+  /// Which shard is to move next, or is on its way.
+  [[nodiscard]] std::optional<LeaseBalance::Move> next_move(std::uint32_t unit, const Sharing& sharing) const;
+  /// How many shards are still to come to the workers that are to have them.
+  [[nodiscard]] std::uint32_t shards_moving(std::uint32_t unit) const;
 
   // core_follow.cc
   /// Stages whose number of workers follows their load get another one, if it is time.

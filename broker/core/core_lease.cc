@@ -269,9 +269,10 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
   const auto total = static_cast<std::uint32_t>(leases.lanes.size());
   // At first all wanted workers are expected; after a while lanes go to whoever is there.
   const bool early = now - serving_since_ < options_.settle_in;
-  const std::size_t expected = early ? ledger_.workers(unit.stage()) : workers.size();
-  const auto quota =
-      unit.single() ? total : static_cast<std::uint32_t>((total + expected - 1) / std::max<std::size_t>(expected, 1));
+  const std::size_t expected = ledger_.workers(unit.stage());
+  const auto quota = unit.single() || !early
+                         ? total
+                         : static_cast<std::uint32_t>((total + expected - 1) / std::max<std::size_t>(expected, 1));
   if (unit.single()) {
     // One target, one holder: whoever holds a lane gets them all.
     const auto held =
@@ -285,16 +286,20 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
   // Who comes a moment later, as a rule in the place of one that died, finds lanes that nobody has begun to restore.
   const std::uint32_t together = restored_together(unit);
   std::map<Incarnation, std::uint32_t> restoring;
-  for (const LaneLease& lease : leases.lanes) {
+  std::map<Incarnation, double> loads;
+  for (std::uint32_t lane = 0; lane < total; ++lane) {
+    const LaneLease& lease = leases.lanes[lane];
     if (lease.state == LaneLease::State::kRestoring) ++restoring[lease.holder];
+    if (lease.state != LaneLease::State::kFree) loads[lease.holder] += leases.loads.weight(lane);
   }
   for (std::uint32_t lane = 0; lane < total; ++lane) {
     LaneLease& lease = leases.lanes[lane];
     if (lease.state != LaneLease::State::kFree) continue;
     // Only those that finished long ago need no holder; a sink's target belongs to its lanes together.
     if (unit.lanes[lane].finished && !unit.single()) continue;
-    Worker* worker = *std::min_element(workers.begin(), workers.end(),
-                                       [](const Worker* a, const Worker* b) { return a->lanes < b->lanes; });
+    Worker* worker = *std::min_element(workers.begin(), workers.end(), [&](const Worker* a, const Worker* b) {
+      return loads[a->incarnation] < loads[b->incarnation];
+    });
     if (leases.ahead && leases.ahead->lane == lane) {
       const auto has_it = std::find_if(workers.begin(), workers.end(), [&](const Worker* each) {
         return each->incarnation == leases.ahead->to && each->lanes < quota;
@@ -316,6 +321,7 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
     lease.holder = worker->incarnation;
     ++lease.epoch;
     ++worker->lanes;
+    loads[worker->incarnation] += leases.loads.weight(lane);
     granted[worker].push_back(lane);
   }
   leases.dirty |= any_free;
@@ -323,37 +329,22 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
   if (any_free || unit.single() || early) return;
   // Nobody keeps more than a fair share while another has less, or anything while it is one too many: lanes move one at
   // a time, each only when the state of those before is there, so that the others hardly notice.
-  const auto movable = [&](std::uint32_t lane, const Worker& of) {
-    const LaneLease& lease = leases.lanes[lane];
-    return lease.holder == of.incarnation && lease.state == LaneLease::State::kHeld && !unit.lanes[lane].finished;
-  };
-  const auto [least, most] = std::minmax_element(workers.begin(), workers.end(),
-                                                 [](const Worker* a, const Worker* b) { return a->lanes < b->lanes; });
-  Worker* giver = (*most)->lanes > (*least)->lanes + 1 ? *most : nullptr;
-  for (Worker* each : going) {
-    for (std::uint32_t lane = 0; lane < total && giver != each; ++lane) giver = movable(lane, *each) ? each : giver;
-  }
-  if (giver == nullptr) return call_off(index);
+  const Sharing sharing = sharing_of(index);
+  const auto move = next_move(index, sharing);
+  if (!move) return call_off(index);
   const bool moving = std::any_of(leases.lanes.begin(), leases.lanes.end(), [](const LaneLease& lease) {
     return lease.state == LaneLease::State::kRevoking || lease.state == LaneLease::State::kRestoring;
   });
-  if (moving) {
+  if (moving || (goes_ahead(unit) && !send_ahead(index, move->lane, *find_worker(sharing.holders[move->to])))) {
     leases.dirty = true;
     return;
   }
-  for (std::uint32_t lane = total; lane-- > 0;) {
-    if (!movable(lane, *giver)) continue;
-    if (goes_ahead(unit) && !send_ahead(index, lane, **least)) {
-      leases.dirty = true;
-      return;
-    }
-    LaneLease& lease = leases.lanes[lane];
-    lease.state = LaneLease::State::kRevoking;
-    wire::Lease revoked;
-    revoked.shard = lane;
-    revoked.epoch = lease.epoch;
-    return send(*giver, MessageType::kRevoke, wire::encode_leases({revoked}));
-  }
+  LaneLease& lease = leases.lanes[move->lane];
+  lease.state = LaneLease::State::kRevoking;
+  wire::Lease revoked;
+  revoked.shard = move->lane;
+  revoked.epoch = lease.epoch;
+  send(*find_worker(lease.holder), MessageType::kRevoke, wire::encode_leases({revoked}));
 }
 
 /// Lanes whose state one worker is sent at a time: an eighth of all, since changes of many lanes lie in one entry, or

@@ -111,32 +111,4 @@ void Core::let_superfluous_go(std::uint32_t index) {
   }
 }
 
-std::uint32_t Core::shards_moving(std::uint32_t index) const {
-  const UnitState& unit = ledger_.units()[index];
-  if (unit.intake() != Intake::kShards || unit.finished || unit.resting()) return 0;
-  const auto& lanes = leases_[index].lanes;
-  std::vector<const Worker*> workers;
-  for (const auto& [incarnation, worker] : workers_) {
-    if (worker.unit == index && worker.state == Worker::State::kReady) workers.push_back(&worker);
-  }
-  std::sort(workers.begin(), workers.end(), [](const Worker* a, const Worker* b) { return a->index < b->index; });
-  const std::size_t wanted = ledger_.workers(unit.stage());
-  std::uint32_t under_way = 0;
-  for (std::uint32_t lane = 0; lane < lanes.size(); ++lane)
-    under_way += lanes[lane].state != LaneLease::State::kHeld && !unit.lanes[lane].finished ? 1 : 0;
-  if (workers.empty() || unit.single()) return under_way;
-  const auto sharing = static_cast<std::uint32_t>(std::min(wanted, workers.size()));
-  const auto total = static_cast<std::uint32_t>(lanes.size());
-  const std::uint32_t least = total / sharing;
-  const std::uint32_t most = (total + sharing - 1) / sharing;
-  std::uint32_t beyond = 0;
-  std::uint32_t short_of = 0;
-  for (std::uint32_t i = 0; i < workers.size(); ++i) {
-    const std::uint32_t has = workers[i]->lanes;
-    beyond += i >= sharing ? has : has - std::min(has, most);
-    if (i < sharing) short_of += least - std::min(has, least);
-  }
-  return std::max({under_way, beyond, short_of});
-}
-
 }  // namespace weir::core

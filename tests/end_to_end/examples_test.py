@@ -195,6 +195,17 @@ def dispatch():
         check(values == list(range(last - 999, last + 1)), "by_%s has other numbers" % how)
 
 
+def skewed():
+    data = ".weir/skewed"
+    launcher = Launcher("examples/skewed.json", "--set", '/http={"listen": "127.0.0.1:0"}', log="skewed.txt")
+    held = lambda: sorted(len(worker["shards"]) for worker in (status(data) or {"workers": []})["workers"] if worker["stage"] == "count")
+    wait_for("the worker with the hot shard to have fewer", lambda: launcher.process.poll() is not None or held() in ([1, 7], [2, 6], [3, 5]))
+    check(launcher.process.poll() is None, "it ended with equal shares: " + open("skewed.txt").read()[-2000:])
+    check(launcher.wait(120) == 0, open("skewed.txt").read()[-2000:])
+    counts = {record["key"]: record["value"] for record in read_records("examples/out/skewed_counts.jsonl")}
+    check(counts == {"hot": 100_000, **dict.fromkeys("abcdefgh", 12_500)}, "the counts are others: %s" % counts)
+
+
 def full_dead_letters_fail_the_stage():
     result = run("run", "examples/weblog.json", "--fresh", "--set", '/http={"listen": "127.0.0.1:0"}',
                  "--set", '/stages/parse/on_error={"kept_bytes_max": "1KiB"}')
@@ -216,7 +227,7 @@ def stays_up_with_hold():
 folder = tempfile.mkdtemp(prefix="weir-examples-")
 shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
 os.chdir(folder)
-for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, push_pull, send_receive, dispatch, scaling, full_dead_letters_fail_the_stage, stays_up_with_hold):
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, push_pull, send_receive, dispatch, scaling, skewed, full_dead_letters_fail_the_stage, stays_up_with_hold):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)

@@ -142,7 +142,7 @@ void add_scale(CLI::App& app, CommandLine& line) {
   command->add_option("N", arguments->workers, "how many workers it is to have")->required();
   command->add_option("FILE", arguments->file, "the topology (default: the only one that runs under ./.weir)");
   command->add_option("--data", arguments->data_dir, "its data directory");
-  command->add_flag("--wait", arguments->wait, "until they run and share its shards evenly");
+  command->add_flag("--wait", arguments->wait, "until they run and have fair shares of its shards");
   command->add_option("--timeout", arguments->timeout, "how long --wait waits (60s)");
   command->callback([arguments, &line] { line.run = [arguments] { return scale(*arguments); }; });
 }
