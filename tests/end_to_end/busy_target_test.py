@@ -5,10 +5,9 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 
-from weir_run import BIN, Launcher, check, read_records, run, status, wait_for
+from weir_run import Launcher, broker_endpoint, check, join, read_records, status, wait_for
 
 NUMBERS, RATE = 400_000, 10_000
 DATA = ".weir/busy"
@@ -23,24 +22,11 @@ with open("busy.json", "w") as topology:
             "write": {"plugin": "file.write", "input": "numbers", "config": {"path": "out.jsonl"}}}}, topology)
 
 
-def endpoint():
-    try:
-        with open(os.path.join(DATA, "endpoint.json")) as file:
-            return json.load(file)["broker"]
-    except (OSError, ValueError):
-        return None
-
-
 def start(log):
     """A topology without its sink."""
     launcher = Launcher("busy.json", "--stages", "make", log=log)
     wait_for("the broker", lambda: (status(DATA) or {}).get("state") == "running")
     return launcher
-
-
-def join(log):
-    return subprocess.Popen([os.path.join(BIN, "weir-stage"), "--broker", endpoint(), "--stage", "write"], stdin=subprocess.DEVNULL,
-                            stdout=open(log, "w"), stderr=subprocess.STDOUT)
 
 
 def said(log, words):
@@ -55,11 +41,11 @@ def written():
 def freeze_and_replace(log, number):
     """A worker that holds the file and is missed, and one that waits for the file."""
     before = written()
-    first = join("first%d.txt" % number)
+    first = join(broker_endpoint(DATA), "write", log="first%d.txt" % number)
     wait_for("lines of the first", lambda: written() > before)
     first.send_signal(signal.SIGSTOP)
     wait_for("it to be missed", lambda: said(log, "silent for too long"), 60)
-    second = join("second%d.txt" % number)
+    second = join(broker_endpoint(DATA), "write", log="second%d.txt" % number)
     wait_for("the second to wait", lambda: said("second%d.txt" % number, "out.jsonl is being written by another process; waiting for it"))
     return first, second
 

@@ -9,12 +9,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 
-from weir_run import BIN, WEIR, Launcher, check, metrics, status, wait_for
+from weir_run import Feeder, Launcher, broker_endpoint, check, join, metrics, status, wait_for
 
 KEYS, SHARDS = 500, 8
-PORTION = 200  # records, a hundred times a second until everyone has come and gone
 DATA = ".weir/leave"
 PATIENCE = 10  # seconds after which a broker takes a silent worker for dead
 
@@ -34,43 +32,10 @@ launcher = Launcher("leave.json", "--stages", "write", log="log.txt")
 
 def endpoint():
     check(launcher.process.poll() is None, open("log.txt").read()[-3000:])
-    try:
-        with open(os.path.join(DATA, "endpoint.json")) as file:
-            return json.load(file)["broker"]
-    except (OSError, ValueError):
-        return None
+    return broker_endpoint(DATA)
 
 
 broker = wait_for("the broker", endpoint)
-
-
-class Feeder(threading.Thread):
-    """Publishes 0, 1, 2 ... by `weir produce`, until it is told to end."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.numbers, self.ends = 0, threading.Event()
-        self.producer = subprocess.Popen([WEIR, "produce", "numbers", "--data", DATA, "--name", "feeder", "--end"],
-                                         stdin=subprocess.PIPE, stderr=open("produce.txt", "w"), text=True)
-        self.start()
-
-    def run(self):
-        while not self.ends.wait(0.01):
-            self.producer.stdin.write("".join('{"key": %d, "value": %d}\n' % (number % KEYS, number)
-                                              for number in range(self.numbers, self.numbers + PORTION)))
-            self.producer.stdin.flush()
-            self.numbers += PORTION
-        self.producer.stdin.close()
-
-    def end(self):
-        self.ends.set()
-        self.join()
-        check(self.producer.wait(120) == 0, open("produce.txt").read())
-
-
-def join(stage, *options):
-    return subprocess.Popen([os.path.join(BIN, "weir-stage"), "--broker", broker, "--stage", stage, *options], stdin=subprocess.DEVNULL,
-                            stdout=open("workers.txt", "a"), stderr=subprocess.STDOUT)
 
 
 def holders():
@@ -103,9 +68,9 @@ def all_with(pid):
     return wait_for("all shards with %d" % pid, lambda: holders() == {pid: list(range(SHARDS))}, PATIENCE / 2)
 
 
-feeder = Feeder()
-passing = [join("pass"), join("pass")]
-totals = [join("total"), join("total")]
+feeder = Feeder("numbers", DATA, KEYS)
+passing = [join(broker, "pass"), join(broker, "pass")]
+totals = [join(broker, "total"), join(broker, "total")]
 left = 0
 for _ in range(4):
     goal = written() + 500
@@ -114,18 +79,18 @@ for _ in range(4):
     all_with(totals[0].pid)
     leave(passing.pop(0))
     left += 2
-    totals.append(join("total"))
-    passing.append(join("pass"))
+    totals.append(join(broker, "total"))
+    passing.append(join(broker, "pass"))
     wait_for("shards with the newcomer", lambda: len(holders().get(totals[1].pid, [])) == SHARDS // 2)
 # Nobody of a stage is left for a while; then somebody is.
 for worker in totals:
     leave(worker)
 left += 2
 wait_for("no holder", lambda: not holders())
-totals = [join("total")]
+totals = [join(broker, "total")]
 all_with(totals[0].pid)
 # Asked twice it goes at once, whatever that means for what it has begun: here the broker cannot answer the first.
-worker = join("total")
+worker = join(broker, "total")
 wait_for("it to hold shards", lambda: holders().get(worker.pid))
 broker_pid = launcher.find("broker")
 os.kill(broker_pid, signal.SIGSTOP)
@@ -135,7 +100,7 @@ worker.send_signal(signal.SIGTERM)
 check(worker.wait(PATIENCE / 2) == -signal.SIGTERM, "asked twice it ended with %s" % worker.returncode)
 os.kill(broker_pid, signal.SIGCONT)
 # Nobody tells the broker; who takes its place does.
-totals.append(join("total", "--worker", "1"))
+totals.append(join(broker, "total", "--worker", "1"))
 wait_for("shards with its successor", lambda: len(holders().get(totals[1].pid, [])) == SHARDS // 2)
 
 feeder.end()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from weir_run import BIN, Launcher, check, read_records, status, wait_for
+from weir_run import BIN, Launcher, broker_endpoint, check, read_records, status, wait_for
 
 folder = tempfile.mkdtemp(prefix="weir-split-")
 os.chdir(folder)
@@ -37,9 +37,7 @@ def written(count):
 
 
 def worker(*host):
-    with open(DATA + "/endpoint.json") as file:
-        broker = json.load(file)["broker"]
-    return subprocess.Popen([*host, os.path.join(BIN, "weir-stage"), "--broker", broker, "--stage", "read"])
+    return subprocess.Popen([*host, os.path.join(BIN, "weir-stage"), "--broker", broker_endpoint(DATA), "--stage", "read"])
 
 
 def workers():

@@ -9,12 +9,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 
-from weir_run import BIN, WEIR, Launcher, check, children_of, role_of, run, status, wait_for
+from weir_run import WEIR, Feeder, Launcher, broker_endpoint, check, children_of, join, role_of, run, status, wait_for
 
 KEYS, SHARDS = 500, 12
-PORTION = 200  # records, a hundred times a second until all is done
 DATA = ".weir/scale"
 
 folder = tempfile.mkdtemp(prefix="weir-scale-")
@@ -38,30 +36,6 @@ def write_topology(name, total=2):
                 "look": {"plugin": "filter", "input": "numbers", "output": "seen", "config": {"where": {"field": "", "op": ">=", "value": 0}}},
                 "list": {"plugin": "file.write", "input": "seen", "config": {"path": "seen.jsonl"}}}}, topology)
     return name
-
-
-class Feeder(threading.Thread):
-    """Publishes 0, 1, 2 ... by `weir produce`, until it is told to end. Sends again what a broker did not acknowledge."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.numbers, self.ends = 0, threading.Event()
-        self.producer = subprocess.Popen([WEIR, "produce", "numbers", "--data", DATA, "--name", "feeder", "--end"],
-                                         stdin=subprocess.PIPE, stderr=open("produce.txt", "a"), text=True)
-        self.start()
-
-    def run(self):
-        while not self.ends.wait(0.01):
-            self.producer.stdin.write("".join('{"key": %d, "value": %d}\n' % (number % KEYS, number)
-                                              for number in range(self.numbers, self.numbers + PORTION)))
-            self.producer.stdin.flush()
-            self.numbers += PORTION
-        self.producer.stdin.close()
-
-    def end(self):
-        self.ends.set()
-        self.join()
-        check(self.producer.wait(120) == 0, open("produce.txt").read())
 
 
 def scale(stage, number, *more, code=0):
@@ -103,7 +77,7 @@ def kill(pid):
 
 launcher = Launcher(write_topology("scale.json"), log="log.txt")
 wait_for("the topology", lambda: launcher.process.poll() is not None or shares() == [6, 6])
-feeder = Feeder()
+feeder = Feeder("numbers", DATA, KEYS)
 flows()
 
 # Up and down; every worker runs, and shares the shards evenly, once the command has ended.
@@ -205,28 +179,19 @@ launcher = Launcher("scale.json", "--fresh", "--stages", "pass,write,look,list",
 
 def endpoint():
     check(launcher.process.poll() is None, open("joined.txt").read()[-3000:])
-    try:
-        with open(os.path.join(DATA, "endpoint.json")) as file:
-            return json.load(file)["broker"]
-    except (OSError, ValueError):
-        return None
+    return broker_endpoint(DATA)
 
 
 broker = wait_for("the broker", endpoint)
 
 
-def join():
-    return subprocess.Popen([os.path.join(BIN, "weir-stage"), "--broker", broker, "--stage", "total"], stdin=subprocess.DEVNULL,
-                            stdout=open("workers.txt", "a"), stderr=subprocess.STDOUT)
-
-
-joined = [join(), join()]
+joined = [join(broker, "total"), join(broker, "total")]
 wait_for("both", lambda: shares() == [6, 6])
-one_too_many = join()
+one_too_many = join(broker, "total")
 check(one_too_many.wait(30) == 1, "it found a place: %s" % one_too_many.returncode)
 check("has all its 2 workers; `weir scale total N` gives it more" in open("workers.txt").read(), open("workers.txt").read()[-2000:])
 scale("total", 3)
-joined.append(join())
+joined.append(join(broker, "total"))
 scale("total", 3, "--wait")
 check(shares() == [4, 4, 4], "uneven: %s" % shares())
 said = scale("total", 4, "--wait", "--timeout", "200ms", code=1)

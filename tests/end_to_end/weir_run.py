@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -203,3 +204,44 @@ class Launcher:
 
     def wait(self, timeout=300):
         return self.process.wait(timeout=timeout)
+
+
+def broker_endpoint(data):
+    """Where the broker on this data directory is reached; nothing while it has not said so."""
+    try:
+        with open(os.path.join(data, "endpoint.json")) as file:
+            return json.load(file)["broker"]
+    except (OSError, ValueError):
+        return None
+
+
+def join(broker, stage, *options, log="workers.txt"):
+    """A worker that no launcher has started, as on another machine."""
+    return subprocess.Popen([os.path.join(BIN, "weir-stage"), "--broker", broker, "--stage", stage, *options], stdin=subprocess.DEVNULL,
+                            stdout=open(log, "a"), stderr=subprocess.STDOUT)
+
+
+class Feeder(threading.Thread):
+    """Publishes 0, 1, 2 ... to a stream by `weir produce` under a name, each with its remainder by `keys` as key, until it is told
+    to end; what a broker did not acknowledge is sent again. 200 of them a hundred times a second."""
+    PORTION = 200
+
+    def __init__(self, stream, data, keys):
+        super().__init__(daemon=True)
+        self.keys, self.numbers, self.ends = keys, 0, threading.Event()
+        self.producer = subprocess.Popen([WEIR, "produce", stream, "--data", data, "--name", "feeder", "--end"],
+                                         stdin=subprocess.PIPE, stderr=open("produce.txt", "a"), text=True)
+        self.start()
+
+    def run(self):
+        while not self.ends.wait(0.01):
+            self.producer.stdin.write("".join('{"key": %d, "value": %d}\n' % (number % self.keys, number)
+                                              for number in range(self.numbers, self.numbers + self.PORTION)))
+            self.producer.stdin.flush()
+            self.numbers += self.PORTION
+        self.producer.stdin.close()
+
+    def end(self):
+        self.ends.set()
+        self.join()
+        check(self.producer.wait(120) == 0, open("produce.txt").read())
