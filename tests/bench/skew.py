@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What it brings to share shards out by their load: keys by Zipf's law over 32 shards and four workers, and the part of all records
+that the busiest worker has, while each has eight shards and when shards have moved. The result is checked. Parts, not times,
+so that it says the same on any machine.
+
+WEIR_BIN=build/release/bin python3 tests/bench/skew.py [RATE]     default 20000 records a second"""
+import collections
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "end_to_end"))
+from targets import conclude, target  # noqa: E402
+from weir_run import Launcher, check, metrics, read_records, status, wait_for  # noqa: E402
+
+RATE = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+KEYS, SHARDS, WORKERS = 10_000, 32, 4
+
+
+def by_worker(data):
+    return {dict(labels)["worker"]: value for (name, labels), value in metrics(data).items()
+            if name == "weir_stage_records_in_total" and dict(labels)["stage"] == "count"}
+
+
+def busiest(data, records):
+    """Its part of the next so many records."""
+    before = by_worker(data)
+    def taken():
+        now = by_worker(data)
+        return {worker: now[worker] - before.get(worker, 0) for worker in now}
+    found = wait_for("records", lambda: (lambda some: some if sum(some.values()) >= records else None)(taken()))
+    return max(found.values()) / sum(found.values())
+
+
+def measure(skew, seed):
+    chooser = random.Random(seed)
+    keys = chooser.choices(range(KEYS), weights=[1 / (rank + 1) ** skew for rank in range(KEYS)], k=20_000)
+    hottest = max(collections.Counter(keys).values()) / len(keys)
+    with open("skew.json", "w") as file:
+        json.dump({
+            "name": "skew", "http": {"listen": "127.0.0.1:0"},
+            "streams": {"in": {"partition": {"by": "hash"}, "shards": SHARDS}, "counts": {}},
+            "stages": {
+                "make": {"plugin": "generate.values", "output": "in",
+                         "config": {"records": [{"key": key, "value": 1} for key in keys], "repeat": 30, "rate": RATE}},
+                "count": {"plugin": "keyed.count", "input": "in", "output": "counts", "workers": WORKERS, "config": {"emit": "final"}},
+                "write": {"plugin": "file.write", "input": "counts", "config": {"path": "skew.jsonl"}}}}, file)
+    data = ".weir/skew"
+    launcher = Launcher("skew.json", "--fresh", log="log.txt")
+    held = lambda: [len(worker["shards"]) for worker in (status(data) or {"workers": []})["workers"] if worker["stage"] == "count"]
+    wait_for("all workers", lambda: held() == [SHARDS // WORKERS] * WORKERS and sum(by_worker(data).values()) > 0)
+    dealt = busiest(data, RATE // 2)
+    moving = lambda: next(stage["shards_moving"] for stage in status(data)["stages"] if stage["name"] == "count")
+    taken = sum(by_worker(data).values())
+    wait_for("shards to have moved", lambda: sum(by_worker(data).values()) > taken + 8 * RATE and moving() == 0)
+    shared = busiest(data, 4 * RATE)
+    shards = sorted(held())
+    check(launcher.wait(120) == 0, open("log.txt").read()[-2000:])
+    counts = {record["key"]: record["value"] for record in read_records("skew.jsonl")}
+    check(counts == {key: 30 * times for key, times in collections.Counter(keys).items()}, "the counts are wrong")
+    # The best that whole keys allow: a fourth, or what the hottest key alone has.
+    best = max(1 / WORKERS, hottest)
+    print("fsync  Zipf %.1f: the busiest of %d workers has %.2f of the records with %d shards each, %.2f where they have %s; no less than %.2f is possible"
+          % (skew, WORKERS, dealt, SHARDS // WORKERS, shared, " ".join(map(str, shards)), best), flush=True)
+    return shared / best
+
+
+os.chdir(tempfile.mkdtemp(prefix="weir-bench-skew-"))
+for skew in (1.0, 1.2, 1.5, 2.0):
+    target("the busiest worker, of the least that is possible, Zipf %.1f" % skew, measure(skew, 7), 1.3)
+shutil.rmtree(os.getcwd())
+conclude()
