@@ -161,6 +161,7 @@ void BrokerEngine::run_pulse() {
   const Bytes message = wire::message({MessageType::kPulse, wire::kWireVersion, 0, welcome().incarnation.value(), 0});
   std::unique_lock lock(pulse_mutex_);
   while (!pulse_ends_.wait_for(lock, welcome().beat, [this] { return stopping_; })) {
+    if (monotonic_now() - transmitted_.load(std::memory_order_relaxed) < welcome().beat) continue;  // it has been heard
     (void)socket.send(zmq::buffer(message.data(), message.size()), zmq::send_flags::dontwait);
   }
 }
@@ -168,6 +169,7 @@ void BrokerEngine::run_pulse() {
 void BrokerEngine::transmit(Bytes message) {
   zmq::message_t outgoing = wire::zmq_message(std::move(message));
   uninterrupted([&] { return commits_.send(outgoing, zmq::send_flags::dontwait); });
+  transmitted_.store(monotonic_now(), std::memory_order_relaxed);
 }
 
 std::optional<BrokerSession::Received> BrokerEngine::receive() {

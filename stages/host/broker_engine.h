@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -65,6 +66,7 @@ class BrokerEngine final : public BrokerSession {
   std::mutex pulse_mutex_;
   std::condition_variable pulse_ends_;
   bool stopping_ = false;  ///< under pulse_mutex_
+  std::atomic<Monotonic> transmitted_{Monotonic(0)};
   std::thread pulse_;
 };
 

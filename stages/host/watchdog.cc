@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 namespace {
 
 /// A deadline is noticed late by a tenth of it at most, and by no more than this.
-constexpr Monotonic kPeriodMax = 50ms;
+constexpr Monotonic kPeriodMax = 500ms;
 constexpr Monotonic kPeriodMin = 1ms;
 
 /// What no record is about asks disks, networks and whole states, which are slow at times: a short deadline is meant
@@ -29,11 +29,14 @@ constexpr Monotonic kCallMin = 10s;
 
 Watchdog::Watchdog(const Topology& topology, const std::vector<std::uint32_t>& stages, AtWork& work,
                    std::function<void(const std::string&)> bite)
-    : topology_(topology), work_(work), bite_(std::move(bite)), period_(kPeriodMax) {
+    : topology_(topology), work_(work), bite_(std::move(bite)) {
   for (const std::uint32_t stage : stages) {
-    if (const auto deadline = topology.stages[stage].deadline; deadline.count() != 0)
-      period_ = std::clamp<Monotonic>(deadline / 10, kPeriodMin, period_);
+    const Monotonic deadline = topology.stages[stage].deadline;
+    if (deadline.count() == 0) continue;
+    const Monotonic period = std::clamp<Monotonic>(deadline / 10, kPeriodMin, kPeriodMax);
+    period_ = period_.count() == 0 ? period : std::min(period, period_);
   }
+  if (period_.count() == 0) return;
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "watchdog");
     LeaveSignal::leave_to_others();
@@ -66,6 +69,7 @@ std::optional<Monotonic> Watchdog::limit(const StageSpec& stage, wire::Doing doi
 }
 
 Watchdog::~Watchdog() {
+  if (!thread_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;

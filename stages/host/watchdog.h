@@ -16,8 +16,8 @@
 namespace weir::host {
 
 /// Ends what takes longer than the `deadline` of its stage: one record of process or write, or one call of any other
-/// function. Time in which the whole process stood still does not count. Thread: its own ("watchdog").
-/// Lifetime: `work` and `topology` must outlive it.
+/// function. Time in which the whole process stood still does not count. Thread: its own ("watchdog"), if any of its
+/// stages has a deadline. Lifetime: `work` and `topology` must outlive it.
 class Watchdog {
  public:
   /// `bite` is told what was being done; it should not return. [watchdog]
@@ -48,7 +48,7 @@ class Watchdog {
   const Topology& topology_;
   AtWork& work_;
   std::function<void(const std::string&)> bite_;
-  Monotonic period_;
+  Monotonic period_{0};  ///< 0: nothing here has a deadline
   std::mutex mutex_;
   std::condition_variable stop_;
   bool stopping_ = false;
