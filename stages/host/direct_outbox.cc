@@ -4,16 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "sdk/wire/batch.h"
-
 namespace weir::host {
-
-namespace {
-
-constexpr std::size_t kPieceBytes = 64 << 10;  ///< a piece is cut at the record behind this size
-constexpr std::size_t kEarlyMax = 4096;        ///< of more consumers that are not known the oldest are forgotten
-
-}  // namespace
 
 std::vector<wire::Sent> DirectOutbox::set_peers(const std::vector<wire::Peer>& peers) {
   std::map<std::uint32_t, std::vector<Incarnation>> consumers;
@@ -38,10 +29,7 @@ std::vector<wire::Sent> DirectOutbox::set_peers(const std::vector<wire::Peer>& p
       if (std::any_of(to.links.begin(), to.links.end(), known)) continue;
       Link link;
       link.to = consumer;
-      if (const auto early = early_.find({consumer, stream}); early != early_.end()) {
-        link.window = link.credit = early->second;
-        early_.erase(early);
-      }
+      if (const std::uint64_t early = early_.take(consumer, stream); early != 0) link.credit.take(early);
       to.links.push_back(std::move(link));
     }
   }
@@ -71,21 +59,7 @@ void DirectOutbox::release(std::uint64_t transaction) {
 void DirectOutbox::cut(std::uint64_t transaction, const DirectOutput& output) {
   Outflow& to = outflow(output.stream);
   bytes_ -= output.records.size();
-  wire::BatchReader reader(output.records);
-  for (std::uint32_t done = 0; done < output.count;) {
-    const std::size_t from = reader.position();
-    Piece piece;
-    while (done < output.count && reader.position() - from < kPieceBytes && reader.next()) {
-      ++piece.count;
-      ++done;
-    }
-    WEIR_CHECK(piece.count != 0, "a batch of our own holds as many records as were counted");
-    piece.origin_us = output.origin_us;
-    piece.offset = to.offset_next;
-    to.offset_next += piece.count;
-    const BytesView records = BytesView(output.records).subspan(from, reader.position() - from);
-    piece.compression = static_cast<std::uint32_t>(to.compressor.append(records, piece.records));
-    piece.transaction = transaction;
+  for (Piece& piece : to.cutter.cut(transaction, output)) {
     if (topology_.streams[output.stream].transport == Transport::kSendReceive) ++unacknowledged_[transaction];
     bytes_ += piece.records.size();
     to.pieces.push_back(std::move(piece));
@@ -98,13 +72,10 @@ void DirectOutbox::take_credit(const wire::DirectHeader& credit) {
   if (found != outflows_.end()) {
     for (Link& link : found->second.links) {
       if (link.to != from) continue;
-      if (link.window == 0) link.window = credit.number;
-      link.credit = std::max(link.credit, credit.number);
-      return;
+      return link.credit.take(credit.number);
     }
   }
-  early_.try_emplace({from, credit.stream}, credit.number);
-  if (early_.size() > kEarlyMax) early_.erase(early_.begin());
+  early_.keep(from, credit.stream, credit.number);
 }
 
 void DirectOutbox::take_done(const wire::DirectHeader& done) {
@@ -131,7 +102,7 @@ DirectOutbox::Link* DirectOutbox::choose(Outflow& outflow, Dispatch dispatch, st
   if (outflow.links.empty()) return nullptr;
   if (dispatch == Dispatch::kRoundRobin) {
     Link& link = outflow.links[outflow.link_next % outflow.links.size()];
-    if (!link.admits(size)) return nullptr;
+    if (!link.credit.admits(size)) return nullptr;
     ++outflow.link_next;
     return &link;
   }
@@ -139,7 +110,8 @@ DirectOutbox::Link* DirectOutbox::choose(Outflow& outflow, Dispatch dispatch, st
   Link* best = nullptr;
   for (std::size_t i = 0; i < outflow.links.size(); ++i) {
     Link& link = outflow.links[(outflow.link_next + i) % outflow.links.size()];
-    if (link.admits(size) && (best == nullptr || link.under_way() < best->under_way())) best = &link;
+    if (link.credit.admits(size) && (best == nullptr || link.credit.under_way() < best->credit.under_way()))
+      best = &link;
   }
   if (best != nullptr) ++outflow.link_next;
   return best;
@@ -151,19 +123,13 @@ std::optional<DirectOutbox::Outgoing> DirectOutbox::next() {
     Piece& piece = outflow.pieces.front();
     Link* link = choose(outflow, topology_.streams[stream].dispatch, piece.records.size());
     if (link == nullptr) continue;
-    wire::DirectHeader header;
-    header.type = wire::MessageType::kRecords;
-    header.stream = stream;
+    wire::DirectHeader header = piece.header(wire::MessageType::kRecords, stream);
     header.from = self_.value();
     header.to = link->to.value();
     header.number = link->records;
-    header.offset = piece.offset;
-    header.origin_us = piece.origin_us;
-    header.count = piece.count;
-    header.compression = piece.compression;
     Outgoing outgoing{link->to, wire::direct_message(header, piece.records)};
     link->records += piece.count;
-    link->bytes += piece.records.size();
+    link->credit.bytes += piece.records.size();
     if (topology_.streams[stream].transport == Transport::kSendReceive) {
       link->sent.push_back(std::move(piece));
     } else {

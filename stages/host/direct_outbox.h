@@ -9,10 +9,11 @@
 #include <vector>
 
 #include "sdk/topology/topology.h"
-#include "sdk/wire/compression.h"
 #include "sdk/wire/direct.h"
 #include "sdk/wire/messages.h"
 #include "stages/host/direct_part.h"
+#include "stages/host/link_credit.h"
+#include "stages/host/piece_cutter.h"
 
 namespace weir::host {
 
@@ -53,35 +54,19 @@ class DirectOutbox {
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
-  struct Piece {
-    Bytes records;  ///< as they are sent
-    std::uint32_t count = 0;
-    std::uint32_t compression = 0;
-    std::uint64_t offset = 0;
-    std::int64_t origin_us = 0;
-    std::uint64_t transaction = 0;
-  };
   struct Link {
     Incarnation to;
-    std::uint64_t window = 0;   ///< the first credit
-    std::uint64_t credit = 0;   ///< bytes in all
-    std::uint64_t bytes = 0;    ///< sent
+    LinkCredit credit;
     std::uint64_t records = 0;  ///< sent
     std::uint64_t done = 0;     ///< acknowledged, or never to be
     std::deque<Piece> sent;     ///< and not acknowledged, in order
-    [[nodiscard]] std::uint64_t under_way() const { return bytes + window - credit; }
-    /// One piece of any size when nothing else is under way.
-    [[nodiscard]] bool admits(std::uint64_t size) const {
-      return window != 0 && (under_way() == 0 || bytes + size <= credit);
-    }
   };
   struct Outflow {
-    explicit Outflow(Compression compression) : compressor(compression) {}
+    explicit Outflow(Compression compression) : cutter(compression) {}
     std::deque<Piece> pieces;
     std::vector<Link> links;
     std::size_t link_next = 0;
-    std::uint64_t offset_next = 0;
-    wire::Compressor compressor;
+    PieceCutter cutter;
   };
   struct Held {
     std::uint64_t transaction = 0;
@@ -96,8 +81,8 @@ class DirectOutbox {
   const Incarnation self_;
   std::deque<Held> held_;
   std::map<std::uint32_t, Outflow> outflows_;
-  std::map<std::pair<Incarnation, std::uint32_t>, std::uint64_t> early_;  ///< credit of consumers not known yet
-  std::map<std::uint64_t, std::uint64_t> unacknowledged_;                 ///< pieces, by transaction
+  EarlyCredits early_;
+  std::map<std::uint64_t, std::uint64_t> unacknowledged_;  ///< pieces, by transaction
   std::uint64_t bytes_ = 0;
 };
 
