@@ -48,6 +48,9 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
   hot_from_.resize(topology_.streams.size());
   stream_probes_.resize(topology_.streams.size());
   lose_what_was_on_the_way();
+  for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {
+    if (is_published(stream)) published_waiting_.insert(stream);
+  }
   restarts_.resize(topology_.stages.size());
   stage_failed_.resize(topology_.stages.size());
   for (const Stream& stream : topology_.streams) {

@@ -17,6 +17,7 @@
 #include "broker/core/load_follower.h"
 #include "broker/core/outside.h"
 #include "broker/core/priority_turns.h"
+#include "broker/core/published_accounts.h"
 #include "broker/core/suspect.h"
 #include "broker/core/upkeep.h"
 #include "broker/core/worker.h"
@@ -64,7 +65,8 @@ struct StreamProbe {
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
   std::map<std::string, std::uint64_t> dropped;
-  std::uint64_t lost = 0;  ///< between workers
+  std::uint64_t lost = 0;        ///< between workers
+  std::uint64_t deliveries = 0;  ///< of `pub_sub`: records times workers that they were meant for
 };
 
 /// A dead letter as it lies in the journal.
@@ -368,10 +370,23 @@ class Core {
   // core_direct.cc
   [[nodiscard]] bool sends_to_peers(const UnitState& unit) const;
   [[nodiscard]] bool takes_from_peers(const UnitState& unit) const;
-  /// Each of its records is counted once, as taken or as lost.
   [[nodiscard]] bool counts_arrivals(std::uint32_t stream) const {
-    return topology_.streams[stream].transport == Transport::kPushPull;
+    return weir::counts_arrivals(topology_.streams[stream].transport);
   }
+  [[nodiscard]] bool is_published(std::uint32_t stream) const {
+    return topology_.streams[stream].transport == Transport::kPubSub;
+  }
+  /// What is wrong with what the transaction takes from a peer; "" where it can be entered.
+  [[nodiscard]] std::string judge_taken(const Worker& worker, const wire::DirectTaken& taken) const;
+  /// What is wrong with whom it publishes to, if anything.
+  [[nodiscard]] std::optional<std::string> judge_published(const Worker& worker, const wire::Commit& commit) const;
+  /// Enters what it emits and takes past the broker into the accounts.
+  void enter_direct(const Worker& worker, const wire::Commit& commit);
+  /// Who begins to publish waits until its readers have taken what those before it had sent: order is kept over its
+  /// stage's deaths.
+  [[nodiscard]] bool may_publish_to(std::uint32_t stream, const Worker& worker) const;
+  /// Streams whose readers are all there, or have been waited for long enough, are told to who publishes.
+  void open_published();
   /// Its workers are told at once what of theirs is accepted, since others wait for their word.
   [[nodiscard]] bool acknowledges_peers(const UnitState& unit) const;
   /// Nobody who is gone can still send to a worker of the unit.
@@ -541,6 +556,8 @@ class Core {
   std::map<Client, Consumer> consumers_;
   std::map<std::pair<std::uint32_t, std::string>, GroupLease> group_leases_;  ///< of groups that somebody reads for
   DirectAccounts accounts_;
+  PublishedAccounts published_;
+  std::set<std::uint32_t> published_waiting_;  ///< streams whose readers were not all there yet
   bool peers_changed_ = false;
   Monotonic drain_began_{0};
   std::deque<LetterAnswer> letter_answers_;

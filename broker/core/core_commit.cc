@@ -42,6 +42,9 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   if (const auto wrong = judge(worker, *commit, message.bytes)) return fence(worker.incarnation, *wrong);
 
   if (auto wrong = behind_the_end(ledger_, *commit, message.bytes)) {
+    // Last values that came to it too late: all that was meant for its stage has been worked off.
+    if (ledger_.units()[worker.unit].finished && takes_from_peers(ledger_.units()[worker.unit]))
+      return fence(worker.incarnation, "its stage has finished");
     const std::uint32_t stage = ledger_.units()[worker.unit].stage();
     stage_failed_[stage] = true;
     failed_ = true;
@@ -79,19 +82,9 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
       EntryType::kTransaction, {}, ledger_.units()[worker.unit].stage(), worker.incarnation.value()};
   std::memcpy(message.bytes.data() + kShift, &header, sizeof(header));
   const bool hurries = awaited(worker, *commit, message.bytes);
-  for (const wire::DirectTaken& taken : commit->taken) {
-    if (!counts_arrivals(taken.stream)) continue;
-    const std::string wrong =
-        accounts_.take(worker.incarnation, Incarnation(taken.producer), taken.stream, taken.records, taken.lost);
-    WEIR_CHECK(wrong.empty(), "a transaction was judged before it is entered: " + wrong);
-    stream_probes_[taken.stream].lost += taken.lost;
-  }
-  for (const wire::DirectEmitted& emitted : commit->emitted) {
-    if (counts_arrivals(emitted.stream)) accounts_.emit(worker.incarnation, emitted.stream, emitted.records);
-    stream_probes_[emitted.stream].records += emitted.records;
-    stream_probes_[emitted.stream].bytes += emitted.bytes;
-  }
+  enter_direct(worker, *commit);
   const Sequence sequence = append(message.part(kShift, message.bytes.size() - kShift), durability, hurries);
+  enter_lost(published_.collect());
 
   if (!leases_[worker.unit].requeued.empty()) forget_requeued(worker.unit);
   if (!leases_[worker.unit].suspects.empty()) clear_suspects(worker.unit, *commit);
@@ -239,11 +232,9 @@ std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit&
     if (!at || unit.rests(unit.cursor(*at).input) || !is_direct(topology_.streams[taken.stream].transport) ||
         !links.insert({taken.stream, taken.producer}).second)
       return "it takes from peers what it does not read, or twice from one";
-    if (!counts_arrivals(taken.stream)) continue;
-    if (std::string wrong = accounts_.judge(Incarnation(taken.producer), taken.stream, taken.records, taken.lost);
-        !wrong.empty())
-      return wrong;
+    if (std::string wrong = judge_taken(worker, taken); !wrong.empty()) return wrong;
   }
+  if (auto wrong = judge_published(worker, commit)) return wrong;
   for (const wire::FrameAt& frame : commit.frames) {
     const auto view = wire::FrameView::parse(bytes.subspan(frame.position, frame.size));
     const wire::FrameHeader header = view->header();

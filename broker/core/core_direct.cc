@@ -73,7 +73,8 @@ std::vector<wire::Peer> Core::peers_of(const Worker& worker) const {
     const UnitState& theirs = ledger_.units()[other.unit];
     wire::Peer peer{incarnation, other.inbox, {}, {}};
     for (const std::uint32_t stream : streams) {
-      if (writes(unit, stream) && reads(theirs, stream) && takes(other)) peer.to.push_back(stream);
+      const bool open = !is_published(stream) || may_publish_to(stream, worker);
+      if (open && writes(unit, stream) && reads(theirs, stream) && takes(other)) peer.to.push_back(stream);
       if (writes(theirs, stream) && reads(unit, stream) && sends(other)) peer.from.push_back(stream);
     }
     if (!peer.to.empty() || !peer.from.empty()) peers.push_back(std::move(peer));
@@ -81,7 +82,33 @@ std::vector<wire::Peer> Core::peers_of(const Worker& worker) const {
   return peers;
 }
 
+bool Core::may_publish_to(std::uint32_t stream, const Worker& worker) const {
+  if (published_waiting_.contains(stream)) return false;
+  const bool begun = std::any_of(worker.peers.begin(), worker.peers.end(), [&](const wire::Peer& peer) {
+    return std::find(peer.to.begin(), peer.to.end(), stream) != peer.to.end();
+  });
+  return begun || std::none_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+           return reads(ledger_.units()[entry.second.unit], stream) && !entry.second.producers_gone.empty();
+         });
+}
+
+void Core::open_published() {
+  std::erase_if(published_waiting_, [&](std::uint32_t stream) {
+    const bool all = std::all_of(ledger_.units().begin(), ledger_.units().end(), [&](const UnitState& unit) {
+      if (!reads(unit, stream)) return true;
+      const auto is_there = [&](const auto& entry) {
+        return &ledger_.units()[entry.second.unit] == &unit && entry.second.state == Worker::State::kReady;
+      };
+      return std::count_if(workers_.begin(), workers_.end(), is_there) >= ledger_.workers(unit.stage());
+    });
+    const bool opens = all || now_ - serving_since_ >= options_.silence;
+    peers_changed_ |= opens;
+    return opens;
+  });
+}
+
 void Core::tell_peers() {
+  open_published();
   if (!peers_changed_) return;
   peers_changed_ = false;
   for (auto& [incarnation, worker] : workers_) {
@@ -93,6 +120,7 @@ void Core::tell_peers() {
     worker.peers = std::move(peers);
     // What it stops taking from is known when it confirms this version.
     send(worker, MessageType::kPeers, wire::encode_peers({++worker.peers_told, worker.peers}));
+    worker.readers_told.emplace_back(worker.peers_told, wire::readers_among(worker.peers, topology_));
   }
 }
 
@@ -103,11 +131,16 @@ void Core::on_routed(Worker& worker, const wire::Routed& routed) {
     const bool known = sent.stream < topology_.streams.size() && counts_arrivals(sent.stream) &&
                        writes(ledger_.units()[worker.unit], sent.stream);
     if (!known) return fence(worker.incarnation, "it says that it sent to a stream that it does not write");
-    const std::string wrong =
-        accounts_.withdrawn(worker.incarnation, sent.to, find_worker(sent.to) == nullptr, sent.stream, sent.records);
+    const std::string wrong = is_published(sent.stream)
+                                  ? published_.withdrawn(worker.incarnation, sent.to, sent.stream, sent.records)
+                                  : accounts_.withdrawn(worker.incarnation, sent.to, find_worker(sent.to) == nullptr,
+                                                        sent.stream, sent.records);
     if (!wrong.empty()) return fence(worker.incarnation, wrong);
   }
   worker.peers_confirmed = routed.version;
+  for (; !worker.readers_told.empty() && worker.readers_told.front().first <= routed.version;
+       worker.readers_told.pop_front())
+    worker.readers = std::move(worker.readers_told.front().second);
   std::set<Incarnation> through;
   for (auto gone = worker.producers_gone.begin(); gone != worker.producers_gone.end();) {
     if (gone->second > routed.version) {
@@ -117,8 +150,13 @@ void Core::on_routed(Worker& worker, const wire::Routed& routed) {
     through.insert(gone->first);
     gone = worker.producers_gone.erase(gone);
   }
+  const auto& inputs = ledger_.units()[worker.unit].inputs();
+  const bool subscribes = std::any_of(inputs.begin(), inputs.end(), [&](auto stream) { return is_published(stream); });
+  peers_changed_ |= subscribes && !through.empty();  // another may begin to publish to it
   accounts_.through(worker.incarnation, through);
+  published_.through(worker.incarnation, through);
   enter_lost(accounts_.collect());
+  enter_lost(published_.collect());
 }
 
 void Core::forget_peer(Incarnation incarnation) {
@@ -134,7 +172,66 @@ void Core::forget_peer(Incarnation incarnation) {
   }
   accounts_.producer_gone(incarnation, consumers);
   accounts_.consumer_gone(incarnation);
+  published_.producer_gone(incarnation, consumers);
+  published_.reader_gone(incarnation);
   enter_lost(accounts_.collect());
+  enter_lost(published_.collect());
+}
+
+std::string Core::judge_taken(const Worker& worker, const wire::DirectTaken& taken) const {
+  if (!counts_arrivals(taken.stream)) return "";
+  const Incarnation from(taken.producer);
+  return is_published(taken.stream)
+             ? published_.judge(worker.incarnation, from, taken.stream, taken.records, taken.lost)
+             : accounts_.judge(from, taken.stream, taken.records, taken.lost);
+}
+
+std::optional<std::string> Core::judge_published(const Worker& worker, const wire::Commit& commit) const {
+  std::size_t published = 0;
+  for (const wire::DirectEmitted& emitted : commit.emitted) {
+    if (!is_published(emitted.stream)) continue;
+    ++published;
+    const auto said = std::find_if(commit.published.begin(), commit.published.end(),
+                                   [&](const auto& one) { return one.stream == emitted.stream; });
+    const auto readers = worker.readers.find(emitted.stream);
+    const std::size_t known = readers == worker.readers.end() ? 0 : readers->second.size();
+    if (said == commit.published.end() || said->readers != known) return "it publishes to others than it was told of";
+  }
+  if (published != commit.published.size()) return "it publishes what it does not emit";
+  return std::nullopt;
+}
+
+void Core::enter_direct(const Worker& worker, const wire::Commit& commit) {
+  for (const wire::DirectTaken& taken : commit.taken) {
+    if (!counts_arrivals(taken.stream)) continue;
+    const Incarnation from(taken.producer);
+    const std::string wrong = is_published(taken.stream)
+                                  ? published_.take(worker.incarnation, from, taken.stream, taken.records, taken.lost)
+                                  : accounts_.take(worker.incarnation, from, taken.stream, taken.records, taken.lost);
+    WEIR_CHECK(wrong.empty(), "a transaction was judged before it is entered: " + wrong);
+    stream_probes_[taken.stream].lost += taken.lost;
+  }
+  for (const wire::DirectEmitted& emitted : commit.emitted) {
+    StreamProbe& probe = stream_probes_[emitted.stream];
+    probe.records += emitted.records;
+    probe.bytes += emitted.bytes;
+    if (!is_published(emitted.stream)) {
+      if (counts_arrivals(emitted.stream)) accounts_.emit(worker.incarnation, emitted.stream, emitted.records);
+      continue;
+    }
+    probe.deliveries += emitted.records * commit.readers(emitted.stream);
+    std::vector<Incarnation> there;
+    const auto readers = worker.readers.find(emitted.stream);
+    if (readers == worker.readers.end()) {
+      probe.lost += emitted.records;  // as the ledger counts it
+      continue;
+    }
+    for (const Incarnation reader : readers->second) {
+      if (find_worker(reader) != nullptr) there.push_back(reader);
+    }
+    published_.emit(worker.incarnation, emitted.stream, emitted.records, there);
+    published_.lose(emitted.stream, emitted.records * (readers->second.size() - there.size()));
+  }
 }
 
 void Core::enter_lost(const std::vector<Lost>& lost) {
@@ -143,7 +240,9 @@ void Core::enter_lost(const std::vector<Lost>& lost) {
   for (const Lost& one : lost) stream_probes_[one.stream].lost += one.records;
 }
 
-bool Core::owes_peers(const Worker& worker) const { return accounts_.on_the_way(worker.incarnation) != 0; }
+bool Core::owes_peers(const Worker& worker) const {
+  return accounts_.on_the_way(worker.incarnation) + published_.on_the_way(worker.incarnation) != 0;
+}
 
 bool Core::parted_from_producers(const Worker& worker) const {
   for (const auto& [incarnation, producer] : workers_) {
@@ -153,7 +252,7 @@ bool Core::parted_from_producers(const Worker& worker) const {
     });
     if (sends || producer.peers_confirmed != producer.peers_told) return false;
   }
-  return accounts_.quiet(worker.incarnation);
+  return accounts_.quiet(worker.incarnation) && published_.quiet(worker.incarnation);
 }
 
 bool Core::waits_for_peers(const Worker& worker) const {

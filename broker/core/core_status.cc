@@ -150,6 +150,8 @@ std::string Core::status_text() const {
                                  {"bytes", state.bytes_total()},
                                  {"backlog_records", backlog},
                                  {"watermark", watermark_json(state.watermark())}});
+    // Each record of a `pub_sub` stream counts for each worker that it was sent to.
+    if (is_published(stream)) status["streams"].back()["deliveries"] = state.next_offset(0);
     if (counts_arrivals(stream)) status["streams"].back()["lost_records"] = state.lost;
     if (spec.external_out) status["streams"].back()["groups"] = std::move(groups);
     if (spec.resting) status["streams"].back()["resting"] = true;

@@ -104,9 +104,25 @@ void Ledger::revise(Topology next) {
   parked_bytes_.resize(topology_.stages.size());
   requeued_.resize(topology_.stages.size());
   for (std::uint32_t stream = 0; stream < streams_.size(); ++stream) refresh_unclaimed(stream);
+  align_readers();
   find_loops();
   count_backlog();
   refresh_ends();
+}
+
+void Ledger::align_readers() {
+  for (std::uint32_t stream = 0; stream < streams_.size(); ++stream) {
+    if (topology_.streams[stream].transport != Transport::kPubSub) continue;
+    std::uint64_t most = 0;
+    const auto each = [&](const auto& act) {
+      for (UnitState& unit : units_) {
+        const auto at = unit.find(stream, 0);
+        if (at && !unit.rests(unit.cursor(*at).input)) act(unit.cursor(*at).offset);
+      }
+    };
+    each([&](std::uint64_t& offset) { most = std::max(most, offset); });
+    each([&](std::uint64_t& offset) { offset = most; });
+  }
 }
 
 Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool keep_bytes) {
@@ -293,20 +309,22 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
   for (const wire::DirectEmitted& emitted : commit->emitted) {
     if (emitted.stream >= streams_.size() || !is_direct(topology_.streams[emitted.stream].transport))
       return corrupt(sequence, "emits past the broker to a stream that goes through it");
-    if (emitted.records > kNumberMax || streams_[emitted.stream].next_offset(0) > kNumberMax)
+    const Transport transport = topology_.streams[emitted.stream].transport;
+    const std::uint32_t readers = commit->readers(emitted.stream);
+    if (emitted.records > kNumberMax / std::max(readers, 1U) || streams_[emitted.stream].next_offset(0) > kNumberMax)
       return corrupt(sequence, "emits more records than there can be");
     // What was acknowledged before is not on its way any more.
-    const bool on_its_way = topology_.streams[emitted.stream].transport == Transport::kPushPull;
-    streams_[emitted.stream].pass_by(emitted.records, emitted.bytes, on_its_way);
-    if (!on_its_way) continue;
+    const std::uint64_t arrivals = counts_arrivals(transport) ? emitted.records * readers : 0;
+    streams_[emitted.stream].pass_by(emitted.records, emitted.bytes, arrivals);
+    if (readers == 0) streams_[emitted.stream].lost += emitted.records;  // nobody was there
     for (UnitState& reader : units_) {
       const auto at = reader.find(emitted.stream, 0);
-      if (at && !reader.rests(reader.cursor(*at).input)) reader.records_backlog += emitted.records;
+      if (at && !reader.rests(reader.cursor(*at).input)) reader.records_backlog += arrivals;
     }
   }
   for (const wire::DirectTaken& taken : commit->taken) {
     if (!unit.find(taken.stream, 0)) return corrupt(sequence, "takes records past the broker that it does not read");
-    if (topology_.streams[taken.stream].transport != Transport::kPushPull) continue;
+    if (!counts_arrivals(topology_.streams[taken.stream].transport)) continue;
     if (std::max(taken.records, taken.lost) > kNumberMax ||
         !leave_backlog(taken.stream, taken.records + taken.lost, taken.lost))
       return corrupt(sequence, "takes records past the broker that nobody emitted");

@@ -140,6 +140,8 @@ class Ledger {
  private:
   friend class LedgerCodec;
   void find_loops();
+  /// What was published while a group was not in the topology is not for it: all groups stand at one place.
+  void align_readers();
   [[nodiscard]] bool writes(const UnitState& unit, std::uint32_t stream) const;
   [[nodiscard]] bool reads(const UnitState& unit, std::uint32_t stream) const;
   /// Its inputs from outside have ended, and all that it has is consumed: then, since a transaction consumes and emits

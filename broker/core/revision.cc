@@ -121,6 +121,7 @@ class Planner {
   /// A group is back at a stream: what it had not read must have been kept for others.
   Status examine_return(const UnitState& unit, std::uint32_t input) const {
     const std::uint32_t stream = unit.inputs()[input];
+    if (next_.streams[stream].transport == Transport::kPubSub) return {};  // who is not there misses it
     std::uint64_t gone = 0;
     std::string first;
     for (std::uint32_t shard = 0; shard < ledger_.stream(stream).shards(); ++shard) {
@@ -209,7 +210,7 @@ class Planner {
   }
 
   void tell_start(const std::string& name, std::uint32_t stream) {
-    if (stream >= old_.streams.size()) return;
+    if (stream >= old_.streams.size() || is_direct(next_.streams[stream].transport)) return;
     const StreamState& state = ledger_.stream(stream);
     std::string shards;
     std::size_t named = 0;

@@ -60,10 +60,10 @@ class StreamState {
   void raise_kept_from(std::uint32_t shard, std::uint64_t to) { kept_from_[shard] = std::max(kept_from_[shard], to); }
   [[nodiscard]] std::uint32_t shards() const { return static_cast<std::uint32_t>(next_offsets_.size()); }
   [[nodiscard]] std::uint64_t bytes_kept() const { return bytes_kept_; }
-  /// Records that go from worker to worker, not in a frame: `records` more were emitted, and are on their way or have
-  /// arrived.
-  void pass_by(std::uint64_t records, std::uint64_t bytes, bool on_their_way) {
-    if (on_their_way) next_offsets_.front() += records;
+  /// Records that go from worker to worker, not in a frame: `records` more were emitted, and `arrivals` are on their
+  /// way or have come: of `pub_sub` one for each reader of each.
+  void pass_by(std::uint64_t records, std::uint64_t bytes, std::uint64_t arrivals) {
+    next_offsets_.front() += arrivals;
     records_total_ += records;
     bytes_total_ += bytes;
   }

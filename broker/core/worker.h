@@ -4,10 +4,12 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sdk/base/clock.h"
 #include "sdk/base/ids.h"
+#include "sdk/wire/direct.h"
 #include "sdk/wire/messages.h"
 
 namespace weir::core {
@@ -65,10 +67,12 @@ struct Worker {
   std::uint64_t publish_granted = 0;
   std::uint64_t publish_settled = 0;
 
-  std::string inbox;                                    ///< where the broker and other workers send to
-  std::vector<wire::Peer> peers;                        ///< as it was told last, ...
-  std::uint64_t peers_told = 0;                         ///< ... under this version, ...
-  std::uint64_t peers_confirmed = 0;                    ///< ... and which one it has said is in force
+  std::string inbox;                                                 ///< where the broker and other workers send to
+  std::vector<wire::Peer> peers;                                     ///< as it was told last, ...
+  std::uint64_t peers_told = 0;                                      ///< ... under this version, ...
+  std::uint64_t peers_confirmed = 0;                                 ///< ... and which one it has said is in force
+  std::deque<std::pair<std::uint64_t, wire::Readers>> readers_told;  ///< by version, until it is in force, ...
+  wire::Readers readers;  ///< ... and then: whom what it commits now to `pub_sub` streams is meant for
   std::map<Incarnation, std::uint64_t> producers_gone;  ///< that it may still take from, until it confirms this version
 
   std::vector<std::uint64_t> scan;  ///< per input: the next frame to look at (whole shards)

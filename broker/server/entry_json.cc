@@ -88,6 +88,9 @@ void tell_transaction(ordered_json& json, const core::EntryHeader& header, Bytes
   for (const wire::DirectEmitted& emitted : commit->emitted) {
     json["emitted_directly"].push_back(
         {{"stream", stream_name(topology, emitted.stream)}, {"records", emitted.records}, {"bytes", emitted.bytes}});
+    for (const wire::Published& published : commit->published) {
+      if (published.stream == emitted.stream) json["emitted_directly"].back()["readers"] = published.readers;
+    }
   }
   for (const wire::DirectTaken& taken : commit->taken) {
     json["taken_directly"].push_back({{"stream", stream_name(topology, taken.stream)},
@@ -337,7 +340,9 @@ std::string entry_text(const ordered_json& entry) {
                        plain(one["stream"]));
   });
   list("emitted_directly", [](const ordered_json& one) {
-    return fmt::format("; emitted {} records to {}, past the broker", plain(one["records"]), plain(one["stream"]));
+    const std::string readers = one.contains("readers") ? fmt::format(" to {} readers", plain(one["readers"])) : "";
+    return fmt::format("; emitted {} records to {}, past the broker{}", plain(one["records"]), plain(one["stream"]),
+                       readers);
   });
   list("taken_directly", [](const ordered_json& one) {
     return fmt::format("; consumed {} records of {}, past the broker", plain(one["records"]), plain(one["stream"]));

@@ -126,7 +126,11 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
       page.gauge("weir_stream_backlog_records", "Records not yet committed by a group",
                  {{"stream", spec.name}, {"group", name}}, static_cast<double>(group.records_backlog));
     }
-    if (spec.transport == Transport::kPushPull) {
+    if (spec.transport == Transport::kPubSub) {
+      page.counter("weir_stream_deliveries_total", "Records of a pub_sub stream times the workers each was sent to",
+                   labels, probe.deliveries);
+    }
+    if (counts_arrivals(spec.transport)) {
       page.counter("weir_stream_lost_records_total", "Records that went from worker to worker and did not arrive",
                    labels, probe.lost);
     }

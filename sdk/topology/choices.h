@@ -18,7 +18,7 @@ inline constexpr std::array kDurabilities = {Choice<Durability>{"fsync", Durabil
 inline constexpr std::array kTransports = {
     Choice<Transport>{"queue", Transport::kQueue}, Choice<Transport>{"fused", Transport::kFused},
     Choice<Transport>{"push_pull", Transport::kPushPull}, Choice<Transport>{"send_receive", Transport::kSendReceive},
-    Choice<Transport>{"pub_sub", Transport::kQueue, false}};
+    Choice<Transport>{"pub_sub", Transport::kPubSub}};
 
 inline constexpr std::array kPartitions = {
     Choice<PartitionBy>{"none", PartitionBy::kNone}, Choice<PartitionBy>{"hash", PartitionBy::kHash},

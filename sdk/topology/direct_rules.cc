@@ -21,7 +21,8 @@ class DirectRules {
   void check() {
     for (std::uint32_t stream = 0; stream < streams_.size(); ++stream) {
       if (!is_direct(streams_[stream].transport)) continue;
-      check_reader(stream);
+      check_readers(stream);
+      if (streams_[stream].transport == Transport::kPubSub) check_last_values(stream);
       if (report_.errors() == 0) warn_behind(stream);
     }
   }
@@ -52,15 +53,18 @@ class DirectRules {
     return reached;
   }
 
-  void check_reader(std::uint32_t stream) {
+  void check_readers(std::uint32_t stream) {
     const std::vector<std::uint32_t>& readers = draft_.streams[stream].readers;
-    if (readers.size() != 1) {
+    if (readers.size() != 1 && streams_[stream].transport != Transport::kPubSub) {
       report_.error(draft_.streams[stream].pointer,
                     fmt::format("a {} stream leads to one stage, but {} read this one; let them read a queue",
                                 word(stream), readers.size()));
       return;
     }
-    const std::uint32_t reader = readers.front();
+    for (const std::uint32_t reader : readers) check_reader(stream, reader);
+  }
+
+  void check_reader(std::uint32_t stream, std::uint32_t reader) {
     const Joint& joint = joint_of(reader, stream);
     const auto sink = std::ranges::find_if(
         stages_, [&](const StageSpec& stage) { return stage.host == reader && stage.kind == PluginKind::kSink; });
@@ -78,11 +82,37 @@ class DirectRules {
     }
   }
 
+  /// What a writer keeps for readers that come later is part of its memory.
+  void check_last_values(std::uint32_t stream) {
+    for (std::uint32_t stage = 0; stage < stages_.size(); ++stage) {
+      const auto writes = [&](const Joint& joint) { return joint.stream == stream; };
+      if (std::ranges::none_of(draft_.stages[stage].outputs, writes)) continue;
+      const std::uint64_t memory = stages_[stages_[stage].host].memory_bytes;
+      if (streams_[stream].last_values_bytes <= memory / 4) continue;
+      report_.error(pointer_to(draft_.streams[stream].pointer, "last_values"),
+                    fmt::format("is more than a quarter of the \"memory\" of stage {}, which keeps them; raise that, "
+                                "or keep less",
+                                in_quotes(stages_[stages_[stage].host].name)));
+    }
+  }
+
   /// Totals over what may have been lost, or have come twice, say something else than they seem to.
   void warn_behind(std::uint32_t stream) {
-    const std::vector<bool> reached = behind(draft_.streams[stream].readers.front());
+    std::vector<bool> reached(stages_.size(), false);
+    for (const std::uint32_t reader : draft_.streams[stream].readers) {
+      const std::vector<bool> more = behind(reader);
+      for (std::uint32_t stage = 0; stage < stages_.size(); ++stage) reached[stage] = reached[stage] || more[stage];
+    }
     for (std::uint32_t stage = 0; stage < stages_.size(); ++stage) {
       if (!reached[stage] || !stages_[stage].keyed) continue;
+      if (streams_[stream].transport == Transport::kPubSub) {
+        report_.warning(draft_.stages[stage].pointer,
+                        fmt::format("stage {} keeps state of records that came over the pub_sub stream {}: each is in "
+                                    "it as often as workers read that stream, and those that a kill loses on the way "
+                                    "(weir_stream_lost_records_total) are missing",
+                                    in_quotes(stages_[stage].name), in_quotes(streams_[stream].name)));
+        continue;
+      }
       if (streams_[stream].transport == Transport::kSendReceive) {
         report_.warning(draft_.stages[stage].pointer,
                         fmt::format("stage {} keeps state of records that came over the send_receive stream {}: those "

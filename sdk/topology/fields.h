@@ -94,6 +94,7 @@ inline constexpr std::array kFields = {
     Field{FieldOwner::kStream, "durability", ""},
     Field{FieldOwner::kStream, "external", ""},
     Field{FieldOwner::kStream, "loop", "false"},
+    Field{FieldOwner::kStream, "last_values", ""},
 
     Field{FieldOwner::kPartition, "by", "\"none\""},
     Field{FieldOwner::kPartition, "hot_keys", "", false},

@@ -37,7 +37,8 @@ void fill_stream(JsonNode& node, const Stream& stream) {
     // Nothing that makes a queue applies: reading the result again must not be an error.
     set_if_absent(node, "compression", JsonNode::of_text("none"));
   } else if (is_direct(stream.transport)) {
-    set_if_absent(node, "dispatch", JsonNode::of_text(std::string(word_of(kDispatches, stream.dispatch))));
+    if (stream.transport != Transport::kPubSub)
+      set_if_absent(node, "dispatch", JsonNode::of_text(std::string(word_of(kDispatches, stream.dispatch))));
     set_if_absent(node, "compression", JsonNode::of_text(std::string(word_of(kCompressions, stream.compression))));
   } else {
     fill(node, FieldOwner::kStream);

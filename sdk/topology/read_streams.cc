@@ -48,14 +48,35 @@ void check_fused(FieldReader& fields, const Stream& stream) {
   }
 }
 
+/// Each record of it goes to all readers.
+void check_published(FieldReader& fields) {
+  for (const char* field : {"partition", "shards", "key"}) {
+    if (!fields.has(field)) continue;
+    fields.report().error(fields.pointer(field),
+                          fmt::format("a pub_sub stream takes no {}: every worker that reads it gets each of its "
+                                      "records; for records by key use a queue",
+                                      in_quotes(field)));
+  }
+  for (const char* field : {"dispatch", "priority"}) {
+    if (!fields.has(field)) continue;
+    fields.report().error(fields.pointer(field),
+                          fmt::format("a pub_sub stream takes no {}: there is nothing to choose, since every worker "
+                                      "that reads it gets each of its records",
+                                      in_quotes(field)));
+  }
+}
+
 /// What goes from worker to worker is in no queue.
 void check_direct(FieldReader& fields, const Stream& stream) {
   const std::string_view word = word_of(kTransports, stream.transport);
-  if (stream.dispatch == Dispatch::kPriority)
+  if (stream.transport == Transport::kPubSub) {
+    check_published(fields);
+  } else if (stream.dispatch == Dispatch::kPriority) {
     fields.report().error(fields.pointer("dispatch"),
                           fmt::format("a {} stream has no lanes; \"priority\" needs a queue", word));
+  }
   for (const char* field : {"partition", "shards", "key"}) {
-    if (!fields.has(field)) continue;
+    if (!fields.has(field) || stream.transport == Transport::kPubSub) continue;
     fields.report().error(
         fields.pointer(field),
         fmt::format(
@@ -89,6 +110,13 @@ Stream read_stream(FieldReader fields, const std::string& name, Durability inher
   stream.external_in = external.in;
   stream.external_out = external.out;
   stream.loop = fields.boolean("loop").value_or(false);
+  stream.last_values_bytes = fields.size("last_values", 1).value_or(0);
+  if (stream.last_values_bytes != 0 && stream.transport != Transport::kPubSub) {
+    fields.report().error(fields.pointer("last_values"),
+                          "only a pub_sub stream has readers that missed what came before them; a queue keeps records "
+                          "until they are consumed");
+    stream.last_values_bytes = 0;
+  }
   if (stream.transport == Transport::kFused) check_fused(fields, stream);
   if (is_direct(stream.transport)) check_direct(fields, stream);
   return stream;

@@ -35,6 +35,9 @@ class Writer {
   void flag(const char* name, bool value) {
     if (value) field(name, value);
   }
+  void natural_or_none(const char* name, std::uint64_t value) {
+    if (value != 0) field(name, value);
+  }
   /// Only where there is any.
   void priority(const char* name, const Priority& value) {
     if (!value.weights.empty()) part(name, value);
@@ -111,6 +114,8 @@ class Reader {
   void later(const char* name, T& value) {
     if (object_.contains(name)) field(name, value);
   }
+  /// A field that is there only where it is not 0.
+  void natural_or_none(const char* name, std::uint64_t& value) { later(name, value); }
   /// A field that is there only where it is true.
   void flag(const char* name, bool& value) { later(name, value); }
   void field(const char* name, std::vector<std::string>& value) {
@@ -240,6 +245,7 @@ void visit(Visitor& visitor, T& stream) {
   visitor.flag("loop", stream.loop);
   visitor.later("retention_time_us", stream.retention_time);
   visitor.later("retention_bytes", stream.retention_bytes);
+  visitor.natural_or_none("last_values_bytes", stream.last_values_bytes);
   visitor.flag("resting", stream.resting);
 }
 

@@ -15,10 +15,14 @@ namespace weir {
 /// How soon "acknowledged" is on disk; ordered by strength, so that the stronger of two is std::max.
 enum class Durability : std::uint8_t { kNone, kInterval, kFsync };
 
-enum class Transport : std::uint8_t { kQueue, kFused, kPushPull, kSendReceive };
+enum class Transport : std::uint8_t { kQueue, kFused, kPushPull, kSendReceive, kPubSub };
 /// Its records go from worker to worker, past the broker, and are kept nowhere.
 constexpr bool is_direct(Transport transport) {
   return transport != Transport::kQueue && transport != Transport::kFused;
+}
+/// Each of its records is counted once for whom it is meant, as taken or as lost; what comes again is not.
+constexpr bool counts_arrivals(Transport transport) {
+  return transport == Transport::kPushPull || transport == Transport::kPubSub;
 }
 enum class PartitionBy : std::uint8_t { kNone, kHash, kModulo, kRange };
 /// How batches of a stream are compressed. The numbers stand in batches (sdk/wire/frame.h) and are never reused.
@@ -87,6 +91,9 @@ struct Stream {
   std::chrono::microseconds retention_time{0};
   std::uint64_t retention_bytes = 0;
   [[nodiscard]] bool retains() const { return retention_time.count() != 0 || retention_bytes != 0; }
+  /// kPubSub: each publishing worker keeps the last record of each key for readers that come later, so many bytes of
+  /// them; 0: none.
+  std::uint64_t last_values_bytes = 0;
   bool resting = false;  ///< only a data directory knows it: the file no longer has it
 };
 

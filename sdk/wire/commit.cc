@@ -78,6 +78,11 @@ void encode_tail(const Commit& commit, Bytes& out) {
     writer.put(taken.records);
     writer.put(taken.lost);
   });
+  if (commit.published.empty()) return;
+  put_list(writer, commit.published, [&](const Published& published) {
+    writer.put(published.stream);
+    writer.put(published.readers);
+  });
 }
 
 void encode(const Commit& commit, const std::vector<BytesView>& frames, Bytes& out) {
@@ -161,6 +166,15 @@ Result<Commit> decode_commit(BytesView bytes, std::size_t start) {
     });
     // One way to say that there is nothing: no tail.
     if (commit.emitted.empty() && commit.taken.empty()) return {Code::kInvalid, "a commit with an empty tail"};
+  }
+  if (!reader.at_end()) {
+    get_list(reader, 8, commit.published, [&] {
+      Published published;
+      published.stream = reader.get<std::uint32_t>();
+      published.readers = reader.get<std::uint32_t>();
+      return published;
+    });
+    if (commit.published.empty()) return {Code::kInvalid, "a commit with an empty tail"};
   }
   if (!reader.ok() || !reader.at_end()) return {Code::kInvalid, "a commit that is cut short or has bytes left over"};
   for (const FrameAt& frame : commit.frames) {

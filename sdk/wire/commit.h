@@ -68,6 +68,14 @@ struct DirectTaken {
 };
 static_assert(sizeof(DirectTaken) == 32);
 
+/// How many workers each record goes to that a transaction emits to a `pub_sub` stream: all that read it, as the worker
+/// was told when it confirmed that last (kRouted).
+struct Published {
+  std::uint32_t stream = 0;
+  std::uint32_t readers = 0;
+};
+static_assert(sizeof(Published) == 8);
+
 /// State changes of one (stage, shard); `bytes` as ChangesReader takes them.
 struct ChangesOf {
   std::uint32_t stage = 0;
@@ -107,6 +115,13 @@ struct Commit {
   std::vector<FrameAt> frames;  ///< decoding only
   std::vector<DirectEmitted> emitted;
   std::vector<DirectTaken> taken;
+  std::vector<Published> published;
+  /// How many workers a record goes to that it emits to `stream`, past the broker.
+  [[nodiscard]] std::uint32_t readers(std::uint32_t stream) const {
+    for (const Published& one : published)
+      if (one.stream == stream) return one.readers;
+    return 1;
+  }
 };
 
 /// Appends `commit` and the count of its frames to `out`; each of them is to follow as a blob, and then encode_tail().

@@ -15,7 +15,7 @@
 namespace weir::wire {
 
 /// Goes up with every new message and every change of a layout; peers of another version are refused at hello.
-inline constexpr std::uint16_t kWireVersion = 6;
+inline constexpr std::uint16_t kWireVersion = 7;
 
 /// Messages between the broker and a worker, one ZeroMQ frame each (WIRE.md). Numbers are never reused.
 enum class MessageType : std::uint16_t {
@@ -52,6 +52,7 @@ enum class MessageType : std::uint16_t {
   kRecords = 65,        ///< records of a stream that does not go through the broker
   kRecordsCredit = 66,  ///< how much of them the sender of this can take, as a running total
   kRecordsDone = 67,    ///< how many of them it has processed and committed, as a running total
+  kRecordsLast = 68,    ///< the last record of each key, to one that takes from now on
 };
 
 /// Starts every message. `number` counts the sender's messages to this peer from 1; a beat repeats the last number sent

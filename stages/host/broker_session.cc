@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace weir::host {
 
@@ -32,6 +33,8 @@ void BrokerSession::start(const Topology& topology, std::uint32_t stage) {
   peers_inbox_.emplace(topology, welcome_.incarnation,
                        std::clamp<std::uint64_t>(spec.memory_bytes / 8, 64 << 10, kPeersBytesMax));
   outbox_.emplace(topology, welcome_.incarnation);
+  publisher_.emplace(topology, stage, welcome_.incarnation);
+  topology_ = &topology;
   send(MessageType::kReady, {});
   send_credit();
 }
@@ -86,6 +89,11 @@ void BrokerSession::send_commits() {
 }
 
 void BrokerSession::commit_direct(DirectPart part) {
+  const auto published =
+      std::stable_partition(part.outputs.begin(), part.outputs.end(),
+                            [&](const DirectOutput& output) { return !is_published(output.stream); });
+  publisher_->hold(committed_ + 1, {std::make_move_iterator(published), std::make_move_iterator(part.outputs.end())});
+  part.outputs.erase(published, part.outputs.end());
   outbox_->hold(committed_ + 1, std::move(part.outputs));
   peers_inbox_->commit(committed_ + 1, part.taken);
 }
@@ -103,11 +111,13 @@ void BrokerSession::serve_peers(bool all_credit) {
     if (peers_.contains(to)) transmit_to(to, std::move(message));
   }
   while (auto outgoing = outbox_->next()) transmit_to(outgoing->to, std::move(outgoing->message));
+  while (auto outgoing = publisher_->next()) transmit_to(outgoing->to, std::move(outgoing->message));
 }
 
 void BrokerSession::hear_direct(const wire::DirectHeader& header, const Received& received) {
   if (header.to != welcome_.incarnation.value()) return;  // of one that had this place before
-  if (header.type == MessageType::kRecordsCredit) return outbox_->take_credit(header);
+  if (header.type == MessageType::kRecordsCredit)
+    return is_published(header.stream) ? publisher_->take_credit(header) : outbox_->take_credit(header);
   if (header.type == MessageType::kRecordsDone) return outbox_->take_done(header);
   peers_inbox_->receive(header, received.owner, wire::records_of(received.message));
 }
@@ -121,6 +131,7 @@ void BrokerSession::hear_peers(wire::Peers peers) {
     if (peers_.insert(peer.incarnation).second) connect_peer(peer.incarnation, peer.inbox);
   }
   Unconfirmed unconfirmed{{peers.version, outbox_->set_peers(peers.peers)}, {}};
+  for (const wire::Sent& sent : publisher_->set_peers(peers.peers)) unconfirmed.routed.sent.push_back(sent);
   for (const Incarnation producer : producers_) {
     if (!producers.contains(producer)) unconfirmed.parting.insert(producer);
   }
@@ -138,6 +149,8 @@ void BrokerSession::hear_peers(wire::Peers peers) {
 }
 
 void BrokerSession::confirm_peers() {
+  // What waits to be sent is meant for the readers of before: it must come to the broker before the word of others.
+  if (publisher_->publishes() && !unsent_.empty()) return;
   while (!unconfirmed_.empty()) {
     Unconfirmed& first = unconfirmed_.front();
     const bool through = std::all_of(first.parting.begin(), first.parting.end(),
@@ -145,6 +158,7 @@ void BrokerSession::confirm_peers() {
     if (!through) return;
     for (const Incarnation producer : first.parting) peers_inbox_->part_from(producer);
     send(MessageType::kRouted, wire::encode_routed(first.routed));
+    publisher_->confirm();
     unconfirmed_.pop_front();
   }
 }
@@ -298,6 +312,7 @@ std::optional<Event> BrokerSession::hear(const Received& received) {
       accepted_ = totals->first;
       settled_ = totals->second;
       if (outbox_) outbox_->release(settled_);
+      if (publisher_) publisher_->release(settled_);
       if (peers_inbox_) peers_inbox_->accepted(accepted_);
       while (!unaccepted_.empty() && unaccepted_.front().first <= accepted_) {
         unaccepted_bytes_ -= unaccepted_.front().second;

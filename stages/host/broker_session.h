@@ -15,6 +15,7 @@
 #include "stages/host/direct_inbox.h"
 #include "stages/host/direct_outbox.h"
 #include "stages/host/engine.h"
+#include "stages/host/publisher.h"
 
 namespace weir::host {
 
@@ -32,10 +33,14 @@ class BrokerSession : public Engine {
   void commit_direct(DirectPart part) override;
   [[nodiscard]] std::uint64_t committed() const override { return committed_; }
   [[nodiscard]] std::uint64_t settled() const override { return settled_; }
-  /// State that is not durable yet is held in memory, and so is what no peer has taken: that is bounded too.
+  /// State that is not durable yet is held in memory, and so is what no peer has taken: that is bounded too. What would
+  /// be published to nobody waits.
   [[nodiscard]] bool has_window() const override {
     return unaccepted_bytes_ < window_bytes_ && undurable_bytes_ < window_bytes_ &&
-           (!outbox_ || outbox_->bytes() < window_bytes_);
+           (!outbox_ || (outbox_->bytes() + publisher_->bytes() < window_bytes_ && publisher_->is_heard()));
+  }
+  [[nodiscard]] std::uint32_t readers(std::uint32_t stream) const override {
+    return publisher_ ? publisher_->readers(stream) : 0;
   }
   [[nodiscard]] Durable durable() const override { return durable_; }
   void say_taken(const wire::Lease& lease) override { send(wire::MessageType::kTaken, wire::encode_leases({lease})); }
@@ -93,6 +98,9 @@ class BrokerSession : public Engine {
   void send(wire::MessageType type, BytesView body);
   [[nodiscard]] wire::MessageHeader next_header(wire::MessageType type);
   void send_credit();
+  [[nodiscard]] bool is_published(std::uint32_t stream) const {
+    return stream < topology_->streams.size() && topology_->streams[stream].transport == Transport::kPubSub;
+  }
   void hear_direct(const wire::DirectHeader& header, const Received& received);
   void hear_peers(wire::Peers peers);
   /// Peers that were left out are parted from once all that they had sent is committed.
@@ -104,6 +112,7 @@ class BrokerSession : public Engine {
   void serve_peers(bool all_credit);
 
   wire::WorkerWelcome welcome_;
+  const Topology* topology_ = nullptr;
   std::uint64_t sent_ = 0;
   std::uint64_t received_ = 0;
   std::deque<Event> events_;     ///< taken from the inbox; credit bounds them
@@ -126,6 +135,7 @@ class BrokerSession : public Engine {
   std::uint64_t capacity_bytes_ = 0;
   std::optional<DirectInbox> peers_inbox_;
   std::optional<DirectOutbox> outbox_;
+  std::optional<Publisher> publisher_;
   std::set<Incarnation> peers_;      ///< connected
   std::set<Incarnation> producers_;  ///< that the newest kPeers names
   /// A kPeers that is not in force yet: what was sent to those that it leaves out, and from whom something is still to

@@ -9,6 +9,7 @@
 #include "sdk/base/log.h"
 #include "sdk/wire/batch.h"
 #include "sdk/wire/changes.h"
+#include "stages/host/engine.h"
 
 namespace weir::host {
 namespace {
@@ -347,6 +348,13 @@ Bytes Chain::place_of(const Work& item, const wire::DeadLetter& letter) {
   }
   // Each producer counts from 0.
   if (item.producer != Incarnation()) ByteWriter(key).put(__builtin_bswap64(item.producer.value()));
+  // Of what is published each worker has a record of its own.
+  const auto& inputs = head().spec().inputs;
+  const auto is_published = [&](const PortBinding& input) {
+    return topology_.streams[input.stream].transport == Transport::kPubSub;
+  };
+  if (item.producer != Incarnation() && std::any_of(inputs.begin(), inputs.end(), is_published))
+    ByteWriter(key).put(__builtin_bswap32(worker_));
   // Several fused records may come from one record of the input: all of them in one transaction, always.
   if (item.origins != nullptr) {
     const std::uint32_t before = letters_[key]++;
@@ -454,7 +462,7 @@ bool Chain::full() const {
   return bytes >= std::min(topology_.broker.transaction_bytes_max / 4, kTransactionBytes);
 }
 
-Result<Bytes> Chain::close(std::uint64_t number) {
+Result<Bytes> Chain::close(std::uint64_t number, const Engine& engine) {
   for (const auto& instance : instances_) {
     weir_context* context = instance->context();
     if (instance->plugin().state_flush != nullptr) {
@@ -492,6 +500,8 @@ Result<Bytes> Chain::close(std::uint64_t number) {
     }
     DirectOutput output = builder->direct(transaction_.origin_us());
     transaction_.emit_directly({stream, output.count, output.records.size()});
+    if (topology_.streams[stream].transport == Transport::kPubSub)
+      transaction_.publish({stream, engine.readers(stream)});
     direct_.outputs.push_back(std::move(output));
     builder->clear();
   }

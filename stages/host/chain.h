@@ -22,6 +22,8 @@
 
 namespace weir::host {
 
+class Engine;
+
 /// The stages of one worker: a head, and those that fused streams join to it. Works batches through them within one
 /// transaction, and judges records that fail.
 /// Thread: the runner's. Lifetime: topology and libraries must outlive it.
@@ -75,8 +77,8 @@ class Chain {
     return sink.spec().sharing == Sharing::kShard ? lane : 0;
   }
   /// Closes it: flushes state and sinks, and gives the commit as Engine::commit() takes it; empty where there is
-  /// nothing to commit.
-  Result<Bytes> close(std::uint64_t number);
+  /// nothing to commit. `engine` knows who reads what is published.
+  Result<Bytes> close(std::uint64_t number, const Engine& engine);
   /// Of the transaction that was closed last, what goes past the broker. Taken out: once.
   DirectPart take_direct() { return std::exchange(direct_, {}); }
   /// In memory; of a stage whose state is larger than that, its cache.

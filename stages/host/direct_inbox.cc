@@ -39,6 +39,11 @@ void DirectInbox::receive(const wire::DirectHeader& header, std::shared_ptr<void
   const auto found = links_.find({Incarnation(header.from), header.stream});
   if (found == links_.end() || header.to != self_.value() || header.count == 0) return;
   Link& link = found->second;
+  if (header.type == wire::MessageType::kRecordsLast) {
+    ++link.waiting;
+    pieces_.push_back({header, std::move(owner), records, 0});
+    return;
+  }
   if (header.number < link.expected) return;  // said before
   const std::uint64_t missing = header.number - link.expected;
   link.expected = header.number + header.count;
@@ -56,6 +61,7 @@ std::optional<Event> DirectInbox::take() {
   event.owner = std::move(piece.owner);
   event.producer = Incarnation(piece.header.from);
   event.missing = piece.missing;
+  event.last_values = piece.header.type == wire::MessageType::kRecordsLast;
   wire::DeliveryHeader header;
   header.stream = piece.header.stream;
   header.count = piece.header.count;

@@ -9,7 +9,9 @@ namespace weir::host {
 std::vector<wire::Sent> DirectOutbox::set_peers(const std::vector<wire::Peer>& peers) {
   std::map<std::uint32_t, std::vector<Incarnation>> consumers;
   for (const wire::Peer& peer : peers) {
-    for (const std::uint32_t stream : peer.to) consumers[stream].push_back(peer.incarnation);
+    for (const std::uint32_t stream : peer.to) {
+      if (topology_.streams[stream].transport != Transport::kPubSub) consumers[stream].push_back(peer.incarnation);
+    }
   }
   std::vector<wire::Sent> left_out;
   for (auto& [stream, outflow] : outflows_) {

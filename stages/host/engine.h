@@ -37,6 +37,7 @@ struct Event {
   wire::DeliveryView delivery;
   Incarnation producer;       ///< whose records these are where they came past the broker; 0: they came through it
   std::uint64_t missing = 0;  ///< records of that producer that were lost on the way before these
+  bool last_values = false;   ///< these came before, to others: they count for nothing
   wire::Requeued requeued;
   wire::Condemned condemned;
   std::vector<std::uint32_t> shards;
@@ -62,6 +63,8 @@ class Engine {
   virtual void commit(Bytes message) = 0;
   /// What the commit that comes next emits to other workers, past the broker, and has taken from them.
   virtual void commit_direct(DirectPart) {}
+  /// How many workers each record goes to that the commit which comes next emits to this `pub_sub` stream.
+  [[nodiscard]] virtual std::uint32_t readers(std::uint32_t /*stream*/) const { return 0; }
   /// Commits so far, and how many of them are accepted and settled.
   [[nodiscard]] virtual std::uint64_t committed() const = 0;
   [[nodiscard]] virtual std::uint64_t settled() const = 0;

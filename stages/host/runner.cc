@@ -167,7 +167,7 @@ Status Runner::deliver(const Event& event) {
     const bool may_be_late = sharded_ && !from_peer && lanes_[batch.shard].watermark != INT64_MIN;
     for (BatchSlices slices(batch, unpacked->records); !slices.empty();) {
       const BatchSlices::Slice slice = slices.next(slice_size_.records());
-      if (Status status = work_off(slice, may_be_late ? &late : nullptr, event.producer); !status.ok()) return status;
+      if (Status status = work_off(slice, may_be_late ? &late : nullptr, event); !status.ok()) return status;
       if (engine_.beat_due()) beat();
       // What is left is not begun any more: it stays with the broker.
       if (!slices.empty() && engine_.urgent()) return {};
@@ -256,7 +256,7 @@ Status Runner::work_off_parked(const wire::Requeued& requeued) {
   return {};
 }
 
-Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late, Incarnation producer) {
+Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late, const Event& event) {
   const wire::DeliveryHeader& batch = slice.header;
   if (sharded_) chain_.set_watermark(lanes_[batch.shard].watermark);
   const Monotonic start = clock_.monotonic();
@@ -269,12 +269,15 @@ Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late
       if (Status status = chain_.give_up(*condemned_, batch, slice.records, batch.shard); !status.ok()) return status;
       condemned_.reset();
       done = 1;
-    } else if (Status status = chain_.process(batch, slice.records, batch.shard, from, done, producer); !status.ok()) {
+    } else if (Status status = chain_.process(batch, slice.records, batch.shard, from, done, event.producer);
+               !status.ok()) {
       return status;
     }
     now = clock_.monotonic();
-    if (producer != Incarnation()) {
-      chain_.transaction().take(batch.stream, producer, done - from, 0);
+    if (event.last_values) {
+      // Whoever published them counted them for those who were there.
+    } else if (event.producer != Incarnation()) {
+      chain_.transaction().take(batch.stream, event.producer, done - from, 0);
     } else {
       chain_.transaction().consume(batch.stream, batch.shard, batch.offset + from, batch.offset + done);
     }
@@ -692,7 +695,7 @@ Status Runner::read(std::uint32_t lane, ReadSplit& split, bool& read_some) {
 Status Runner::close() {
   if (!open_) return {};
   open_ = false;
-  auto commit = chain_.close(engine_.committed() + 1);
+  auto commit = chain_.close(engine_.committed() + 1, engine_);
   if (!commit.ok()) return commit.error();
   if (!commit->empty()) {
     engine_.commit_direct(chain_.take_direct());

@@ -62,7 +62,8 @@ class Runner {
   Result<BatchSlices::Slice> unpack(const wire::DeliveryHeader& batch, BytesView bytes);
   Status requeued(const wire::Requeued& requeued);
   Status work_off_parked(const wire::Requeued& requeued);
-  Status work_off(const BatchSlices::Slice& slice, wire::BatchReader* late, Incarnation producer);
+  /// `from`: the event that it came with.
+  Status work_off(const BatchSlices::Slice& slice, wire::BatchReader* late, const Event& from);
   void count_late(wire::BatchReader& reader, std::uint32_t records, Timestamp watermark);
   void open_transaction();
   Status raise_watermark(std::uint32_t lane, std::uint32_t stream, Timestamp watermark);

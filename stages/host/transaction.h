@@ -53,6 +53,7 @@ class Transaction {
   /// The same of records that came past the broker, and of such that are missing.
   void take(std::uint32_t stream, Incarnation producer, std::uint64_t records, std::uint64_t lost);
   void emit_directly(const wire::DirectEmitted& emitted) { commit_.emitted.push_back(emitted); }
+  void publish(const wire::Published& published) { commit_.published.push_back(published); }
   [[nodiscard]] std::vector<wire::DirectTaken> taken() const;
   void advance(std::uint32_t lane, Timestamp watermark) { advanced_[lane] = watermark; }
   void move_split(std::uint32_t split, Bytes position, bool ended);

@@ -152,6 +152,23 @@ def send_receive():
     check(streams["payments"]["transport"] == "send_receive" and streams["payments"]["records"] == 20_000, "the payments: %s" % streams["payments"])
 
 
+def pub_sub():
+    example("pub_sub")
+    with open("examples/pub_sub.json") as file:
+        rates = json.load(file)["stages"]["quote"]["config"]
+    wanted = collections.Counter((rate["key"], rate["value"]) for rate in rates["records"] * rates["repeat"])
+    for name, workers in (("shops", 3), ("archive", 1)):
+        found = collections.Counter((record["key"], record["value"]) for record in read_records("examples/out/%s.jsonl" % name))
+        check(found == {rate: workers * times for rate, times in wanted.items()}, "%s got others: %s" % (name, found))
+    shown = run("status", "--json", "--data", ".weir/pub_sub")
+    stream = next(stream for stream in json.loads(shown.stdout)["streams"] if stream["name"] == "rates")
+    sent = sum(wanted.values())
+    check((stream["records"], stream["deliveries"], stream["lost_records"]) == (sent, 4 * sent, 0), "the rates: %s" % stream)
+    check("deliveries" in run("status", "--data", ".weir/pub_sub").stdout, "weir status says nothing of deliveries")
+    dumped = run("journal", "dump", "--data", ".weir/pub_sub").stdout
+    check("records to rates, past the broker to 4 readers" in dumped, "the journal: " + dumped[-2000:])
+
+
 def scaling():
     data = ".weir/scaling"
     launcher = Launcher("examples/scaling.json", "--set", '/http={"listen": "127.0.0.1:0"}', log="scaling.txt")
@@ -227,7 +244,7 @@ def stays_up_with_hold():
 folder = tempfile.mkdtemp(prefix="weir-examples-")
 shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
 os.chdir(folder)
-for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, push_pull, send_receive, dispatch, scaling, skewed, full_dead_letters_fail_the_stage, stays_up_with_hold):
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, push_pull, send_receive, pub_sub, dispatch, scaling, skewed, full_dead_letters_fail_the_stage, stays_up_with_hold):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)

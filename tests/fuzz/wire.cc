@@ -120,6 +120,7 @@ std::vector<Bytes> seeds() {
   commit.causes = {{1, true, "utf8", 6}};
   commit.changes = {{1, 2, changes}};
   commit.emitted = {{3, 4, 50}};
+  commit.published = {{3, 2}};
   commit.taken = {{3, 1, 4, 1}};
   const Bytes first = frame_of(0);
   const Bytes second = frame_of(1);

@@ -18,6 +18,7 @@ constexpr int kChainStages = 8;
 const Json kHashed = {{"partition", {{"by", "hash"}}}, {"shards", kShards}};
 const Json kFused = {{"transport", "fused"}};
 const Json kPushed = {{"transport", "push_pull"}};
+const Json kPublished = {{"transport", "pub_sub"}};
 
 Json records(const Workload& workload, const std::string& output) {
   return {{"plugin", "bench.records"},
@@ -80,8 +81,9 @@ Json chain(const std::string& name, const Workload& workload, const Json& betwee
 }  // namespace
 
 const std::vector<std::string>& topology_names() {
-  static const std::vector<std::string> kNames = {"relay",       "keyed_total",  "keyed_running_total", "wordcount",
-                                                  "chain_fused", "chain_queued", "chain_pushed"};
+  static const std::vector<std::string> kNames = {"relay",        "keyed_total",    "keyed_running_total",
+                                                  "wordcount",    "chain_fused",    "chain_queued",
+                                                  "chain_pushed", "chain_published"};
   return kNames;
 }
 
@@ -92,6 +94,7 @@ Json make_topology(const std::string& name, const Workload& workload) {
   if (name == "wordcount") return wordcount();
   if (name == "chain_fused") return chain(name, workload, kFused);
   if (name == "chain_pushed") return chain(name, workload, kPushed);
+  if (name == "chain_published") return chain(name, workload, kPublished);
   WEIR_CHECK(name == "chain_queued", "the name of a topology was checked by the command line");
   return chain(name, workload, Json::object());
 }

@@ -43,7 +43,7 @@ const Case kCases[] = {
      "http, libraries, name, stages, streams)\n"},
     {R"("lines":  {})", R"("lines":  {"shard": 4})",
      "t.json:6: /streams/lines/shard: no field \"shard\"; did you mean \"shards\"? (fields: compression, dispatch, "
-     "durability, external, key, loop, max_backlog, partition, priority, retention, shards, transport)\n"},
+     "durability, external, key, last_values, loop, max_backlog, partition, priority, retention, shards, transport)\n"},
     {R"("on_error": {})", R"("on_error": {"retires": 1})",
      "t.json:13: /stages/count/on_error/retires: no field \"retires\"; did you mean \"retries\"? (fields: "
      "kept_bytes_max, parked_bytes_max, retries, then)\n"},
@@ -259,8 +259,28 @@ const Case kCases[] = {
     // What later versions build.
     {R"("by": "hash")", R"("by": "hash", "hot_keys": "split")",
      "t.json:7: /streams/words/partition/hot_keys: \"hot_keys\" is not built in this version of Weir\n"},
-    {R"("lines":  {})", R"("lines":  {"transport": "pub_sub"})",
-     "t.json:6: /streams/lines/transport: \"pub_sub\" is not built in this version of Weir\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "pub_sub", "partition": {"by": "hash"}})",
+     "t.json:6: /streams/lines/partition: a pub_sub stream takes no \"partition\": every worker that reads it gets "
+     "each "
+     "of its records; for records by key use a queue\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "pub_sub", "shards": 2})",
+     "t.json:6: /streams/lines/shards: a pub_sub stream takes no \"shards\": every worker that reads it gets each of "
+     "its "
+     "records; for records by key use a queue\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "pub_sub", "dispatch": "round_robin"})",
+     "t.json:6: /streams/lines/dispatch: a pub_sub stream takes no \"dispatch\": there is nothing to choose, since "
+     "every "
+     "worker that reads it gets each of its records\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "pub_sub", "retention": {"size": "1MiB"}})",
+     "t.json:6: /streams/lines/retention: a pub_sub stream takes no \"retention\": nothing of it is kept\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "pub_sub", "external": "both"})",
+     "t.json:6: /streams/lines/external: a pub_sub stream goes from stage to stage; programs outside need a queue\n"},
+    {R"("lines":  {})", R"("lines":  {"last_values": "1MiB"})",
+     "t.json:6: /streams/lines/last_values: only a pub_sub stream has readers that missed what came before them; a "
+     "queue keeps records until they are consumed\n"},
+    {R"("lines":  {})", R"("lines":  {"transport": "pub_sub", "last_values": "100MiB"})",
+     "t.json:6: /streams/lines/last_values: is more than a quarter of the \"memory\" of stage \"read\", which keeps "
+     "them; raise that, or keep less\n"},
     {R"("lines":  {})", R"("lines":  {"transport": "push_pull", "partition": {"by": "hash"}})",
      "t.json:6: /streams/lines/partition: a push_pull stream takes no \"partition\": its records go to whatever worker "
      "is "

@@ -322,6 +322,30 @@ TEST(Rules, GiveAStreamPastTheBrokerOneReaderThatTakesRecordsOneByOne) {
       "push_pull stream keeps nothing; make \"a\" a queue\n");
 }
 
+TEST(Rules, LetSeveralStagesReadWhatIsPublished) {
+  EXPECT_EQ(
+      findings(load(file(R"("a": {"transport": "pub_sub", "last_values": "1MiB"}, "b": {}, "c": {})", kNumbers + R"(,
+    "f": {"plugin": "filter", "input": "a", "output": "b", "workers": 2},
+    "g": {"plugin": "filter", "input": "a", "output": "c"},
+    "p": {"plugin": "console.print", "input": ["b", "c"]})"))),
+      "");
+  EXPECT_EQ(
+      findings(load(file(R"("a": {"transport": "pub_sub"}, "b": {})", kNumbers + R"(,
+    "f": {"plugin": "filter", "input": "a", "output": "b"},
+    "p": {"plugin": "console.print", "input": ["a", "b"]})"))),
+      "t.json:6: /stages/p/input/0: sink \"p\" takes whole shards in order, which a pub_sub stream does not have; "
+      "put a \"queue\" stream in front of it\n");
+  EXPECT_EQ(
+      findings(
+          load(file(R"("a": {"transport": "pub_sub"}, "b": {"partition": {"by": "hash"}}, "c": {})", kNumbers + R"(,
+    "f": {"plugin": "filter", "input": "a", "output": "b", "workers": 2},
+    "s": {"plugin": "keyed.sum", "input": "b", "output": "c"},
+    "p": {"plugin": "console.print", "input": "c"})"))),
+      "t.json:6: /stages/s: warning: stage \"s\" keeps state of records that came over the pub_sub stream \"a\": each "
+      "is in it as often as workers read that stream, and those that a kill loses on the way "
+      "(weir_stream_lost_records_total) are missing\n");
+}
+
 TEST(Rules, WarnOfStateBehindAStreamThatMayLoseRecords) {
   EXPECT_EQ(
       findings(

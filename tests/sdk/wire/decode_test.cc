@@ -190,6 +190,27 @@ TEST(Commit, HasWhatGoesPastTheBrokerBehindItsFramesOrNothingThere) {
   EXPECT_FALSE(decode_commit(empty, 0).ok()) << "there are two ways to say nothing";
 }
 
+TEST(Commit, SaysBehindThatToHowManyItPublishes) {
+  Commit commit;
+  commit.transaction = 9;
+  commit.emitted = {{3, 4, 50}, {4, 1, 20}};
+  Bytes without;
+  encode(commit, {}, without);
+  commit.published = {{3, 2}};
+  Bytes body;
+  encode(commit, {}, body);
+  const auto decoded = decode_commit(body, 0);
+  ASSERT_TRUE(decoded.ok());
+  ASSERT_EQ(decoded->published.size(), 1U);
+  EXPECT_EQ(decoded->readers(3), 2U);
+  EXPECT_EQ(decoded->readers(4), 1U) << "what is not published goes to one";
+  for (std::size_t size = without.size() + 1; size < body.size(); ++size)
+    EXPECT_FALSE(decode_commit(BytesView(body).first(size), 0).ok()) << size;
+  Bytes empty = without;
+  empty.resize(empty.size() + sizeof(std::uint32_t));
+  EXPECT_FALSE(decode_commit(empty, 0).ok()) << "there are two ways to say nothing";
+}
+
 TEST(Commit, RefusesAnEmptyRange) {
   Commit commit;
   commit.consumed = {{0, 0, 4, 4}};
@@ -238,6 +259,8 @@ TEST(Direct, IsToldFromWhatTheBrokerSaysAndFromOtherVersions) {
   EXPECT_EQ(as_text(records_of(message)), "records");
   EXPECT_FALSE(decode_direct(BytesView(message).first(sizeof(header) - 1)));
   EXPECT_FALSE(decode_direct(wire::message({MessageType::kDeliver, kWireVersion, 0, 1, 2}, message)));
+  header.type = MessageType::kRecordsLast;
+  EXPECT_TRUE(decode_direct(direct_message(header)));
   header.version = kWireVersion + 1;
   EXPECT_FALSE(decode_direct(direct_message(header)));
 }

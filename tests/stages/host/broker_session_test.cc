@@ -21,7 +21,8 @@ using wire::MessageType;
 
 class Session final : public BrokerSession {
  public:
-  Session() {
+  /// `publishes`: to stream 0.
+  explicit Session(bool publishes = false) {
     wire::WorkerWelcome welcome;
     welcome.incarnation = Incarnation(7);
     welcome.beat = std::chrono::milliseconds(500);
@@ -30,6 +31,11 @@ class Session final : public BrokerSession {
     topology.broker.transaction_bytes_max = 1 << 20;
     StageSpec stage;
     stage.memory_bytes = 1 << 20;
+    if (publishes) {
+      topology.streams.emplace_back();
+      topology.streams[0].transport = Transport::kPubSub;
+      stage.outputs = {{"out", 0}};
+    }
     topology.stages.push_back(stage);
     start(topology, 0);
   }
@@ -235,6 +241,26 @@ TEST(BrokerSession, IsDrainedWithoutWhatNobodyIsLeftToAcknowledge) {
   session.next({});
   EXPECT_EQ(session.count_said(MessageType::kCommit), 0U);
   EXPECT_EQ(session.count_said(MessageType::kDrained), 1U);
+}
+
+TEST(BrokerSession, PublishesToThoseItHasConfirmedAndWaitsWhileThereAreNone) {
+  Session session(true);
+  EXPECT_FALSE(session.has_window()) << "nobody would hear it";
+  session.consumer(kTaker, 1);
+  EXPECT_EQ(session.count_said(MessageType::kRouted), 1U);
+  EXPECT_EQ(session.readers(0), 1U);
+  EXPECT_TRUE(session.has_window());
+  session.emit();
+  session.next({});
+  EXPECT_TRUE(session.sent.empty());
+  session.tell(MessageType::kCommitted, wire::encode_totals({1, 1}));
+  session.next({});
+  ASSERT_EQ(session.sent.size(), 1U);
+  EXPECT_EQ(session.sent[0].first, kTaker);
+  session.tell(MessageType::kPeers, wire::encode_peers({2, {}}));
+  session.next({});
+  EXPECT_EQ(session.count_said(MessageType::kRouted), 2U);
+  EXPECT_FALSE(session.has_window());
 }
 
 TEST(BrokerSession, PartsFromAProducerOnceAllThatCameFromItIsCommitted) {

@@ -91,9 +91,10 @@ int status(const Arguments& arguments) {
   std::vector<const char*> of_streams = {"name",    "transport", "partition",       "shards",
                                          "records", "bytes",     "backlog_records", "watermark"};
   const Json streams = status.value("streams", Json::array());
-  const bool loses =
-      std::any_of(streams.begin(), streams.end(), [](const Json& s) { return s.contains("lost_records"); });
-  if (loses) of_streams.push_back("lost_records");
+  for (const char* field : {"deliveries", "lost_records"}) {
+    const auto has = [&](const Json& stream) { return stream.contains(field); };
+    if (std::any_of(streams.begin(), streams.end(), has)) of_streams.push_back(field);
+  }
   print_table(status, "streams", of_streams);
   Json groups = Json::array();
   for (const Json& stream : streams) {
