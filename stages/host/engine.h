@@ -62,7 +62,7 @@ class Engine {
   /// count of commits so far.
   virtual void commit(Bytes message) = 0;
   /// What the commit that comes next emits to other workers, past the broker, and has taken from them.
-  virtual void commit_direct(DirectPart) {}
+  virtual void commit_direct(DirectPart) {}  // NOLINT(performance-unnecessary-value-param): those that take it keep it
   /// How many workers each record goes to that the commit which comes next emits to this `pub_sub` stream.
   [[nodiscard]] virtual std::uint32_t readers(std::uint32_t /*stream*/) const { return 0; }
   /// Commits so far, and how many of them are accepted and settled.
