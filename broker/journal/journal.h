@@ -51,6 +51,7 @@ struct Recovery {
   std::optional<CheckpointRef> checkpoint;  ///< the one to start from
   Bytes checkpoint_bytes;                   ///< its verified content
   std::uint64_t cut_bytes = 0;              ///< torn tail that was cut
+  bool stale_behind = false;                ///< behind the last entry it saw a group of the segment's earlier use
   std::string cut_report;                   ///< sentences, one a line, for every cut and every damage passed over
   std::uint64_t bytes_read = 0;             ///< by the recovery, without replay()
 };

@@ -43,6 +43,7 @@ void Opening::report(Recovery& out) const {
   out.checkpoint = history_.checkpoint_used;
   out.checkpoint_bytes = history_.checkpoint_bytes;
   out.cut_bytes = history_.cut_bytes;
+  out.stale_behind = history_.stale_behind;
   out.cut_report = history_.report;
   out.bytes_read = history_.bytes_read;
 }

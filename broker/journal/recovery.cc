@@ -283,6 +283,7 @@ class Historian {
       if (!block.ok()) return block.error();
       const bool zero = std::all_of(block->begin(), block->end(), [](std::byte b) { return b == std::byte{0}; });
       tail.block = zero ? EndBlock::kZero : whole ? EndBlock::kStale : EndBlock::kUnreadable;
+      out_.stale_behind = tail.block == EndBlock::kStale;
     }
     switch (judge(tail)) {
       case TailVerdict::kClean:

@@ -47,7 +47,8 @@ struct History {
   std::optional<CheckpointRef> checkpoint_used;  ///< the newest that is readable
   Bytes checkpoint_bytes;
   std::uint64_t cut_bytes = 0;
-  std::string report;  ///< what a person should know: cuts, damaged checkpoints
+  bool stale_behind = false;  ///< what follows the last entry is a whole group of the file's earlier use
+  std::string report;         ///< what a person should know: cuts, damaged checkpoints
   std::uint64_t bytes_read = 0;
   std::optional<Fault> fault;  ///< where it is corrupt; the rest is then what was known when that was found
 };

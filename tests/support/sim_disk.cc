@@ -65,7 +65,8 @@ void SimDisk::put(Inode& inode, std::uint64_t offset, BytesView bytes) {
   for (std::uint64_t done = 0; done < bytes.size();) {
     const std::uint64_t at = offset + done;
     const std::uint64_t size = std::min<std::uint64_t>(bytes.size() - done, kBlock - at % kBlock);
-    auto& versions = inode.unsynced[at / kBlock];
+    auto& [versions, written] = inode.unsynced[at / kBlock];
+    written = ++blocks_written_;
     versions.push_back(block_of(inode.cache, at / kBlock));
     if (versions.size() > 3) versions.erase(versions.begin());
     if (inode.cache.size() < at + size) {
@@ -116,7 +117,7 @@ Status SimDisk::sync(Inode& inode, std::uint64_t life) {
   if (dies()) return dead();
   if (syncs_lie_) return {};
   if (sync_fails_in_ != 0 && --sync_fails_in_ == 0) {
-    for (const auto& [block, versions] : inode.unsynced) {
+    for (const auto& [block, unsynced] : inode.unsynced) {
       if (below(2) == 0) put_block(inode.disk, block, block_of(inode.cache, block), inode.cache.size());
     }
     inode.unsynced.clear();
@@ -226,31 +227,43 @@ void SimDisk::kill() {
 void SimDisk::power_cut() {
   kill();
   const std::scoped_lock lock(mutex_);
+  std::uint64_t lost_first = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t kept_last = 0;
   for (auto& [each, inode] : directory_) {
-    for (const auto& [block, versions] : inode->unsynced) {
-      Bytes old = block_of(inode->disk, block);
+    for (const auto& [block, unsynced] : inode->unsynced) {
+      const Bytes before = block_of(inode->disk, block);
       const Bytes fresh = block_of(inode->cache, block);
-      switch (below(4)) {
-        case 0:
-          continue;
+      Bytes now = before;
+      const std::uint64_t becomes = below(4);
+      switch (becomes) {
+        case 0:  // not even as long as it was made
+          break;
         case 1:
-          old = fresh;
+          now = fresh;
           break;
         case 2:
-          old = versions[below(versions.size())];
+          now = unsynced.contents[below(unsynced.contents.size())];
           break;
         default:
           for (std::uint64_t at = 0; at < kBlock; at += kSector) {
-            if (below(2) == 0) std::memcpy(old.data() + at, fresh.data() + at, kSector);
+            if (below(2) == 0) std::memcpy(now.data() + at, fresh.data() + at, kSector);
           }
       }
-      put_block(inode->disk, block, old, inode->cache.size());
+      if (now == fresh) {
+        if (fresh != before) kept_last = std::max(kept_last, unsynced.written);
+      } else {
+        lost_first = std::min(lost_first, unsynced.written);
+        ++(becomes == 3 && now != before ? counters_.blocks_torn : counters_.blocks_lost);
+      }
+      if (becomes != 0) put_block(inode->disk, block, now, inode->cache.size());
     }
     inode->unsynced.clear();
     inode->cache = inode->disk;
   }
+  counters_.cuts_reordered += lost_first < kept_last ? 1 : 0;
   if (!directory_unsynced_.empty()) {
     const std::uint64_t reached = below(directory_unsynced_.size() + 1);
+    counters_.folders_undone += reached < directory_unsynced_.size() ? 1 : 0;
     if (reached < directory_unsynced_.size()) directory_ = directory_unsynced_[reached];
     directory_unsynced_.clear();
     for (auto& [each, inode] : directory_) {  // also those that were removed or replaced before the cut

@@ -78,6 +78,11 @@ class SimDisk final : public journal::Disk {
     std::uint64_t failed_writes = 0;  ///< as fail_write() and fail_sync() wanted it
     std::uint64_t failed_syncs = 0;
     std::uint64_t bytes_grown = 0;  ///< by which files became longer, zeros of create() included
+    // What power cuts made of blocks that were written and not synced, where it shows.
+    std::uint64_t blocks_lost = 0;     ///< they have what they had before, or in between
+    std::uint64_t blocks_torn = 0;     ///< some of their sectors have
+    std::uint64_t cuts_reordered = 0;  ///< power cuts that kept a block and lost one that was written before
+    std::uint64_t folders_undone = 0;  ///< power cuts that took changes of the directory back
   };
   [[nodiscard]] Counters counters() const;
 
@@ -87,7 +92,11 @@ class SimDisk final : public journal::Disk {
   struct Inode {
     Bytes cache;
     Bytes disk;
-    std::map<std::uint64_t, std::vector<Bytes>> unsynced;  // block -> contents it had since the last sync
+    struct Unsynced {
+      std::vector<Bytes> contents;  // that the block had since the last sync
+      std::uint64_t written = 0;    // the last write of it, among all of the disk
+    };
+    std::map<std::uint64_t, Unsynced> unsynced;  // by block
   };
   using Directory = std::map<std::string, std::shared_ptr<Inode>, std::less<>>;  // shared: files outlive their names
 
@@ -114,6 +123,7 @@ class SimDisk final : public journal::Disk {
   bool syncs_lie_ = false;
   std::uint64_t write_fails_in_ = 0;
   std::uint64_t bytes_max_ = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t blocks_written_ = 0;
   Counters counters_;
 };
 
