@@ -41,6 +41,9 @@ enum class Bug : std::uint8_t {
   kChangesLostBehindCopy,  ///< what changed behind a copy that went ahead of its lease is not told
   kUnacknowledged,         ///< a commit does not wait until what it emitted past the broker is acknowledged
   kWatermarkGone,          ///< once a worker has died its splits hold no watermark back any more
+  kCheckpointAhead,        ///< a checkpoint holds what no sync has covered
+  kIncarnationReused,      ///< a life of the broker behind a lost tail has the number of the one before
+  kPositionAlone,          ///< a split's position is committed without what it has emitted
   kEnd,
 };
 
@@ -75,7 +78,10 @@ constexpr const char* kBugNames[] = {"none",
                                      "the journal keeps another number of workers",
                                      "changes behind a copy sent ahead are lost",
                                      "a commit without acknowledgement",
-                                     "a watermark goes with its worker"};
+                                     "a watermark goes with its worker",
+                                     "a checkpoint is ahead of the sync",
+                                     "incarnations used again after a lost tail",
+                                     "a split's position without its output"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

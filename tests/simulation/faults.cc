@@ -21,11 +21,17 @@ void World::crash_broker() {
   outcome_.crashes_amid_scales += scales_.forget_waiting();
   const bool power = plan_.power_cuts && below(2) == 0;
   trace(power ? "power cut" : "broker killed", life_);
+  outcome_.crashes_amid_copies += broker_ && broker_->copies != 0 ? 1 : 0;
   broker_.reset();
   outcome_.torn_writes += disk_.crashed() ? 1 : 0;
   if (power) {
     ++outcome_.power_cuts;
     disk_.power_cut();
+    const test::SimDisk::Counters counters = disk_.counters();
+    outcome_.blocks_lost = counters.blocks_lost;
+    outcome_.blocks_torn = counters.blocks_torn;
+    outcome_.cuts_reordered = counters.cuts_reordered;
+    outcome_.folders_undone = counters.folders_undone;
   } else {
     disk_.kill();
   }
@@ -97,6 +103,21 @@ void World::plan_trouble() {
   later(Monotonic(static_cast<std::int64_t>(damage_() % 1'000'000)), [this] { plan_trouble(); });
 }
 
+void World::set_clock() {
+  if (now_ >= plan_.calm_from) return;
+  constexpr std::int64_t kFarthestUs = 3'600'000'000;
+  const std::int64_t by = static_cast<std::int64_t>(trouble_() % (2 * kFarthestUs)) - kFarthestUs;
+  clock_set_ += by;
+  ++(by < 0 ? outcome_.clocks_set_back : outcome_.clocks_set_forward);
+  trace("clock", static_cast<std::uint64_t>(clock_set_));
+  later(Monotonic(static_cast<std::int64_t>(trouble_() % 2'000'000)), [this] { set_clock(); });
+}
+
+void World::plan_crash_in_job() {
+  if (plan_.job_crashes_per_million == 0 || now_ >= plan_.calm_from) return;
+  if (trouble_() % 1'000'000 < plan_.job_crashes_per_million) disk_.crash_after(1 + trouble_() % 6);
+}
+
 World::Action World::in_flight(std::int64_t pid, Action arrive) {
   return [this, pid, sent = resets_[pid], arrive = std::move(arrive)] {
     if (resets_[pid] == sent) return arrive();
@@ -121,8 +142,11 @@ void World::plan_faults() {
     if (plan_.drains && broker_ && broker_->core) with_core([&] { broker_->core->drain(now_); });
   } else if (kind == 11) {
     if (plan_.full_disk && (producers_.empty() || below(2) == 0)) {
-      disk_.limit_bytes(disk_.bytes() + below(topology_.broker.segment_bytes));
-      later(micros(2'000'000), [this] { disk_.limit_bytes(UINT64_MAX); });
+      const std::uint64_t bytes_max = disk_.bytes() + below(topology_.broker.segment_bytes);
+      if (!disk_is_full()) disk_.limit_bytes(bytes_max);
+      later(micros(2'000'000), [this] {
+        if (!disk_is_full()) disk_.limit_bytes(UINT64_MAX);
+      });
     } else if (!producers_.empty()) {
       ++outcome_.producer_deaths;
       producers_[below(producers_.size())]->die();

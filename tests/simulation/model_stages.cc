@@ -155,6 +155,7 @@ class Out : public Sink {
       if (value.size() > 3)
         record.origin = {value[3] != 0 ? "outside" : "numbers", static_cast<std::uint32_t>(value[4]), value[5]};
       written.records.push_back(std::move(record));
+      world_.check_written(first_ + at);
     }
   }
   void flush() override { set_position(lengths_[context().shard()]); }

@@ -114,7 +114,7 @@ void World::replay() {
       wanted.offset = wishes_() % (1 + stream.next_offset(0));
     } else if (kind == 2) {
       wanted.kind = core::ReplayWanted::Kind::kTime;
-      wanted.time_us = kStartedUs + now_.count() - static_cast<std::int64_t>(wishes_() % 2'000'000);
+      wanted.time_us = wall_us() - static_cast<std::int64_t>(wishes_() % 2'000'000);
     }
     core::ReplaySearch search(wanted, stream.shards());
     for (std::uint64_t frame = stream.first_frame(); frame < stream.end_frame() && !search.done(); ++frame) {

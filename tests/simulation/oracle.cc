@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The oracle: it knows the numbers, and nothing of the broker.
 #include <algorithm>
+#include <iterator>
 
+#include "sdk/wire/map.h"
+#include "sdk/wire/messages.h"
 #include "tests/simulation/model_producer.h"
+#include "tests/simulation/worker_process.h"
 #include "tests/simulation/world.h"
 #include "weir/value.h"
 
@@ -66,6 +70,50 @@ std::optional<std::set<std::uint64_t>> World::list_letters(
   if (read.ok()) return numbers;
   failed(read.error(), "dead letters");
   return std::nullopt;
+}
+
+void World::check_sent(const WorkerProcess& worker, BytesView message) {
+  const auto header = wire::decode_header(message);
+  if (!header || header->type != wire::MessageType::kDeliver) return;
+  if (topology().stages[worker.stage()].kind != PluginKind::kSink) return;
+  const auto delivery = wire::decode_delivery(wire::body_of(message));
+  if (!delivery.ok()) return problem("a delivery cannot be read: " + delivery.error().message);
+  for (const wire::DeliveryHeader& batch : delivery->batches) {
+    if (batch.count != 0 && batch.offset + batch.count > committed_.settled_end(batch.stream, batch.shard))
+      problem("a sink is given what a power cut may take back (I2)");
+  }
+}
+
+void World::check_told(const core::Client& producer, BytesView message) {
+  const auto answer = wire::MapReader::parse(message);
+  if (!answer.ok() || (answer->op() != "acknowledged" && answer->op() != "opened")) return;
+  const auto number = static_cast<std::uint64_t>(answer->integer(answer->op() == "opened" ? "last" : "number", 0));
+  if (number > committed_.settled_message("producer " + producer.substr(1, producer.find('.') - 1)))
+    problem("a producer is told of what a power cut may take back (I2)");
+}
+
+void World::check_positions() {
+  for (const auto& [stage, lane, position] : committed_.positions()) {
+    const bool extra = stage >= topology_.stages.size();
+    if (targets_[lane + (extra ? kExtraTargets : 0)].records.size() < position)
+      problem("a sink has committed what does not lie in its target (I1)");
+  }
+}
+
+void World::check_written(std::uint32_t lane) {
+  const std::vector<Target::Record>& records = targets_[lane].records;
+  const Target::Record& record = records.back();
+  if (record.offset >= committed_.settled_end(lane >= kExtraTargets ? 0 : 1, record.shard))
+    return problem("a sink has written what a power cut may take back (I2)");
+  // Of several shards that one target holds, the one before in the same.
+  const auto before = std::find_if(std::next(records.rbegin()), records.rend(),
+                                   [&](const Target::Record& other) { return other.shard == record.shard; });
+  if (before == records.rend()) return;
+  const std::uint64_t expected = before->offset + 1;
+  const bool back = lane < kExtraTargets && record.offset < expected &&
+                    replays_.begins("sums", record.shard, record.offset, record.offset + 1);
+  if (record.offset != expected && !back)
+    problem("a sink has written a record twice or left one out (I1) (offset " + std::to_string(record.offset) + ")");
 }
 
 void World::check_accounts(const Output& output) {

@@ -79,6 +79,12 @@ Plan Plan::of(std::uint64_t seed, int era) {
   plan.scales = era >= 12 && random() % 3 == 0;
   // What comes again would fail again, or not.
   if (era >= 13 && plan.direct && !plan.poison && !plan.killers) plan.acknowledged = random() % 2 == 0;
+  if (era >= 14) {
+    plan.delays_per_million = random() % 3 == 0 ? 1000 : 0;
+    plan.clock_jumps = random() % 3 == 0;
+    plan.job_crashes_per_million = plan.kills && random() % 2 == 0 ? 100'000 : 0;
+    plan.full_for_long = random() % 32 == 0;
+  }
   return plan;
 }
 

@@ -29,9 +29,11 @@ struct Plan {
   std::uint64_t published = 0;  ///< messages of each producer
   bool drains = false;          ///< Ctrl-C now and then, and a new run
   bool full_disk = false;       ///< the disk is full now and then
+  bool full_for_long = false;   ///< once it stays so for minutes
   bool kills = true;            ///< processes die without their fault, freeze, or are told to drain
   bool disk_fails = false;      ///< writes, and where the power is cut too, syncs
   bool time_jumps = false;      ///< the machine stands still now and then, and time has passed
+  bool clock_jumps = false;     ///< somebody sets the machine's clock, forward or back
   bool resets = false;          ///< a worker's connections lose what is in flight, in silence
   bool killers = false;         ///< some numbers kill their worker whenever it comes to them
   bool requeues = false;        ///< a person has dead letters worked on again, now and then
@@ -51,6 +53,8 @@ struct Plan {
   bool bit_flips = false;     ///< in the newest checkpoint, now and then, while the broker is down
   std::uint32_t drops_per_million = 0;
   std::uint32_t doubles_per_million = 0;
+  std::uint32_t delays_per_million = 0;        ///< of messages: they, and what follows on their connection, come late
+  std::uint32_t job_crashes_per_million = 0;   ///< of files that are written in the background: the broker dies amid it
   std::uint32_t kills_per_million = 0;         ///< of records: a worker is killed while it is at one, which is innocent
   Monotonic calm_from{0};                      ///< no faults from here on
   PartitionBy partition = PartitionBy::kHash;  ///< of what the sum reads
@@ -64,7 +68,7 @@ struct Plan {
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
-  static constexpr int kEra = 13;
+  static constexpr int kEra = 14;
   static Plan of(std::uint64_t seed, int era = kEra);
 
   [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// WEIR_SEED=n runs that seed alone, twice.
+// WEIR_SEED=n runs that seed alone, twice; with WEIR_ERA=n as it was in that era.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -27,16 +27,32 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"broker crashes", &Outcome::broker_crashes},
     {"power cuts", &Outcome::power_cuts},
     {"crashes in the middle of a write", &Outcome::torn_writes},
+    {"crashes in the middle of a recovery", &Outcome::crashes_in_recovery},
+    {"crashes in the middle of a snapshot", &Outcome::crashes_in_snapshot},
+    {"crashes in the middle of a checkpoint", &Outcome::crashes_in_checkpoint},
+    {"crashes amid a copy of old segments", &Outcome::crashes_amid_copies},
+    {"unsynced blocks lost", &Outcome::blocks_lost},
+    {"unsynced blocks torn at a sector", &Outcome::blocks_torn},
+    {"power cuts that kept a later write and lost an earlier", &Outcome::cuts_reordered},
+    {"power cuts that took back changes of the directory", &Outcome::folders_undone},
+    {"starts that saw stale groups of a recycled segment", &Outcome::stale_seen},
+    {"starts that cut a torn tail", &Outcome::tails_cut},
     {"worker deaths", &Outcome::worker_deaths},
     {"freezes", &Outcome::freezes},
+    {"frozen workers that went on as zombies", &Outcome::zombies},
+    {"commits of workers whose rights were gone", &Outcome::zombie_commits},
     {"fences", &Outcome::fences},
     {"workers that left on purpose", &Outcome::leaves},
     {"messages dropped", &Outcome::messages_dropped},
     {"messages doubled", &Outcome::messages_doubled},
+    {"messages delayed for long", &Outcome::messages_delayed},
+    {"messages overtaken by another connection", &Outcome::messages_overtaken},
     {"producer deaths", &Outcome::producer_deaths},
     {"messages resent by producers", &Outcome::messages_resent},
     {"drains", &Outcome::drains},
     {"appends without room on the disk", &Outcome::disk_refusals},
+    {"disks full for minutes", &Outcome::full_for_long},
+    {"of these, such as were worked off before there was room", &Outcome::full_worked_off},
     {"checkpoints", &Outcome::checkpoints},
     {"compactions", &Outcome::compactions},
     {"copies of what old segments held", &Outcome::copies},
@@ -45,6 +61,8 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"writes that failed", &Outcome::failed_writes},
     {"syncs that failed", &Outcome::failed_syncs},
     {"jumps of time", &Outcome::time_jumps},
+    {"clocks set forward", &Outcome::clocks_set_forward},
+    {"clocks set back", &Outcome::clocks_set_back},
     {"messages lost by a reset", &Outcome::messages_reset},
     {"dead letters", &Outcome::dead_letters},
     {"deaths by a record", &Outcome::deaths_by_record},
@@ -97,6 +115,9 @@ constexpr std::pair<std::uint64_t, int> kFailedOnce[] = {
     {1218341034, 1}, {1527260447, 1}, {4044205741, 1}, {2113326394, 1}, {3077726574, 1}, {3678661834, 1},
     {2397891471, 1}, {3330269099, 2}, {2540490639, 4}, {1647219419, 5}, {570212367, 10}, {748513553, 10}};
 
+/// Seeds in which happens what is too rare for the first ones.
+constexpr std::uint64_t kRare[] = {223};
+
 void add(Outcome& sum, const Outcome& outcome) {
   sum.events += outcome.events;
   for (const auto& [name, counter] : kCounters) sum.*counter += outcome.*counter;
@@ -135,9 +156,13 @@ void expect_all_of(const Outcome& sum) {
 }
 
 TEST(Simulation, HoldsAndRepeatsForFixedSeeds) {
-  if (const char* seed = std::getenv("WEIR_SEED")) return (void)run_twice(std::strtoull(seed, nullptr, 10));
+  if (const char* seed = std::getenv("WEIR_SEED")) {
+    const char* era = std::getenv("WEIR_ERA");
+    return (void)run_twice(std::strtoull(seed, nullptr, 10), era == nullptr ? Plan::kEra : std::atoi(era));
+  }
   Outcome sum;
   for (std::uint64_t seed = 1; seed <= 150 && !HasFailure(); ++seed) add(sum, run_twice(seed));
+  for (const std::uint64_t seed : kRare) add(sum, run_twice(seed));
   for (const auto& [seed, era] : kFailedOnce) add(sum, run_twice(seed, era));
   print(sum);
   expect_all_of(sum);
@@ -167,6 +192,7 @@ TEST(Simulation, FindsEveryBugThatIsPutIn) {
       if (plan.bug == Bug::kScaleForgotten && !plan.scales) continue;
       if (plan.bug == Bug::kChangesLostBehindCopy && (!plan.scales || plan.local)) continue;
       if (plan.bug == Bug::kUnacknowledged && !plan.acknowledged) continue;
+      if (plan.bug == Bug::kPositionAlone && plan.direct) continue;
       if (plan.bug == Bug::kDamageCut) plan.segment_flips = true;
       if (plan.bug == Bug::kSigkillBlamed) plan.kills_per_million = 5000;  // several must hit the same record
       seed_now = seed;

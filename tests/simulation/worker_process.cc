@@ -74,7 +74,7 @@ void WorkerProcess::on_reply(BytesView message) {
   host::Engine& engine = *this;
   runner_ = std::make_unique<host::Runner>(
       topology(), *chain_, engine,
-      host::RunnerClock{[this] { return world_.now(); }, [this] { return World::kStartedUs + world_.now().count(); }});
+      host::RunnerClock{[this] { return world_.now(); }, [this] { return world_.wall_us(); }});
 }
 
 Result<std::unique_ptr<host::LocalStore>> WorkerProcess::open_store(std::uint32_t lane) {
@@ -105,7 +105,9 @@ const Topology& WorkerProcess::topology() {
 }
 
 void WorkerProcess::work() {
-  if (world_.now() < frozen_until_) return;
+  if (world_.now() < frozen_until_ || world_.stands_still(stage_)) return;
+  if (std::exchange(frozen_, false) && runner_ != nullptr && world_.has_no_rights(welcome().incarnation.value()))
+    ++world_.outcome().zombies;
   if (runner_ == nullptr) {
     if (world_.now() - begun_ > kHelloDeadline) exit(false);
     return;
@@ -295,7 +297,8 @@ Bytes WorkerProcess::mutilated(Bytes message, wire::Commit commit) {
     return bytes;
   }
   const bool passes = world_.has(Bug::kPastCursor);
-  if (!forgets && !guesses && !keeps && !passes) return message;
+  const bool alone = world_.has(Bug::kPositionAlone) && !commit.splits.empty() && world_.chance(20'000);
+  if (!forgets && !guesses && !keeps && !passes && !alone) return message;
   for (wire::Consumed& range : commit.consumed) {
     if (!passes) break;
     std::uint64_t& past = past_[{range.stream, range.shard}];
@@ -313,6 +316,7 @@ Bytes WorkerProcess::mutilated(Bytes message, wire::Commit commit) {
   for (wire::Advanced& advanced : commit.advanced) advanced.watermark += guesses ? 1000 : 0;
   std::vector<BytesView> frames;
   frames.reserve(commit.frames.size());
+  if (alone) commit.frames.clear();
   for (const wire::FrameAt& frame : commit.frames)
     frames.push_back(BytesView(message).subspan(frame.position, frame.size));
   Bytes bytes = wire::message_room();
@@ -323,6 +327,8 @@ Bytes WorkerProcess::mutilated(Bytes message, wire::Commit commit) {
 void WorkerProcess::tell_settled() {
   if (settled() > committed()) return world_.problem("more transactions were settled than said");
   for (; !unsettled_.empty() && unsettled_.front().first <= settled(); unsettled_.pop_front()) {
+    if (unsettled_.front().first > world_.committed().settled_transaction(welcome().incarnation.value()))
+      return world_.problem("a worker is told of what a power cut may take back (I2)");
     for (const auto& [of, value] : unsettled_.front().second) world_.settled(of, value);
   }
 }
@@ -353,11 +359,15 @@ void WorkerProcess::check_state(const wire::StatePart& part) {
     if (copy == ahead_.end() || copy->second.number != part.ahead)
       return world_.problem("state came ahead that was not told of");
     copy->second.whole = part.last;
+    Committed::fold(part.stage, part.changes, copy->second.state);
     return;
   }
   const auto held = lanes_.find(part.shard);
   if (held == lanes_.end() || held->second.ready) return world_.problem("state came for a lane that awaits none");
   held->second.ready = part.last;
+  const auto ahead = ahead_.find(part.shard);
+  if (!held->second.begun && part.on_top && ahead != ahead_.end()) held->second.state = std::move(ahead->second.state);
+  Committed::fold(part.stage, part.changes, held->second.state);
   if (part.last && !local_) {
     const auto copy = ahead_.extract(part.shard);
     if (part.on_top && (copy.empty() || !copy.mapped().whole)) world_.problem("state comes on top of no whole copy");
@@ -372,7 +382,22 @@ void WorkerProcess::check_state(const wire::StatePart& part) {
   wire::ChangesReader reader(part.changes);
   while (const auto change = reader.next()) {
     if (change->space == wire::Space::kDeadLetter) return world_.problem("a dead letter came as state");
+    if (change->space == wire::Space::kPosition && change->value)
+      held->second.position = ValueView(*change->value).as<std::uint64_t>();
   }
+  if (part.last) check_restored(part.shard);
+}
+
+void WorkerProcess::check_restored(std::uint32_t lane) {
+  Held& held = lanes_.at(lane);
+  // Who sleeps through his own fencing is given what is old by now.
+  if (world_.has_no_rights(welcome().incarnation.value())) return;
+  // What lies on a disk of its own is not looked at.
+  const std::string wrong = local_ ? "" : world_.committed().compare(stage_, lane, held.state);
+  if (!wrong.empty()) return world_.problem(wrong);
+  held.state.clear();
+  if (chain_->sink() != nullptr && held.position != world_.committed().position(stage_, lane))
+    world_.problem("a sink is given another position than it has committed (I1)");
 }
 
 void WorkerProcess::check_grant(const std::vector<wire::Lease>& leases) {
@@ -380,13 +405,14 @@ void WorkerProcess::check_grant(const std::vector<wire::Lease>& leases) {
     if (lease.kind == wire::LeaseKind::kEnumerate || lease.kind == wire::LeaseKind::kRanges) continue;
     if (lease.kind == wire::LeaseKind::kAhead) {
       if (lanes_.contains(lease.shard)) world_.problem("state of a lane comes ahead to its holder");
-      ahead_[lease.shard] = {lease.epoch, false};
+      ahead_[lease.shard] = {lease.epoch, false, {}};
       continue;
     }
     if (lanes_.contains(lease.shard)) world_.problem("a lane was granted twice to one worker");
     Held& held = lanes_[lease.shard];
     held.ready = !lease.state_follows;
     held.tenure = (welcome().incarnation.value() >> 32 << 32) | lease.epoch;
+    if (held.ready) check_restored(lease.shard);
     if (lease.kind == wire::LeaseKind::kSplit) {
       const std::uint64_t position = lease.position.empty() ? 0 : ValueView(lease.position).as<std::uint64_t>();
       world_.restored(welcome().incarnation, "split " + std::to_string(lease.shard), position);

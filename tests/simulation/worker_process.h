@@ -38,7 +38,10 @@ class WorkerProcess final : private host::BrokerSession {
   [[nodiscard]] std::optional<core::FatalRecord> last_record() const;
   /// Its stage goes back: what it has consumed is no longer what the next one goes on behind.
   void forget_facts();
-  void freeze(Monotonic until) { frozen_until_ = until; }
+  void freeze(Monotonic until) {
+    frozen_until_ = until;
+    frozen_ = true;
+  }
   /// SIGTERM: it goes once the broker lets it.
   void leave() { leaves_ = true; }
 
@@ -65,6 +68,8 @@ class WorkerProcess final : private host::BrokerSession {
     bool ready = false;                     ///< its state is here
     bool begun = false;                     ///< of its state something is here
     bool had = false;                       ///< the worker's own disk had some
+    Committed::Lane state;                  ///< what has come so far
+    std::uint64_t position = 0;             ///< of a sink
     std::map<std::uint32_t, Input> inputs;  ///< by stream
   };
   using Facts = std::map<std::string, std::uint64_t>;
@@ -86,6 +91,8 @@ class WorkerProcess final : private host::BrokerSession {
   void check(const host::Event& event);
   void check_grant(const std::vector<wire::Lease>& leases);
   void check_state(const wire::StatePart& part);
+  /// What a lane has been given is what was committed of it.
+  void check_restored(std::uint32_t lane);
   void check_delivery(const wire::DeliveryView& delivery);
   void tell_settled();
   Result<std::unique_ptr<host::LocalStore>> open_store(std::uint32_t lane);
@@ -101,6 +108,7 @@ class WorkerProcess final : private host::BrokerSession {
   bool stopped_ = false;
   bool leaves_ = false;
   Monotonic begun_{0};
+  bool frozen_ = false;
   Monotonic frozen_until_{0};
   std::deque<std::shared_ptr<Bytes>> inbox_;
   /// A connection to another worker; once it is broken, nothing passes any more.
@@ -128,6 +136,7 @@ class WorkerProcess final : private host::BrokerSession {
   struct Copy {
     std::uint32_t number = 0;
     bool whole = false;
+    Committed::Lane state;
   };
   std::map<std::uint32_t, Copy> ahead_;                    ///< state that comes ahead of its lease
   std::deque<std::pair<std::uint64_t, Facts>> unsettled_;  ///< what each commit makes known, by its number

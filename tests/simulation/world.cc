@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Monotonic kTick = 10ms;
-constexpr Monotonic kDeadline = 300s;
+constexpr Monotonic kDeadline = 300s;  ///< while there is room on the disk
 
 /// A start that cuts the torn tail by writing over it, in the same segment and as the same reign (Bug::kCutGoneOn).
 class GoesOn final : public journal::Opening {
@@ -40,11 +40,13 @@ class GoesOn final : public journal::Opening {
 World::World(const Plan& plan)
     : plan_(plan),
       random_(plan.seed),
+      topology_(topology_of(plan, random_)),
       damage_(plan.seed + 2),
       flips_(plan.seed + 4),
       wishes_(plan.seed + 3),
-      disk_(plan.seed + 1) {
-  topology_ = topology_of(plan, random_);
+      trouble_(plan.seed + 5),
+      disk_(plan.seed + 1),
+      committed_(plan_, topology_) {
   topologies_.push_back(std::make_unique<Topology>(topology_));
   for (std::uint64_t number = 0; number < plan.numbers_all(); ++number) {
     if (!plan.is_good(number)) bad_keys_.insert(number % plan.keys);
@@ -67,6 +69,8 @@ Outcome World::run() {
     later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { replay(); });
   if (plan_.scales) later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { scale(); });
   if (plan_.changes) later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { stop(); });
+  if (plan_.full_for_long) later(Monotonic(static_cast<std::int64_t>(trouble_() % 3'000'000)), [this] { fill_disk(); });
+  if (plan_.clock_jumps) later(Monotonic(static_cast<std::int64_t>(trouble_() % 1'000'000)), [this] { set_clock(); });
   if (plan_.disk_fails || plan_.time_jumps || plan_.resets)
     later(Monotonic(static_cast<std::int64_t>(damage_() % 1'000'000)), [this] { plan_trouble(); });
   if (plan_.kills && plan_.calm_from > 0ms) later(micros(500'000), [this] { plan_faults(); });
@@ -77,7 +81,7 @@ Outcome World::run() {
     ++outcome_.events;
     event.action();
     if (crash_due_ && !finished_) crash_broker();
-    if (now_ > kDeadline) {
+    if (now_ > kDeadline + full_until_) {
       problem("it did not finish: " + (broker_ && broker_->core ? broker_->core->status_text() : "no broker"));
     }
   }
@@ -89,6 +93,20 @@ Outcome World::run() {
 void World::in_lane(Lane& lane, Monotonic delay, Action action) {
   lane = std::max(lane, now_ + delay);
   later(lane - now_, std::move(action));
+}
+
+void World::on_connection(Lane& lane, Monotonic delay, Action action) {
+  constexpr std::uint64_t kLatestUs = 2'500'000;  // longer than anyone may be silent
+  if (plan_.delays_per_million != 0 && now_ < plan_.calm_from && trouble_() % 1'000'000 < plan_.delays_per_million) {
+    delay += Monotonic(static_cast<std::int64_t>(trouble_() % kLatestUs));
+    ++outcome_.messages_delayed;
+  }
+  in_lane(lane, delay, std::move(action));
+}
+
+void World::count_overtaken(std::uint64_t sent) {
+  outcome_.messages_overtaken += sent < sent_arrived_ ? 1 : 0;
+  sent_arrived_ = std::max(sent_arrived_, sent);
 }
 
 void World::in_broker(Lane& lane, Monotonic delay, Action action) {
@@ -145,7 +163,15 @@ void World::start_broker() {
     broker_.reset();
     return later(micros(200'000), [this] { start_broker(); });
   }
-  if (!journal.ok()) return failed(journal.error(), "open");
+  if (!journal.ok()) {
+    outcome_.crashes_in_recovery += disk_.crashed() ? 1 : 0;
+    return failed(journal.error(), "open");
+  }
+  outcome_.stale_seen += found.stale_behind ? 1 : 0;
+  outcome_.tails_cut += found.cut_bytes != 0 ? 1 : 0;
+  const bool tail_lost = committed_.end() != found.end;
+  check(committed_.start(found.end));
+  if (!outcome_.problem.empty()) return;
   broker_->journal = std::move(*journal);
   durable_before_ = durable_ = found.end;
   core::CoreOptions core_options;
@@ -155,7 +181,7 @@ void World::start_broker() {
   if (plan_.copies_early) core_options.segments_slack = 2;
   core_options.commits_endpoint = "commits";
   broker_->core = std::make_unique<core::Core>(topology_, core_options, *this);
-  broker_->core->set_started_us(kStartedUs + now_.count());
+  broker_->core->set_started_us(wall_us());
   const Status replayed = server::replay(*broker_->journal, found, broker_->core->ledger());
   if (!replayed.ok()) return failed(replayed.error(), "replay");
   check_workers();
@@ -165,6 +191,8 @@ void World::start_broker() {
   Reign reign = found.reign;
   if (has(Bug::kReignReused)) reign = Reign(1);
   if (has(Bug::kCutGoneOn)) reign = Reign(static_cast<std::uint32_t>(life_));  // the fault is to be the journal's alone
+  if (has(Bug::kIncarnationReused) && tail_lost) reign = reign_before_;
+  reign_before_ = reign;
   broker_->core->start(reign, {broker_->journal->segment_oldest(), broker_->journal->segment_newest()}, now_);
   if (plan_.scales) workers_told_ = broker_->core->workers_wanted();
   launch_missing();

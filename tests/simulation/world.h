@@ -17,6 +17,7 @@
 #include "broker/server/gathering.h"
 #include "broker/server/journal_reader.h"
 #include "broker/server/keeper.h"
+#include "tests/simulation/committed.h"
 #include "tests/simulation/letters_asked.h"
 #include "tests/simulation/outcome.h"
 #include "tests/simulation/output.h"
@@ -47,6 +48,7 @@ class World final : public core::Outside {
   [[nodiscard]] bool has(Bug bug) const { return plan_.bug == bug; }
   [[nodiscard]] const Topology& topology() const { return *topologies_.back(); }
   [[nodiscard]] Monotonic now() const { return now_; }
+  [[nodiscard]] std::int64_t wall_us() const { return kStartedUs + now_.count() + clock_set_; }
   std::uint64_t below(std::uint64_t bound) { return bound == 0 ? 0 : random_() % bound; }
   void say_hello(const WorkerProcess& worker, Bytes message);
   void to_broker(std::int64_t pid, Bytes message);
@@ -54,6 +56,14 @@ class World final : public core::Outside {
   void to_peer(std::int64_t from, std::int64_t to, Bytes message);
   /// The process is gone; its parent notices, and starts another one.
   void exited(WorkerProcess& worker, const std::optional<core::FatalRecord>& fatal = std::nullopt);
+  /// A broker serves, and the incarnation is not one of those that it serves.
+  [[nodiscard]] bool has_no_rights(Incarnation::number_type incarnation) const {
+    return broker_ && broker_->core && broker_->inboxes.count(Incarnation(incarnation)) == 0;
+  }
+  /// Workers of the stage do nothing, nor does anything speak for them.
+  [[nodiscard]] bool stands_still(std::uint32_t stage) const {
+    return now_ < sinks_stand_until_ && topology_.stages[stage].kind == PluginKind::kSink;
+  }
   void problem(const std::string& what);
   Outcome& outcome() { return outcome_; }
   /// Something goes wrong now, with this probability, unless calm has come.
@@ -83,6 +93,9 @@ class World final : public core::Outside {
   };
   static constexpr std::uint32_t kExtraTargets = 1000;  ///< those of the sink that comes and goes start here
   Target& target(std::uint32_t lane) { return targets_[lane]; }
+  /// A sink has just written the last record of its target.
+  void check_written(std::uint32_t lane);
+  [[nodiscard]] const Committed& committed() const { return committed_; }
   /// The number, which is not good, fails, or kills, this time too.
   bool fails(std::uint64_t number) { return failures_[number]++ < plan_.fails(number); }
   /// It was a letter that left its key behind, and may come at any time.
@@ -141,11 +154,16 @@ class World final : public core::Outside {
     Lane reader_lane{0};
     Lane keeper_lane{0};
     Lane checkpoints_lane{0};
+    int copies = 0;  ///< under way
     std::map<Incarnation, std::pair<std::int64_t, Lane>> inboxes;
   };
 
   void later(Monotonic delay, Action action) { events_.push({now_ + delay, order_++, std::move(action)}); }
   void in_lane(Lane& lane, Monotonic delay, Action action);
+  /// The same for what goes from process to process: now and then it comes late, and what follows behind it.
+  void on_connection(Lane& lane, Monotonic delay, Action action);
+  /// A message that was sent as the `sent`th of all to the broker comes to it.
+  void count_overtaken(std::uint64_t sent);
   /// Happens unless the broker has died before.
   void in_broker(Lane& lane, Monotonic delay, Action action);
   void post(Action action) { in_broker(broker_->mailbox, micros(200), std::move(action)); }
@@ -160,6 +178,15 @@ class World final : public core::Outside {
     disk_.lie_about_syncs(false);
     return result;
   }
+  void check(const std::string& wrong) {
+    if (!wrong.empty()) problem(wrong);
+  }
+  /// What goes to a sink is there for good.
+  void check_sent(const WorkerProcess& worker, BytesView message);
+  /// So is what a producer is told of.
+  void check_told(const core::Client& producer, BytesView message);
+  /// What a transaction says of a target lies there.
+  void check_positions();
   /// Some stream has as much waiting as it may have.
   [[nodiscard]] bool backlog_is_full();
 
@@ -172,6 +199,16 @@ class World final : public core::Outside {
   /// A bit of the newest checkpoint flips, where the one before it must do.
   void damage_checkpoint();
   void plan_faults();
+  /// The disk is full for minutes. At first the sinks stand still, so that everything before them does in the end; then
+  /// they go on, and what waits is worked off where the reserves suffice; then there is room again.
+  void fill_disk();
+  void sinks_go_on();
+  void free_disk();
+  [[nodiscard]] bool disk_is_full() const { return now_ < full_until_; }
+  /// Somebody sets the machine's clock.
+  void set_clock();
+  /// A file is about to be written in the background: now and then the broker dies amid it.
+  void plan_crash_in_job();
   /// Faults of the machine: its disk, its clock, its connections.
   void plan_trouble();
   /// A message between the broker and a worker arrives, unless its connection was reset since.
@@ -232,24 +269,31 @@ class World final : public core::Outside {
   void check_accounts(const Output& output);
 
   const Plan plan_;
+  std::mt19937_64 random_;
   Topology topology_;                                  ///< that the directory begins with
   std::vector<std::unique_ptr<Topology>> topologies_;  ///< as workers saw them one after the other; the dead look too
   std::optional<Topology> wanted_;                     ///< by a person, since the first change
   bool launch_due_ = false;                            ///< workers are to be started once the broker has the new one
   bool extra_seen_ = false;
-  std::mt19937_64 random_;
-  std::mt19937_64 damage_;  ///< apart, so that what else happens stays as it was
-  std::mt19937_64 flips_;   ///< the same
-  std::mt19937_64 wishes_;  ///< of a person; as above
+  std::mt19937_64 damage_;   ///< apart, so that what else happens stays as it was
+  std::mt19937_64 flips_;    ///< the same
+  std::mt19937_64 wishes_;   ///< of a person; as above
+  std::mt19937_64 trouble_;  ///< as above: faults that came later
   test::SimDisk disk_;
   test::SimLocalDisk local_disk_;  ///< those of all workers' machines
   Monotonic now_{0};
+  std::int64_t clock_set_ = 0;  ///< by how many microseconds the machine's clock was set, in all
+  Monotonic full_until_{0};
+  Monotonic sinks_stand_until_{0};
+  std::uint64_t sent_ = 0;          ///< messages to the broker
+  std::uint64_t sent_arrived_ = 0;  ///< the latest of those that have come
   std::uint64_t order_ = 0;
   std::priority_queue<Event> events_;
   std::unique_ptr<Broker> broker_;
   std::uint64_t life_ = 0;
   Sequence durable_before_;  ///< what the last sync but one has covered, and every start must find
   Sequence durable_;         ///< what the last one has
+  Reign reign_before_;       ///< Bug::kIncarnationReused
   bool crash_due_ = false;
   bool finished_ = false;
   std::int64_t pids_ = 0;
@@ -273,6 +317,10 @@ class World final : public core::Outside {
   std::set<std::pair<std::uint32_t, std::uint32_t>> starts_due_;  ///< stage and number of workers
   std::uint64_t wishes_said_ = 0;
   std::set<std::string> damaged_;  ///< checkpoint files
+  Committed committed_;
+  std::uint64_t accepted_before_ = 0;  ///< while the disk is full: records, some time ago
+  std::uint64_t sunk_before_ = 0;      ///< the same
+  bool waits_for_room_ = false;
   std::map<std::string, std::uint64_t> settled_;
   std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint64_t>, Bytes> left_;
   Outcome outcome_;

@@ -11,6 +11,8 @@ using namespace std::chrono_literals;
 
 void World::append(core::NewEntry entry) {
   trace("append", entry.sequence.value(), entry.payload.bytes);
+  check(committed_.append(entry.sequence, entry.checkpoint, entry.payload.bytes));
+  check_positions();
   if (has(Bug::kScaleForgotten) && !entry.checkpoint) {
     const auto header = core::decode_header(entry.payload.bytes);
     if (header.ok() && header->type == core::EntryType::kScaled)
@@ -81,10 +83,12 @@ void World::write_group() {
       written.emplace_back(group[i].sequence, positions[i]);
     }
     const Sequence end = group.back().sequence.plus(1);
+    if (!plan_.power_cuts) committed_.settle(end);  // whoever is killed leaves what was written
     post([this, written, end, settled = !broker.needs_sync || has(Bug::kSettledAheadOfSync)] {
       with_core([&] {
         for (const auto& [sequence, position] : written)
           broker_->core->on_written(sequence, position.segment, position.offset);
+        if (has(Bug::kCheckpointAhead)) broker_->core->on_durable(end);
         if (settled) broker_->core->on_settled(end, now_);
       });
     });
@@ -105,6 +109,7 @@ void World::sync_group() {
   broker.synced = now_;
   broker.needs_sync = broker.unsynced = false;
   durable_before_ = std::exchange(durable_, broker.journal->durable());
+  committed_.settle(durable_);
   post([this, end = broker.journal->durable()] {
     with_core([&] {
       broker_->core->on_durable(end);
@@ -158,10 +163,16 @@ void World::restore(core::RestoreJob job) {
 
 void World::compact(core::CompactJob job) {
   trace("compact", job.result.file);
+  if (plan_.power_cuts && job.result.through > durable_.value())
+    problem("a snapshot holds what no sync has covered (I6)");
   ++outcome_.compactions;
   in_broker(broker_->keeper_lane, micros(20'000), [this, job = std::move(job)]() mutable {
+    plan_crash_in_job();
     const Status status = without_syncs(Bug::kSnapshotUnsynced, [&] { return broker_->keeper->compact(job); });
-    if (!status.ok() && status.error().code != Code::kDiskFull) return failed(status.error(), "compact");
+    if (!status.ok() && status.error().code != Code::kDiskFull) {
+      outcome_.crashes_in_snapshot += disk_.crashed() ? 1 : 0;
+      return failed(status.error(), "compact");
+    }
     if (!status.ok()) job.result.file = 0;
     job.lacks_room = !status.ok();
     post([this, job] { with_core([&] { broker_->core->on_compacted(job); }); });
@@ -171,18 +182,27 @@ void World::compact(core::CompactJob job) {
 void World::copy(core::CopyJob job) {
   trace("copy", job.items.size());
   ++outcome_.copies;
+  ++broker_->copies;
   in_broker(broker_->reader_lane, micros(20'000), [this, job = std::move(job)]() mutable {
     const Status status = broker_->reader->copy(job);
     if (!status.ok()) return failed(status.error(), "copy");
-    post([this, job] { with_core([&] { broker_->core->on_copied(job); }); });
+    post([this, job] {
+      --broker_->copies;
+      with_core([&] { broker_->core->on_copied(job); });
+    });
   });
 }
 
 void World::write_checkpoint(core::CheckpointJob job) {
   trace("checkpoint", job.through.value(), job.bytes);
+  if (job.through > durable_) problem("a checkpoint holds what no sync has covered (I6)");
   in_broker(broker_->checkpoints_lane, micros(20'000), [this, job = std::move(job)]() mutable {
+    plan_crash_in_job();
     const auto payload = without_syncs(Bug::kCheckpointUnsynced, [&] { return broker_->keeper->checkpoint(job); });
-    if (!payload.ok() && payload.error().code != Code::kDiskFull) return failed(payload.error(), "checkpoint");
+    if (!payload.ok() && payload.error().code != Code::kDiskFull) {
+      outcome_.crashes_in_checkpoint += disk_.crashed() ? 1 : 0;
+      return failed(payload.error(), "checkpoint");
+    }
     post([this, payload = payload.ok() ? *payload : Bytes()] {
       with_core([&] { broker_->core->on_checkpoint(payload, payload.empty()); });
     });

@@ -44,7 +44,8 @@ void World::ask(const core::Client& client, Bytes message) {
   const int times = chance(plan_.doubles_per_million) ? 2 : 1;
   outcome_.messages_doubled += times - 1;
   for (int i = 0; i < times; ++i) {
-    in_lane(asked_[client], micros(3000), [this, client, message] {
+    on_connection(asked_[client], micros(3000), [this, client, message, sent = ++sent_] {
+      count_overtaken(sent);
       trace("asked", 0, message);
       with_core([&] { broker_->core->on_client(client, message, now_); });
       if (has(Bug::kDuplicateAnswered)) answer_duplicate(client, message);
@@ -120,18 +121,22 @@ void World::to_broker(std::int64_t pid, Bytes message) {
   const int times = chance(plan_.doubles_per_million) ? 2 : 1;
   outcome_.messages_doubled += times - 1;
   for (int i = 0; i < times; ++i) {
-    in_lane(to_broker_[pid], micros(3000), in_flight(pid, [this, message] {
-              trace("to broker", 0, message);
-              const bool refused = has(Bug::kBacklogRefuses) && broker_ && broker_->core && backlog_is_full() &&
-                                   wire::decode_header(message)->type == wire::MessageType::kCommit;
-              if (refused) return;
-              with_core([&] { broker_->core->on_message(core::Buffer::of(message), now_); });
-            }));
+    on_connection(to_broker_[pid], micros(3000), in_flight(pid, [this, message, sent = ++sent_] {
+                    count_overtaken(sent);
+                    trace("to broker", 0, message);
+                    const auto header = *wire::decode_header(message);
+                    if (header.type == wire::MessageType::kCommit && has_no_rights(header.incarnation))
+                      ++outcome_.zombie_commits;
+                    const bool refused = has(Bug::kBacklogRefuses) && broker_ && broker_->core && backlog_is_full() &&
+                                         header.type == wire::MessageType::kCommit;
+                    if (refused) return;
+                    with_core([&] { broker_->core->on_message(core::Buffer::of(message), now_); });
+                  }));
   }
 }
 
 void World::to_peer(std::int64_t from, std::int64_t to, Bytes message) {
-  in_lane(to_peer_[{from, to}], micros(3000), [this, to, message = std::move(message)] {
+  on_connection(to_peer_[{from, to}], micros(3000), [this, to, message = std::move(message)] {
     trace("to peer", static_cast<std::uint64_t>(to), message);
     const auto found = workers_.find(to);
     if (found != workers_.end() && found->second->alive()) found->second->on_message(message);
@@ -140,7 +145,9 @@ void World::to_peer(std::int64_t from, std::int64_t to, Bytes message) {
 
 void World::reply(const core::Client& client, Bytes message) {
   if (client.starts_with(kPerson)) return answered(client, message);
-  if (client.front() == 'p') {  // ROUTER drops in silence what a producer is too slow for
+  if (client.front() == 'p') {
+    check_told(client, message);
+    // ROUTER drops in silence what a producer is too slow for
     if (chance(plan_.drops_per_million)) {
       ++outcome_.messages_dropped;
       return trace("dropped", 0);
@@ -173,11 +180,12 @@ void World::send(Incarnation incarnation, Bytes message) {
     return trace("dropped", incarnation.value());
   }
   auto& [pid, lane] = inbox->second;
-  in_lane(lane, micros(3000), in_flight(pid, [this, pid = pid, message = std::move(message)] {
-            trace("to worker", static_cast<std::uint64_t>(pid), message);
-            const auto found = workers_.find(pid);
-            if (found != workers_.end() && found->second->alive()) found->second->on_message(message);
-          }));
+  if (const auto worker = workers_.find(pid); worker != workers_.end()) check_sent(*worker->second, message);
+  on_connection(lane, micros(3000), in_flight(pid, [this, pid = pid, message = std::move(message)] {
+                  trace("to worker", static_cast<std::uint64_t>(pid), message);
+                  const auto found = workers_.find(pid);
+                  if (found != workers_.end() && found->second->alive()) found->second->on_message(message);
+                }));
 }
 
 }  // namespace weir::simulation
