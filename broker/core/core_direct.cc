@@ -65,16 +65,18 @@ std::vector<wire::Peer> Core::peers_of(const Worker& worker) const {
   };
   const auto takes = [](const Worker& each) { return each.state == Worker::State::kReady && !each.leaving; };
   std::vector<std::uint32_t> streams;
+  std::set<std::uint32_t> not_yet;  // of what it is to publish
   for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {
     if (is_direct(topology_.streams[stream].transport) && (writes(unit, stream) || reads(unit, stream)))
       streams.push_back(stream);
+    if (is_published(stream) && writes(unit, stream) && !may_publish_to(stream, worker)) not_yet.insert(stream);
   }
   for (const auto& [incarnation, other] : workers_) {
     const UnitState& theirs = ledger_.units()[other.unit];
     wire::Peer peer{incarnation, other.inbox, {}, {}};
     for (const std::uint32_t stream : streams) {
-      const bool open = !is_published(stream) || may_publish_to(stream, worker);
-      if (open && writes(unit, stream) && reads(theirs, stream) && takes(other)) peer.to.push_back(stream);
+      if (!not_yet.contains(stream) && writes(unit, stream) && reads(theirs, stream) && takes(other))
+        peer.to.push_back(stream);
       if (writes(theirs, stream) && reads(unit, stream) && sends(other)) peer.from.push_back(stream);
     }
     if (!peer.to.empty() || !peer.from.empty()) peers.push_back(std::move(peer));

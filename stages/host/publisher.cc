@@ -73,6 +73,7 @@ void Publisher::confirm() {
   readers_ = std::move(unconfirmed_.front());
   unconfirmed_.pop_front();
   for (auto& [stream, readers] : readers_) {
+    std::sort(readers.begin(), readers.end());
     for (const Incarnation reader : readers) {
       Link* link = find(outflows_.at(stream), reader);
       if (link != nullptr && !link->joined) link->joined = held_last_;
@@ -115,8 +116,8 @@ void Publisher::send_out(const Held& held) {
   Outflow& outflow = outflows_.at(stream);
   for (Piece& piece : outflow.cutter.cut(held.transaction, held.output)) {
     const auto sheet = std::make_shared<Sheet>(Sheet{std::move(piece)});
-    for (const Incarnation to : held.to) {
-      if (Link* link = find(outflow, to); link != nullptr) put(*link, sheet);
+    for (Link& link : outflow.links) {
+      if (std::binary_search(held.to.begin(), held.to.end(), link.to)) put(link, sheet);
     }
   }
   if (!outflow.last_values) return;

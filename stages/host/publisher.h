@@ -78,7 +78,7 @@ class Publisher {
   struct Held {
     std::uint64_t transaction = 0;
     DirectOutput output;
-    std::vector<Incarnation> to;
+    std::vector<Incarnation> to;  ///< sorted
   };
 
   Link* find(Outflow& outflow, Incarnation to);

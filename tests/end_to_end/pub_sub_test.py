@@ -209,6 +209,22 @@ def who_comes_later_gets_the_last_value_of_each_key():
     check(stream["records"] == 13 and stream["lost_records"] == 0, "the news: %s" % stream)
 
 
+def what_fails_at_three_workers_is_three_dead_letters():
+    with open("letters.json", "w") as file:
+        json.dump({
+            "name": "letters", "http": {"listen": "127.0.0.1:0"},
+            "streams": {"texts": {"transport": "pub_sub"}, "parsed": {}},
+            "stages": {
+                "say": {"plugin": "generate.values", "output": "texts", "config": {"values": ["1", "no JSON", "2"]}},
+                "parse": {"plugin": "text.json", "input": "texts", "output": "parsed", "workers": 3},
+                "write": {"plugin": "file.write", "input": "parsed", "config": {"path": "letters.jsonl"}}}}, file)
+    result = run("run", "letters.json")
+    check(result.returncode == 0 and "3 dead letters" in result.stderr, result.stderr)
+    letters = json.loads(run("dead-letters", "list", "--json", "--data", ".weir/letters").stdout)
+    check([letter["value"] for letter in letters] == ["no JSON"] * 3 and len({letter["id"] for letter in letters}) == 3, "the letters: %s" % letters)
+    check(sorted(record["value"] for record in read_records("letters.jsonl")) == [1, 1, 1, 2, 2, 2], "others were parsed")
+
+
 def workers_come_and_go():
     """Readers are scaled up and down while records flow: what was meant for one that leaves comes or is counted."""
     topology("scaled", 10_000)
@@ -230,7 +246,8 @@ def workers_come_and_go():
 folder = tempfile.mkdtemp(prefix="weir-pub-sub-")
 os.chdir(folder)
 for test in (all_comes_to_all_where_nobody_dies, a_stop_loses_nothing, kills_do_what_is_promised, a_frozen_reader_holds_back_and_loses_nothing,
-             a_reader_that_stays_frozen_is_given_up_on_and_its_loss_is_counted, who_comes_later_gets_the_last_value_of_each_key, workers_come_and_go):
+             a_reader_that_stays_frozen_is_given_up_on_and_its_loss_is_counted, who_comes_later_gets_the_last_value_of_each_key,
+             what_fails_at_three_workers_is_three_dead_letters, workers_come_and_go):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)

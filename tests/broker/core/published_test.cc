@@ -224,6 +224,26 @@ TEST_F(Published, EndsOnceAllHasComeToAllOrIsLost) {
   EXPECT_EQ(out_.count_to(source_.incarnation, MessageType::kStop), 1U);
 }
 
+TEST_F(Published, LastValuesThatComeToAStageThatHasFinishedFailNobody) {
+  all_ready();
+  emit(source_, 1, 3);
+  wire::Commit last;
+  last.enumeration_ended = true;
+  commit(source_, last);
+  settle();
+  for (Peer* reader : {&first_, &second_, &third_}) take(*reader, source_, 1);
+  for (Peer* reader : {&first_, &second_, &third_}) {
+    if (out_.count_to(reader->incarnation, MessageType::kFinish) == 0) continue;
+    wire::Commit done;
+    done.finished = {0};
+    commit(*reader, done);
+  }
+  ASSERT_TRUE(core_.ledger().stream(1).ended);
+  commit(second_, {}, {frame_of_one(1)});
+  EXPECT_EQ(out_.fenced_why(), "its stage has finished");
+  for (const Notice& notice : out_.notices) EXPECT_NE(notice.kind, Notice::Kind::kStageFailed) << notice.reason;
+}
+
 TEST_F(Published, AStartLosesWhatWasOnTheWay) {
   all_ready();
   emit(source_, 10, 3);
