@@ -44,6 +44,8 @@ enum class Bug : std::uint8_t {
   kCheckpointAhead,        ///< a checkpoint holds what no sync has covered
   kIncarnationReused,      ///< a life of the broker behind a lost tail has the number of the one before
   kPositionAlone,          ///< a split's position is committed without what it has emitted
+  kSinkAheadOfSync,        ///< sinks see what is not on disk yet, where nobody else is told of it
+  kFlushForgotten,         ///< a sink commits what does not lie in its target
   kEnd,
 };
 
@@ -81,7 +83,9 @@ constexpr const char* kBugNames[] = {"none",
                                      "a watermark goes with its worker",
                                      "a checkpoint is ahead of the sync",
                                      "incarnations used again after a lost tail",
-                                     "a split's position without its output"};
+                                     "a split's position without its output",
+                                     "a sink is given what is not on disk",
+                                     "a sink commits without a flush"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

@@ -149,6 +149,7 @@ class Out : public Sink {
     const std::uint32_t at = context().shard();
     ++lengths_[at];
     World::Target& written = world_.target(first_ + at);
+    if (world_.has(Bug::kFlushForgotten) && world_.chance(20'000)) return;
     if (written.owner == tenures_[at] && process_.alive()) {
       World::Target::Record record{
           in.key<std::uint64_t>(), value[0], value[1], value[2] != 0, in.shard(), in.offset(), {}};

@@ -84,7 +84,8 @@ void World::write_group() {
     }
     const Sequence end = group.back().sequence.plus(1);
     if (!plan_.power_cuts) committed_.settle(end);  // whoever is killed leaves what was written
-    post([this, written, end, settled = !broker.needs_sync || has(Bug::kSettledAheadOfSync)] {
+    post([this, written, end,
+          settled = !broker.needs_sync || has(Bug::kSettledAheadOfSync) || has(Bug::kSinkAheadOfSync)] {
       with_core([&] {
         for (const auto& [sequence, position] : written)
           broker_->core->on_written(sequence, position.segment, position.offset);
