@@ -152,7 +152,12 @@ void World::reply(const core::Client& client, Bytes message) {
       ++outcome_.messages_dropped;
       return trace("dropped", 0);
     }
-    return later(micros(2000), [this, client, message = std::move(message)] {
+    const Monotonic delay = micros(2000);
+    Lane& lane = asked_["to " + client];
+    // Answers on a connection come in order, which matters once many questions come at a time; in earlier eras they
+    // might overtake each other.
+    if (plan_.delays_per_million == 0) lane = Lane{0};
+    return in_lane(lane, delay, [this, client, message = std::move(message)] {
       trace("answer", 0, message);
       for (const auto& producer : producers_) {
         if (producer->client() == client) producer->on_answer(message);
