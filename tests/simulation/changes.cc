@@ -35,6 +35,9 @@ void World::change_topology() {
   for (StageSpec& stage : wanted.stages) stage.workers = workers();
   for (StageSpec& stage : wanted.stages) stage.workers = wanted.stages[stage.host].workers;  // one chain, one number
   for (StageSpec& stage : wanted.stages) {
+    if (plan_.pub_sub && stage.name == "pass") stage.workers = 1;  // each of several would get every number
+  }
+  for (StageSpec& stage : wanted.stages) {
     if (stage.name != "sum" || !plan_.parks || wishes_() % 2 == 0) continue;
     stage.then = OnErrorThen::kDeadLetter;  // what is parked stays so until it is worked off
     ++outcome_.parking_ended;

@@ -91,6 +91,7 @@ struct Outcome {
   std::uint64_t batches_compressed = 0;     ///< that came to a worker
   std::uint64_t batches_cut = 0;            ///< of those, such as came again in part
   std::uint64_t records_sent_directly = 0;  ///< by transactions
+  std::uint64_t records_published = 0;      ///< of these, to all that read
   std::uint64_t records_lost = 0;           ///< of those
   std::uint64_t records_again = 0;          ///< of those that were acknowledged, such as came twice
   std::uint64_t links_broken = 0;           ///< connections between workers that ended while both lived

@@ -85,6 +85,7 @@ Plan Plan::of(std::uint64_t seed, int era) {
     plan.job_crashes_per_million = plan.kills && random() % 2 == 0 ? 100'000 : 0;
     plan.full_for_long = random() % 32 == 0;
   }
+  if (era >= 15 && plan.direct && !plan.acknowledged && !plan.scales) plan.pub_sub = random() % 2 == 0;
   return plan;
 }
 
@@ -139,7 +140,9 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   if (plan.unkeyed_stage) stream("raw", PartitionBy::kNone, static_cast<std::uint32_t>(1 + random() % 3));
   if (plan.direct) {
     Stream& raw = topology.streams.back();
-    raw.transport = plan.acknowledged ? Transport::kSendReceive : Transport::kPushPull;
+    raw.transport = plan.acknowledged ? Transport::kSendReceive
+                    : plan.pub_sub    ? Transport::kPubSub
+                                      : Transport::kPushPull;
     raw.shards = 1;
     raw.retention_bytes = 0;
     raw.retention_time = Monotonic(0);
@@ -156,7 +159,7 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
     raw.priority.field = "/2";
   }
   stage("numbers", PluginKind::kSource, workers(), -1, plan.unkeyed_stage ? 2 : 0);
-  if (plan.unkeyed_stage) stage("pass", PluginKind::kStage, workers(), 2, 0);
+  if (plan.unkeyed_stage) stage("pass", PluginKind::kStage, plan.pub_sub ? 1 : workers(), 2, 0);
   stage("sum", PluginKind::kStage, workers(), 0, 1);
   topology.stages.back().keyed = true;
   if (plan.local) topology.stages.back().store = Store::kRocksDb;

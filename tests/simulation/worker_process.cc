@@ -277,7 +277,10 @@ void WorkerProcess::commit(Bytes message) {
   for (const wire::SplitMoved& moved : said->splits) {
     facts["split " + std::to_string(moved.split)] = ValueView(moved.position).as<std::uint64_t>();
   }
-  for (const wire::DirectEmitted& emitted : said->emitted) world_.outcome().records_sent_directly += emitted.records;
+  for (const wire::DirectEmitted& emitted : said->emitted) {
+    world_.outcome().records_sent_directly += emitted.records;
+    if (!said->published.empty()) world_.outcome().records_published += emitted.records;
+  }
   if (said->counters.size() > 1) ++world_.outcome().fused_transactions;
   if (facts_forgotten_) facts.clear();
   BrokerSession::commit(mutilated(std::move(message), *said));
