@@ -86,6 +86,7 @@ Plan Plan::of(std::uint64_t seed, int era) {
     plan.full_for_long = random() % 32 == 0;
   }
   if (era >= 15 && plan.direct && !plan.acknowledged && !plan.scales) plan.pub_sub = random() % 2 == 0;
+  plan.weighs = era >= 16 && random() % 2 == 0;
   return plan;
 }
 

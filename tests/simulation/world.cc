@@ -178,6 +178,7 @@ void World::start_broker() {
   core_options.beat = 200ms;
   core_options.silence = 2s;
   core_options.settle_in = 200ms;
+  core_options.load_records_min = plan_.weighs ? 1 : UINT64_MAX;
   if (plan_.copies_early) core_options.segments_slack = 2;
   core_options.commits_endpoint = "commits";
   broker_->core = std::make_unique<core::Core>(topology_, core_options, *this);
