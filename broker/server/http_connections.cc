@@ -143,13 +143,16 @@ void HttpThreads::add(HttpConnection connection) {
     ::close(connection.socket);
     return;
   }
-  // Who has been answered less comes first, and of too many the one goes that has been answered most.
+  // Who has been answered less comes first, and of too many the one goes that has been answered most; of several such
+  // the one that came first, as in the room: so a crowd that comes at once keeps nobody out who comes behind it.
   const auto behind = std::upper_bound(waiting_.begin(), waiting_.end(), connection,
                                        [](const auto& a, const auto& b) { return a.requests < b.requests; });
   waiting_.insert(behind, std::move(connection));
   if (waiting_.size() > kWaitingMax) {
-    ::close(waiting_.back().socket);
-    waiting_.pop_back();
+    const auto first = std::lower_bound(waiting_.begin(), waiting_.end(), waiting_.back(),
+                                        [](const auto& a, const auto& b) { return a.requests < b.requests; });
+    ::close(first->socket);
+    waiting_.erase(first);
   }
   came_.notify_one();
   if (free_ < waiting_.size()) crowd_.notify_one();
