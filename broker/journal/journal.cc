@@ -70,8 +70,8 @@ std::vector<Journal::Piece> Journal::cut_to_segments(std::span<const EntryView> 
 }
 
 Status Journal::find_room(std::size_t roll_overs) {
-  const bool holds_back = pool_.low() && !last_segment_permitted_;
-  const std::size_t wanted = roll_overs + 1 + (holds_back ? held_back() : 0);
+  // Held back also while nobody knows yet that the disk is full: whoever makes spares may be late.
+  const std::size_t wanted = roll_overs + 1 + (last_segment_permitted_ ? 0 : held_back());
   if (pool_.ready() >= wanted) return {};
   // A sync may bring a checkpoint into force, and with it free segments.
   if (Status synced = sync(); !synced.ok()) return synced;

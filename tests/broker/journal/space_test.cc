@@ -161,20 +161,28 @@ TEST_F(JournalSpace, GivesItsReserveUpForACheckpointOnADiskThatIsFullToTheLastBy
 
 TEST_F(JournalSpace, HoldsASpareBackForWhatWaitsInVainWhereTheLastSegmentIsFullToItsEnd) {
   options_.segments_reserve = 2;
-  open();
-  fill_segments(3);
-  disk_->limit_bytes(disk_->bytes());
-  while (try_append("one block").ok()) (void)journal_->prepare_spare();
-  sync();
-  ASSERT_FALSE(try_append("a checkpoint's entry").ok());
-  const std::uint64_t last = journal_->segment_newest();
-  journal_->permit_last_segment();
-  append("a checkpoint's entry");
-  EXPECT_EQ(journal_->segment_newest(), last + 1);
-  sync();
-  kill();
-  open();
-  EXPECT_EQ(replayed().back(), "a checkpoint's entry") << "a start finds the one that it needs";
+  // On a busy machine whoever makes spares comes too late to see that there is no room for any.
+  for (const bool in_time : {true, false}) {
+    journal_.reset();
+    disk_ = std::make_unique<SimDisk>(1);
+    open();
+    fill_segments(3);
+    disk_->limit_bytes(disk_->bytes());
+    while (try_append("one block").ok()) {
+      if (in_time) (void)journal_->prepare_spare();
+    }
+    sync();
+    ASSERT_FALSE(try_append("a checkpoint's entry").ok());
+    EXPECT_TRUE(journal_->low_on_space());
+    const std::uint64_t last = journal_->segment_newest();
+    journal_->permit_last_segment();
+    append("a checkpoint's entry");
+    EXPECT_EQ(journal_->segment_newest(), last + 1);
+    sync();
+    kill();
+    open();
+    EXPECT_EQ(replayed().back(), "a checkpoint's entry") << "a start finds the one that it needs";
+  }
 }
 
 TEST_F(JournalSpace, StartsOnAFullDiskOnceItHasSpares) {
