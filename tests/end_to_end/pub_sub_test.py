@@ -7,14 +7,13 @@ import collections
 import contextlib
 import json
 import os
-import random
 import shutil
 import signal
 import sys
 import tempfile
 import time
 
-from weir_run import Launcher, check, children_of, metrics, read_records, role_of, run, status, wait_for
+from weir_run import Launcher, check, children_of, kill_at_random, metrics, read_records, role_of, run, status, wait_for
 
 KILLS = int(sys.argv[1])
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
@@ -88,27 +87,8 @@ def a_stop_loses_nothing():
 def kills_do_what_is_promised():
     topology("kills", 20_000)
     data = ".weir/kills"
-    chooser = random.Random(SEED)
-    victims = ["odd", "even", "one", "many", "broker"] * KILLS
-    chooser.shuffle(victims)
     launcher = Launcher("kills.json", log="log.txt")
-    done = collections.Counter()
-    records = lambda: stream_of(data)["records"]
-    ended = lambda: launcher.process.poll() is not None
-    for victim in victims:
-        before = wait_for("records", lambda: records() or ended())
-        wait_for("more records", lambda: ended() or records() > before, 60)
-        if ended():
-            break
-        found = [pid for pid, arguments in children_of(launcher.process.pid).items() if role_of(arguments) == victim]
-        if not found:
-            continue
-        time.sleep(chooser.uniform(0, 0.1))  # the moment of the kill, not a wait for anything
-        try:
-            os.kill(chooser.choice(found), signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-        done[victim] += 1
+    done = kill_at_random(launcher, ["odd", "even", "one", "many", "broker"] * KILLS, lambda: stream_of(data)["records"], SEED)
     check(launcher.wait(300) == 0, "weir run failed: " + open("log.txt").read()[-2000:])
     came, lost = judged("kills")
     check(len(done) == 5, "too few kills: %s" % dict(done))

@@ -206,6 +206,29 @@ class Launcher:
         return self.process.wait(timeout=timeout)
 
 
+def kill_at_random(launcher, victims, records, seed):
+    """SIGKILL to a process of each role in `victims`, as often as it is named, in an order and at moments of the seed's: each when
+    `records()` has grown since the last, until the launcher ends. How many were killed, by role."""
+    chooser = random.Random(seed)
+    victims = list(victims)
+    chooser.shuffle(victims)
+    ended = lambda: launcher.process.poll() is not None
+    done = collections.Counter()
+    for victim in victims:
+        before = wait_for("records", lambda: records() or ended())
+        wait_for("more records", lambda: ended() or records() > before, 60)
+        if ended():
+            break
+        found = [pid for pid, arguments in children_of(launcher.process.pid).items() if role_of(arguments) == victim]
+        if not found:
+            continue
+        time.sleep(chooser.uniform(0, 0.1))  # the moment of the kill, not a wait for anything
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(chooser.choice(found), signal.SIGKILL)
+            done[victim] += 1
+    return done
+
+
 def broker_endpoint(data):
     """Where the broker on this data directory is reached; nothing while it has not said so."""
     try:
