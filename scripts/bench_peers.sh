@@ -16,7 +16,7 @@ if [ -z "${WEIR_BIN:-}" ]; then
 fi
 
 # Whatever ends this script ends the bench, which ends its servers; the kernel does where the bench itself is killed.
-setpriv --pdeathsig TERM -- "${bench[@]}" "$@" &
+setpriv --pdeathsig TERM -- sh -c '[ "$PPID" = "$0" ] && exec "$@"' "$$" "${bench[@]}" "$@" &
 child=$!
 trap 'kill -TERM "$child" 2>/dev/null || true; wait "$child" 2>/dev/null || true' EXIT
 trap 'exit 130' INT

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -179,20 +180,42 @@ class APeer(InAFolder):
             self.assertEqual(os.listdir(self.folder), [])
 
     def test_has_no_server_left_when_the_bench_is_killed(self):
-        script = "import sys, tempfile; sys.path.insert(0, %r)\nimport peers_test\npeers_test.APeer.hang(%r)" % (HERE, self.folder)
-        bench = subprocess.Popen([sys.executable, "-c", script])
+        up = os.path.join(self.folder, "up")
+        bench, server = self.bench_with_a_server([sys.executable, "-c", "import sys, time; open(sys.argv[1], 'w'); time.sleep(600)", up])
+        wait_until(lambda: os.path.exists(up), "the server's start")
+        self.assertTrue(is_alive(server))
+        self.kill(bench)
+        wait_until(lambda: not is_alive(server), "the server's end")
+
+    def test_has_no_server_left_when_the_bench_is_killed_before_the_kernel_knows_of_it(self):
+        late = os.path.join(self.folder, "setpriv")
+        dead = os.path.join(self.folder, "dead")
+        with open(late, "w") as file:
+            file.write("#!/bin/sh\nwhile [ ! -e %s ]; do sleep 0.01; done\nexec %s \"$@\"\n" % (dead, shutil.which("setpriv")))
+        os.chmod(late, 0o755)
+        bench, server = self.bench_with_a_server(["sleep", "600"], PATH=self.folder + ":" + os.environ["PATH"])
+        self.kill(bench)
+        open(dead, "w").close()
+        wait_until(lambda: not is_alive(server), "the server's end")
+
+    def bench_with_a_server(self, argv, **environment):
+        """A process of its own that starts argv as a server does, and the server's pid."""
+        script = "import sys; sys.path.insert(0, %r)\nimport peers_test\npeers_test.APeer.hang(%r, %r)" % (HERE, self.folder, argv)
+        bench = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, **environment})
+        self.addCleanup(self.kill, bench)
         pids = os.path.join(self.folder, "server")
         wait_until(lambda: os.path.exists(pids), "the server")
         with open(pids) as file:
-            server = int(file.read())
-        self.assertTrue(is_alive(server))
-        bench.send_signal(signal.SIGKILL)
-        bench.wait(SECONDS)
-        wait_until(lambda: not is_alive(server), "the server's end")
+            return bench, int(file.read())
 
     @staticmethod
-    def hang(folder):
-        program = Program("server", [sys.executable, "-c", "import time; time.sleep(600)"], folder)
+    def kill(process):
+        process.kill()
+        process.wait(SECONDS)
+
+    @staticmethod
+    def hang(folder, argv):
+        program = Program("server", argv, folder)
         with open(os.path.join(folder, "new"), "w") as file:
             file.write(str(program.process.pid))
         os.rename(os.path.join(folder, "new"), os.path.join(folder, "server"))

@@ -9,6 +9,8 @@ import subprocess
 import time
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+# The kernel kills it when its parent dies, however that dies; it does not start where its parent died before the kernel was told.
+DIES_WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
 WORDS_MAX = 2000  # of a log, in a sentence that explains a failure
 
 
@@ -52,8 +54,7 @@ class Program:
     def __init__(self, name, argv, folder, env=None, piped=False):
         self.name = name
         self.log = os.path.join(folder, name + ".log")
-        # The kernel kills it when this process dies, however it dies.
-        argv = ["setpriv", "--pdeathsig", "KILL", "--", *map(str, argv)]
+        argv = [*DIES_WITH_ITS_PARENT, str(os.getpid()), *map(str, argv)]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(argv, cwd=folder, env={**os.environ, **(env or {})},
                                             stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
