@@ -24,7 +24,7 @@ void World::settled(const std::string& of, std::uint64_t value) {
 
 void World::restored(Incarnation incarnation, const std::string& of, std::uint64_t value) {
   // Who slept through its own fencing may hear old words late.
-  if (!broker_ || broker_->inboxes.count(incarnation) == 0) return;
+  if (!broker_ || inboxes_.count(incarnation) == 0) return;
   remembered(of, value);
 }
 

@@ -171,6 +171,7 @@ void World::start_broker() {
   outcome_.tails_cut += found.cut_bytes != 0 ? 1 : 0;
   const bool tail_lost = committed_.end() != found.end;
   check(committed_.start(found.end));
+  inboxes_.clear();
   if (!outcome_.problem.empty()) return;
   broker_->journal = std::move(*journal);
   durable_before_ = durable_ = found.end;

@@ -56,9 +56,10 @@ class World final : public core::Outside {
   void to_peer(std::int64_t from, std::int64_t to, Bytes message);
   /// The process is gone; its parent notices, and starts another one.
   void exited(WorkerProcess& worker, const std::optional<core::FatalRecord>& fatal = std::nullopt);
-  /// A broker serves, and the incarnation is not one of those that it serves.
+  /// The incarnation is not one of those that the broker serves, or, where there is none, that the last one served. One
+  /// that died as soon as it had started served nobody, and yet its start has taken back what was not on disk.
   [[nodiscard]] bool has_no_rights(Incarnation::number_type incarnation) const {
-    return broker_ && broker_->core && broker_->inboxes.count(Incarnation(incarnation)) == 0;
+    return inboxes_.count(Incarnation(incarnation)) == 0;
   }
   /// Workers of the stage do nothing, nor does anything speak for them.
   [[nodiscard]] bool stands_still(std::uint32_t stage) const {
@@ -155,7 +156,6 @@ class World final : public core::Outside {
     Lane keeper_lane{0};
     Lane checkpoints_lane{0};
     int copies = 0;  ///< under way
-    std::map<Incarnation, std::pair<std::int64_t, Lane>> inboxes;
   };
 
   void later(Monotonic delay, Action action) { events_.push({now_ + delay, order_++, std::move(action)}); }
@@ -318,6 +318,8 @@ class World final : public core::Outside {
   std::uint64_t wishes_said_ = 0;
   std::set<std::string> damaged_;  ///< checkpoint files
   Committed committed_;
+  std::map<Incarnation, std::pair<std::int64_t, Lane>>
+      inboxes_;                        ///< of whom the broker serves: the process, and the way to it
   std::uint64_t accepted_before_ = 0;  ///< while the disk is full: records, some time ago
   std::uint64_t sunk_before_ = 0;      ///< the same
   bool waits_for_room_ = false;

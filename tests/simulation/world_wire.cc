@@ -172,14 +172,14 @@ void World::reply(const core::Client& client, Bytes message) {
 }
 
 void World::connect(Incarnation incarnation, const std::string& inbox) {
-  broker_->inboxes[incarnation] = {std::stoll(inbox), Lane{0}};
+  inboxes_[incarnation] = {std::stoll(inbox), Lane{0}};
 }
 
-void World::disconnect(Incarnation incarnation) { broker_->inboxes.erase(incarnation); }
+void World::disconnect(Incarnation incarnation) { inboxes_.erase(incarnation); }
 
 void World::send(Incarnation incarnation, Bytes message) {
-  const auto inbox = broker_->inboxes.find(incarnation);
-  if (inbox == broker_->inboxes.end()) return problem("the core sent to an inbox that is not connected");
+  const auto inbox = inboxes_.find(incarnation);
+  if (inbox == inboxes_.end()) return problem("the core sent to an inbox that is not connected");
   if (chance(plan_.drops_per_million)) {
     ++outcome_.messages_dropped;
     return trace("dropped", incarnation.value());
