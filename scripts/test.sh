@@ -12,4 +12,16 @@ echo "test: build"
 cmake --preset release
 cmake --build --preset release
 echo "test: run"
-ctest --test-dir build/release --output-on-failure -j "$(nproc)"
+results=$PWD/build/release/tests.xml
+ctest --test-dir build/release --output-on-failure --output-junit "$results" -j "$(nproc)" && exit
+status=$?
+# What failed, once more at the end, where it is found: each with the end of what it printed.
+python3 - "$results" <<'PYTHON'
+import sys
+import xml.etree.ElementTree as tree
+
+for test in tree.parse(sys.argv[1]).iter("testcase"):
+    if test.find("failure") is not None:
+        print("\ntest: failed: %s" % test.get("name"), *(test.findtext("system-out") or "").splitlines()[-40:], sep="\n  ")
+PYTHON
+exit "$status"
