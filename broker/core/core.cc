@@ -57,6 +57,8 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
     sharding_.emplace_back(stream);
     compressors_.emplace_back(stream.compression);
     leaves_.push_back(stream.external_out);
+    if (stream.external_in && stream.hot_keys == weir::HotKeys::kSplit)
+      sketches_.try_emplace(static_cast<std::uint32_t>(sharding_.size() - 1), stream.shards);
   }
   for (const UnitState& unit : ledger_.units()) {
     const bool out = unit.is_sink() || sends_to_peers(unit);
@@ -198,6 +200,7 @@ void Core::on_message(const Buffer& message, Monotonic now) {
       to.resize(wire::kBucketCount);
       for (std::size_t i = 0; i < std::min(to.size(), from.size()); ++i) to[i] += from[i];
     };
+    probe.hot_keys = measured->hot_keys;
     add(probe.process_buckets, measured->process_buckets);
     probe.process_seconds += measured->process_seconds;
     add(probe.end_to_end_buckets, measured->end_to_end_buckets);

@@ -23,6 +23,7 @@
 #include "broker/core/worker.h"
 #include "sdk/wire/changes.h"
 #include "sdk/wire/compression.h"
+#include "sdk/wire/hot_key_sketch.h"
 #include "sdk/wire/map.h"
 #include "sdk/wire/messages.h"
 #include "sdk/wire/sharding.h"
@@ -58,6 +59,7 @@ struct StageProbe {
   double process_seconds = 0;
   std::vector<std::uint64_t> end_to_end_buckets;
   double end_to_end_seconds = 0;
+  std::vector<wire::HotKeysSeen> hot_keys;  ///< as the worker said last
 };
 
 /// Counters of a stream since the broker started.
@@ -183,6 +185,14 @@ class Core {
 
   /// The object of /api/status, as JSON text.
   [[nodiscard]] std::string status_text() const;
+  /// Of a stream whose hot keys are split: the share of its records that came by the second stream, since the directory
+  /// began, and the keys that those who send to it take for hot now, each with its share of the records lately, the
+  /// greatest first.
+  struct HotKeys {
+    double ratio = 0;
+    std::vector<std::pair<Bytes, double>> keys;
+  };
+  [[nodiscard]] std::optional<HotKeys> hot_keys(std::uint32_t stream) const;
   /// The same as the answer to {"op": "status"}.
   [[nodiscard]] Bytes status_message() const;
   [[nodiscard]] const std::map<std::pair<std::uint32_t, std::uint32_t>, StageProbe>& stage_probes() const {
@@ -563,6 +573,7 @@ class Core {
   std::deque<LetterAnswer> letter_answers_;
   std::uint64_t sessions_opened_ = 0;
   std::vector<wire::Sharding> sharding_;
+  std::map<std::uint32_t, wire::HotKeySketch> sketches_;  ///< by stream, of what comes from outside
   std::vector<bool> leaves_;                   ///< by stream: its records leave the system as soon as they are on disk
   std::vector<wire::Compressor> compressors_;  ///< by stream, of what comes from outside
 

@@ -140,6 +140,7 @@ void Core::let_leave() {
     StageProbe& probe = stage_probes_[{stage, worker.index}];
     probe.busy_ratio = probe.blocked_ratio = 0;
     probe.state_bytes = 0;
+    probe.hot_keys.clear();
     forget(incarnation);
   }
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "broker/core/core.h"
+#include "sdk/topology/hot_keys.h"
 #include "sdk/wire/batch.h"
 #include "sdk/wire/frame_writer.h"
 #include "weir/encode.h"
@@ -77,6 +78,10 @@ void Core::open_session(const Client& client, const wire::MapReader& map, Monoto
   if (!stream)
     return refuse(client, Refusal::kUnknown,
                   fmt::format("there is no stream \"{}\" in the topology \"{}\"", name, topology_.name));
+  if (is_added(topology_.streams[*stream])) {
+    return refuse(client, Refusal::kInvalid,
+                  fmt::format("stream \"{}\" is a part of another one: records for it come by that one's name", name));
+  }
   if (!topology_.streams[*stream].external_in) {
     return refuse(client, Refusal::kInvalid,
                   fmt::format("stream \"{}\" takes no records from outside; give it \"external\": \"in\"", name));
@@ -154,7 +159,9 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
   StreamState& stream = ledger_.stream(session.stream);
   if (stream.external_ended)
     return refuse(client, Refusal::kEnded, fmt::format("stream \"{}\" has ended", spec.name), number);
-  if (full(session.stream) || low_on_space() || upkeep_lags() || draining_ || stopping_) {
+  const auto second_part = shared_part(topology_, spec);
+  if (full(session.stream) || (second_part && full(*second_part)) || low_on_space() || upkeep_lags() || draining_ ||
+      stopping_) {
     return refuse(client, Refusal::kAgain,
                   fmt::format("stream \"{}\" takes nothing at the moment (it or the disk is full, or the topology is "
                               "stopping): try again",
@@ -169,7 +176,11 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
   const auto named = [&](std::uint32_t i) {
     return records->via.array.size == 1 ? std::string() : fmt::format("record {} of the message: ", i + 1);
   };
-  std::map<std::uint32_t, std::pair<std::uint32_t, Bytes>> batches;
+  using Batches = std::map<std::uint32_t, std::pair<std::uint32_t, Bytes>>;
+  Batches batches;
+  Batches shared;  // records of hot keys, where these are split
+  const auto sketch = sketches_.find(session.stream);
+  std::uint64_t turn = number;
   // A clock of the broker's, where the producer names none; either way it is in the entry (I7).
   const std::int64_t wall_us = map.integer("now_us", started_us_ + (now - serving_since_).count());
   for (std::uint32_t i = 0; i < records->via.array.size; ++i) {
@@ -200,31 +211,43 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
     wire::RecordRef routed{timestamp, as_bytes(key), as_bytes(value), as_bytes(headers)};
     const auto shard = sharding_[session.stream].shard_of(routed, number);
     if (!shard) return refuse(client, Refusal::kInvalid, named(i) + shard.error().message, number);
-    auto& [count, batch] = batches[shard->value()];
+    const bool hot = sketch != sketches_.end() && sketch->second.add(wire::key_hash(routed.key), routed.key);
+    auto& [count, batch] = hot ? shared[static_cast<std::uint32_t>(++turn % spec.shards)] : batches[shard->value()];
     ++count;
     wire::append_record(batch, routed);
   }
-  std::uint64_t frame_bytes = sizeof(wire::FrameHeader) + batches.size() * sizeof(wire::BatchHeader);
-  for (const auto& [shard, batch] : batches) frame_bytes += batch.second.size();
+  std::uint64_t frame_bytes = 0;
+  for (const Batches* part : {&batches, &shared}) {
+    if (part->empty()) continue;
+    frame_bytes += sizeof(wire::FrameHeader) + part->size() * sizeof(wire::BatchHeader);
+    for (const auto& [shard, batch] : *part) frame_bytes += batch.second.size();
+  }
   if (frame_bytes > topology_.broker.transaction_bytes_max) {
     return refuse(client, Refusal::kInvalid,
                   fmt::format("the message makes a frame of {} bytes, above transaction_bytes_max {}", frame_bytes,
                               topology_.broker.transaction_bytes_max),
                   number);
   }
-  Bytes frame;
-  frame.reserve(frame_bytes);
-  wire::FrameWriter writer(session.stream, static_cast<std::uint32_t>(batches.size()), frame,
-                           compressors_[session.stream]);
-  for (const auto& [shard, batch] : batches) writer.add(shard, batch.first, batch.second, wall_us);
-  writer.finish();
-  patch_frame(frame);
-  hot_bytes_ += frame.size();
+  const auto frame_of = [&](std::uint32_t stream_index, const Batches& part) {
+    Bytes frame;
+    if (part.empty()) return frame;
+    frame.reserve(frame_bytes);
+    wire::FrameWriter writer(stream_index, static_cast<std::uint32_t>(part.size()), frame,
+                             compressors_[session.stream]);
+    for (const auto& [shard, batch] : part) writer.add(shard, batch.first, batch.second, wall_us);
+    writer.finish();
+    patch_frame(frame);
+    hot_bytes_ += frame.size();
+    return frame;
+  };
+  const Bytes frame = frame_of(session.stream, batches);
+  const Bytes second = shared.empty() ? Bytes() : frame_of(*second_part, shared);
   Publish entry;
   entry.name = session.name;
   entry.number = number;
   entry.stream = session.stream;
   entry.frame = frame;
+  entry.shared = second;
   const Sequence sequence = append({EntryType::kPublish, {}, 0, 0}, encode(entry), spec.durability);
   session.last = number;
   session.unsettled.emplace_back(number, sequence);

@@ -28,6 +28,13 @@ std::optional<std::string> Core::why_no_replay(std::uint32_t stage, std::uint32_
     return fmt::format("stream \"{}\" goes from worker to worker and keeps nothing that could be replayed",
                        topology_.streams[stream].name);
   }
+  const auto split = [&](std::uint32_t input) { return topology_.streams[input].hot_keys == weir::HotKeys::kSplit; };
+  if (const auto found = std::ranges::find_if(unit.inputs(), split); found != unit.inputs().end()) {
+    return fmt::format(
+        "stage \"{}\" reads \"{}\", whose hot keys are split: partial results are on their way to other shards, and "
+        "would come twice or be missing; start over with --fresh",
+        spec.name, topology_.streams[*found].name);
+  }
   if (draining_ || stopping_) return "the topology is stopping: replay when it runs again";
   // `finish` may have given out its results, and who reads them has finished too.
   for (std::uint32_t lane = 0; lane < unit.lanes.size(); ++lane) {

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "broker/core/core.h"
 #include "sdk/topology/choices.h"
 #include "sdk/wire/split_id.h"
+#include "weir/json.h"
 
 namespace weir::core {
 
@@ -21,6 +23,13 @@ constexpr std::string_view kDiskFull =
 ordered_json watermark_json(Timestamp watermark) {
   if (watermark == INT64_MIN || watermark == INT64_MAX) return nullptr;
   return watermark;
+}
+
+/// As records are printed; null where the key is too long to be told.
+ordered_json key_json(BytesView key) {
+  std::string text;
+  if (key.empty() || !JsonWriter(text).value(key)) return nullptr;
+  return ordered_json::parse(text, nullptr, false);
 }
 
 std::string_view name_of(Transport transport) { return word_of(kTransports, transport); }
@@ -154,6 +163,12 @@ std::string Core::status_text() const {
     if (is_published(stream)) status["streams"].back()["deliveries"] = state.next_offset(0);
     if (counts_arrivals(stream)) status["streams"].back()["lost_records"] = state.lost;
     if (spec.external_out) status["streams"].back()["groups"] = std::move(groups);
+    if (const auto hot = hot_keys(stream)) {
+      ordered_json keys = ordered_json::array();
+      for (const auto& [key, share] : hot->keys)
+        keys.push_back({{"key", key_json(key)}, {"share", std::round(share * 1e4) / 1e4}});
+      status["streams"].back()["hot_keys"] = {{"ratio", hot->ratio}, {"keys", std::move(keys)}};
+    }
     if (spec.resting) status["streams"].back()["resting"] = true;
   }
   status["workers"] = ordered_json::array();

@@ -27,6 +27,7 @@ Bytes encode(const Publish& publish) {
   writer.put(publish.stream);
   writer.put(static_cast<std::uint8_t>(publish.ends));
   writer.blob(publish.frame);
+  if (!publish.shared.empty()) writer.blob(publish.shared);
   return bytes;
 }
 
@@ -38,6 +39,7 @@ Result<Publish> decode_publish(BytesView body) {
   publish.stream = reader.get<std::uint32_t>();
   publish.ends = reader.get<std::uint8_t>() != 0;
   publish.frame = reader.blob();
+  if (reader.ok() && !reader.at_end()) publish.shared = reader.blob();
   if (!reader.ok() || !reader.at_end()) return {Code::kCorrupt, "a journal entry of a producer that is malformed"};
   return publish;
 }

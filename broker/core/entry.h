@@ -42,7 +42,8 @@ struct Publish {
   std::uint64_t number = 0;  ///< of the message under that name
   std::uint32_t stream = 0;
   bool ends = false;  ///< the stream gets no more records from outside
-  BytesView frame;    ///< empty where the message only ends the stream
+  BytesView frame;    ///< empty where the message only ends the stream, or has records of hot keys only
+  BytesView shared;   ///< where hot keys are split, what it adds to the second stream (sdk/topology/hot_keys.h)
 };
 
 /// Body of kSnapshot.

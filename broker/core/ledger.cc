@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "sdk/topology/hot_keys.h"
 #include "sdk/topology/resolved_file.h"
 #include "sdk/topology/revise.h"
 #include "sdk/wire/changes.h"
@@ -550,19 +551,26 @@ Status Ledger::apply_publish(Sequence sequence, const Buffer& payload, Place pla
     producers_[publish->name] = {publish->number, sequence};
     if (producers_.size() > kProducersMax) forget_producers();
   }
-  if (!publish->frame.empty()) {
-    const auto view = wire::FrameView::parse(publish->frame);
+  const auto second = shared_part(topology_, topology_.streams[publish->stream]);
+  if (!publish->shared.empty() && !second) return corrupt(sequence, "splits keys of a stream that are not split");
+  const auto add = [&](std::uint32_t stream, BytesView bytes) -> Status {
+    if (bytes.empty()) return {};
+    const auto view = wire::FrameView::parse(bytes);
     if (!view.ok()) return corrupt(sequence, view.error().message);
     external_total_ += view->header().records;
-    const auto at = static_cast<std::size_t>(publish->frame.data() - payload.bytes.data());
+    const auto at = static_cast<std::size_t>(bytes.data() - payload.bytes.data());
     Place frame = place;
     frame.at = static_cast<std::uint32_t>(at);
-    frame.size = static_cast<std::uint32_t>(publish->frame.size());
-    Status status = append_frame(sequence, publish->stream, payload.part(at, publish->frame.size()), frame, keep);
-    if (!status.ok()) return status;
+    frame.size = static_cast<std::uint32_t>(bytes.size());
+    return append_frame(sequence, stream, payload.part(at, bytes.size()), frame, keep);
+  };
+  if (Status status = add(publish->stream, publish->frame); !status.ok()) return status;
+  if (second) {
+    if (Status status = add(*second, publish->shared); !status.ok()) return status;
   }
   if (publish->ends) {
     streams_[publish->stream].external_ended = true;
+    if (second) streams_[*second].external_ended = true;
     refresh_ends();
   }
   return {};

@@ -110,9 +110,11 @@ void tell_publish(ordered_json& json, BytesView body, const Topology* topology) 
   json["number"] = publish->number;
   json["stream"] = stream_name(topology, publish->stream);
   if (publish->ends) json["ends"] = true;
-  if (publish->frame.empty()) return;
-  const auto frame = wire::FrameView::parse(publish->frame);
-  if (frame.ok()) json["emitted"].push_back(frame_json(*frame, topology));
+  for (const BytesView bytes : {publish->frame, publish->shared}) {
+    if (bytes.empty()) continue;
+    const auto frame = wire::FrameView::parse(bytes);
+    if (frame.ok()) json["emitted"].push_back(frame_json(*frame, topology));
+  }
 }
 
 void tell_copies(ordered_json& json, BytesView payload, const Topology* topology) {

@@ -126,6 +126,9 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
       page.gauge("weir_stream_backlog_records", "Records not yet committed by a group",
                  {{"stream", spec.name}, {"group", name}}, static_cast<double>(group.records_backlog));
     }
+    if (const auto hot = core.hot_keys(index)) {
+      page.gauge("weir_stream_hot_key_ratio", "Share of the records whose keys were hot and split", labels, hot->ratio);
+    }
     if (spec.transport == Transport::kPubSub) {
       page.counter("weir_stream_deliveries_total", "Records of a pub_sub stream times the workers each was sent to",
                    labels, probe.deliveries);

@@ -24,6 +24,13 @@ inline constexpr std::array kPartitions = {
     Choice<PartitionBy>{"none", PartitionBy::kNone}, Choice<PartitionBy>{"hash", PartitionBy::kHash},
     Choice<PartitionBy>{"modulo", PartitionBy::kModulo}, Choice<PartitionBy>{"range", PartitionBy::kRange}};
 
+inline constexpr std::array kHotKeys = {Choice<HotKeys>{"none", HotKeys::kNone},
+                                        Choice<HotKeys>{"split", HotKeys::kSplit}};
+/// In a resolved topology: also the streams that Weir has added.
+inline constexpr std::array kHotKeysResolved = {
+    Choice<HotKeys>{"none", HotKeys::kNone}, Choice<HotKeys>{"split", HotKeys::kSplit},
+    Choice<HotKeys>{"shared", HotKeys::kShared}, Choice<HotKeys>{"partials", HotKeys::kPartials}};
+
 inline constexpr std::array kDispatches = {Choice<Dispatch>{"least_loaded", Dispatch::kLeastLoaded},
                                            Choice<Dispatch>{"round_robin", Dispatch::kRoundRobin},
                                            Choice<Dispatch>{"priority", Dispatch::kPriority}};

@@ -97,7 +97,7 @@ inline constexpr std::array kFields = {
     Field{FieldOwner::kStream, "last_values", ""},
 
     Field{FieldOwner::kPartition, "by", "\"none\""},
-    Field{FieldOwner::kPartition, "hot_keys", "", false},
+    Field{FieldOwner::kPartition, "hot_keys", ""},
     Field{FieldOwner::kPartition, "boundaries", ""},
 
     Field{FieldOwner::kPriority, "field", ""},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sdk/topology/choices.h"
+#include "sdk/topology/hot_keys.h"
 
 namespace weir {
 namespace {
@@ -30,6 +31,7 @@ bool has(const std::vector<PortBinding>& bindings, std::size_t stream) {
 std::vector<Arrow> arrows(const Topology& topology) {
   std::vector<Arrow> found;
   for (std::size_t s = 0; s < topology.streams.size(); ++s) {
+    if (is_added(topology.streams[s])) continue;  // a person drew one arrow
     std::vector<std::string> from;
     for (std::size_t i = 0; i < topology.stages.size(); ++i) {
       if (has(topology.stages[i].outputs, s)) from.push_back(stage_node(i));
@@ -50,7 +52,8 @@ std::string stream_label(const Stream& stream) {
   if (stream.transport != Transport::kQueue)
     return fmt::format("{}, {}", stream.name, word_of(kTransports, stream.transport));
   if (stream.partition == PartitionBy::kNone && stream.shards == 1) return stream.name;
-  return fmt::format("{}, {} x {}", stream.name, word_of(kPartitions, stream.partition), stream.shards);
+  return fmt::format("{}, {} x {}{}", stream.name, word_of(kPartitions, stream.partition), stream.shards,
+                     stream.hot_keys == HotKeys::kSplit ? ", hot keys split" : "");
 }
 
 /// Plugin names come from libraries: what could end a label does not get into one.
@@ -77,7 +80,8 @@ std::string to_mermaid(const Topology& topology) {
                         workers_label(stage), plain(stage.plugin), end ? "])" : "]");
   }
   for (std::size_t s = 0; s < topology.streams.size(); ++s) {
-    if (topology.streams[s].external_in) text += fmt::format("  {}((\"outside\"))\n", outside_node(s));
+    if (topology.streams[s].external_in && !is_added(topology.streams[s]))
+      text += fmt::format("  {}((\"outside\"))\n", outside_node(s));
     if (topology.streams[s].external_out) text += fmt::format("  {}((\"groups outside\"))\n", groups_node(s));
   }
   for (const Arrow& arrow : arrows(topology)) {
@@ -96,7 +100,7 @@ std::string to_dot(const Topology& topology) {
                         plain(stage.plugin), stage.kind == PluginKind::kStage ? "" : ", style=rounded");
   }
   for (std::size_t s = 0; s < topology.streams.size(); ++s) {
-    if (topology.streams[s].external_in)
+    if (topology.streams[s].external_in && !is_added(topology.streams[s]))
       text += fmt::format("  {} [label=\"outside\", shape=circle];\n", outside_node(s));
     if (topology.streams[s].external_out)
       text += fmt::format("  {} [label=\"groups outside\", shape=circle];\n", groups_node(s));

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "sdk/topology/fill_defaults.h"
+#include "sdk/topology/hot_keys.h"
 #include "sdk/topology/json_document.h"
 #include "sdk/topology/read.h"
 #include "sdk/topology/report.h"
@@ -58,6 +59,7 @@ Loaded load_topology(const std::string& file, std::string_view text, const std::
   });
   if (has_errors(loaded.diagnostics)) return loaded;
   loaded.resolved = fill_defaults(root, draft.topology);
+  add_hot_key_streams(draft.topology);
   loaded.topology = std::move(draft.topology);
   return loaded;
 }

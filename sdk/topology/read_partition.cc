@@ -112,6 +112,16 @@ void read_boundaries(FieldReader& partition, Stream& stream) {
   }
 }
 
+/// Keys of a hash lie anywhere; where shards have a meaning, records of one must not lie in another.
+void read_hot_keys(FieldReader& partition, Stream& stream) {
+  stream.hot_keys = partition.choice("hot_keys", kHotKeys).value_or(HotKeys::kNone);
+  if (stream.hot_keys == HotKeys::kNone || stream.partition == PartitionBy::kHash) return;
+  partition.report().error(partition.pointer("hot_keys"),
+                           "only records partitioned by \"hash\" can be split; write \"by\": \"hash\", or leave "
+                           "\"hot_keys\" out");
+  stream.hot_keys = HotKeys::kNone;
+}
+
 void read_shards(FieldReader& fields, Stream& stream, bool boundaries_known) {
   const bool range = stream.partition == PartitionBy::kRange;
   const bool keyed = stream.partition != PartitionBy::kNone;
@@ -138,6 +148,7 @@ void read_partition(FieldReader& fields, Stream& stream, StreamDraft& draft) {
                         fields.environment());
   stream.partition = partition.choice("by", kPartitions).value_or(PartitionBy::kNone);
   read_boundaries(partition, stream);
+  read_hot_keys(partition, stream);
   read_shards(fields, stream, report.errors() == errors_before);
   draft.partition_known = report.errors() == errors_before;
   read_key(fields, stream);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sdk/topology/choices.h"
+#include "sdk/topology/hot_keys.h"
 
 namespace weir {
 namespace {
@@ -41,6 +42,10 @@ class Writer {
   /// Only where there is any.
   void priority(const char* name, const Priority& value) {
     if (!value.weights.empty()) part(name, value);
+  }
+  /// Only where there is anything to say.
+  void hot_keys(const char* name, HotKeys value) {
+    if (value != HotKeys::kNone) word(name, value, kHotKeysResolved);
   }
   void numbers(const char* name, const std::vector<std::uint32_t>& values) { object_[name] = values; }
   /// Only where there are any.
@@ -128,6 +133,7 @@ class Reader {
   void priority(const char* name, Priority& value) {
     if (object_.contains(name)) part(name, value);
   }
+  void hot_keys(const char* name, HotKeys& value) { later_word(name, value, kHotKeysResolved); }
   void numbers(const char* name, std::vector<std::uint32_t>& values) {
     if (!take(name).is_array()) bad(name);
     for (const Json& each : take_again(name)) {
@@ -245,6 +251,7 @@ void visit(Visitor& visitor, T& stream) {
   visitor.flag("loop", stream.loop);
   visitor.later("retention_time_us", stream.retention_time);
   visitor.later("retention_bytes", stream.retention_bytes);
+  visitor.hot_keys("hot_keys", stream.hot_keys);
   visitor.natural_or_none("last_values_bytes", stream.last_values_bytes);
   visitor.flag("resting", stream.resting);
 }
@@ -332,6 +339,9 @@ void check_indices(const Topology& topology) {
       throw std::runtime_error("a stage has fewer workers at most than at least");
   }
   for (const Stream& stream : topology.streams) {
+    const auto second = shared_part(topology, stream);
+    if (stream.hot_keys == HotKeys::kSplit && (!second || topology.streams[*second].shards != stream.shards))
+      throw std::runtime_error("a stream has no place for records of hot keys");
     if (stream.shards == 0 || stream.shards > kShardsMax)
       throw std::runtime_error(fmt::format("a stream has {} shards", stream.shards));
     if (stream.dispatch == Dispatch::kPriority &&

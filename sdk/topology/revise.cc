@@ -33,6 +33,7 @@ std::vector<std::uint32_t> numbers(const std::vector<Part>& old, const std::vect
 Status same_stream(const Stream& a, const Stream& b) {
   const char* field = a.transport != b.transport                                           ? "transport"
                       : a.partition != b.partition || a.boundaries != b.boundaries         ? "partition"
+                      : a.hot_keys != b.hot_keys                                           ? "hot_keys"
                       : a.shards != b.shards                                               ? "shards"
                       : a.key != b.key || a.key_is_list != b.key_is_list                   ? "key"
                       : a.external_in != b.external_in || a.external_out != b.external_out ? "external"

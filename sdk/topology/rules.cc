@@ -41,6 +41,7 @@ class Rules {
     check_fused_sinks();
     check_stores();
     if (report_.errors() == 0) check_direct_streams(draft_, report_);
+    if (report_.errors() == 0) check_hot_keys(draft_, report_);
   }
 
  private:

@@ -16,4 +16,7 @@ void check_warnings(const Draft& draft, Report& report);
 /// Streams that go from worker to worker: errors and warnings. REQUIRES: the other rules found no error.
 void check_direct_streams(const Draft& draft, Report& report);
 
+/// Streams whose hot keys are split: errors and warnings. REQUIRES: as above.
+void check_hot_keys(const Draft& draft, Report& report);
+
 }  // namespace weir

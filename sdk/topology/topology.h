@@ -27,6 +27,13 @@ constexpr bool counts_arrivals(Transport transport) {
 enum class PartitionBy : std::uint8_t { kNone, kHash, kModulo, kRange };
 /// How batches of a stream are compressed. The numbers stand in batches (sdk/wire/frame.h) and are never reused.
 enum class Compression : std::uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };
+/// What a stream has to do with keys that have more records than their share (hot_keys.h).
+enum class HotKeys : std::uint8_t {
+  kNone,
+  kSplit,     ///< the records of such keys go to a second stream
+  kShared,    ///< that second stream: a record may lie in any shard of it
+  kPartials,  ///< what a stage has made of those, on the way to the key's own shard
+};
 enum class Dispatch : std::uint8_t { kLeastLoaded, kRoundRobin, kPriority };
 /// Where a stage keeps its state: in memory, or in a RocksDB on the worker's machine with a cache in front.
 enum class Store : std::uint8_t { kMemory, kRocksDb };
@@ -78,6 +85,7 @@ struct Stream {
   /// JSON Pointers into the value that replace the key; empty: the key that the stage emitted.
   std::vector<std::string> key;
   bool key_is_list = false;  ///< "key" was a list: the key is an array, of one element too
+  HotKeys hot_keys = HotKeys::kNone;
   Dispatch dispatch = Dispatch::kLeastLoaded;
   Priority priority;  ///< under kPriority
   std::uint64_t backlog_bytes_max = 0;

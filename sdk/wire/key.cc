@@ -152,11 +152,14 @@ bool is_plainly_canonical(BytesView key) {
   }
 }
 
-Shard shard_by_hash(BytesView canonical, std::uint32_t shards) {
-  const XXH64_hash_t hash = XXH3_64bits(canonical.data(), canonical.size());
+std::uint64_t key_hash(BytesView canonical) { return XXH3_64bits(canonical.data(), canonical.size()); }
+
+Shard shard_of_hash(std::uint64_t hash, std::uint32_t shards) {
   __extension__ using Wide = unsigned __int128;
   return Shard(static_cast<std::uint32_t>((static_cast<Wide>(hash) * shards) >> 64));
 }
+
+Shard shard_by_hash(BytesView canonical, std::uint32_t shards) { return shard_of_hash(key_hash(canonical), shards); }
 
 Result<Shard> shard_by_modulo(BytesView canonical, std::uint32_t shards) {
   const auto head = read_head(canonical);

@@ -20,8 +20,11 @@ Status canonical_key(BytesView key, Bytes& out);
 /// True if `key` is canonical already, judged by its first bytes only; false may just mean "look closer".
 bool is_plainly_canonical(BytesView key);
 
+/// XXH3-64, seed 0. `key` must be canonical.
+std::uint64_t key_hash(BytesView canonical);
 /// shard = high 64 bits of (XXH3-64(key, seed 0) x shards). `key` must be canonical.
 Shard shard_by_hash(BytesView canonical, std::uint32_t shards);
+Shard shard_of_hash(std::uint64_t hash, std::uint32_t shards);
 
 /// The mathematical remainder: -1 of 32 shards is 31. Errors: kInvalid where the key is no integer.
 Result<Shard> shard_by_modulo(BytesView canonical, std::uint32_t shards);

@@ -263,6 +263,16 @@ Bytes encode_measured(const Measured& measured) {
   put_double(writer, measured.process_seconds);
   put_buckets(writer, measured.end_to_end_buckets);
   put_double(writer, measured.end_to_end_seconds);
+  writer.put(static_cast<std::uint32_t>(measured.hot_keys.size()));
+  for (const HotKeysSeen& seen : measured.hot_keys) {
+    writer.put(seen.stream);
+    writer.put(seen.records);
+    writer.put(static_cast<std::uint32_t>(seen.keys.size()));
+    for (const HotKeysSeen::Key& key : seen.keys) {
+      writer.put(key.records);
+      writer.blob(key.key);
+    }
+  }
   return bytes;
 }
 
@@ -276,6 +286,17 @@ Result<Measured> decode_measured(BytesView body) {
   measured.process_seconds = get_double(reader);
   measured.end_to_end_buckets = get_buckets(reader);
   measured.end_to_end_seconds = get_double(reader);
+  measured.hot_keys.resize(reader.count(16));
+  for (HotKeysSeen& seen : measured.hot_keys) {
+    seen.stream = reader.get<std::uint32_t>();
+    seen.records = reader.get<std::uint64_t>();
+    seen.keys.resize(reader.count(12));
+    for (HotKeysSeen::Key& key : seen.keys) {
+      key.records = reader.get<std::uint64_t>();
+      const BytesView bytes = reader.blob();
+      key.key.assign(bytes.begin(), bytes.end());
+    }
+  }
   return finish(reader, std::move(measured), "measurements");
 }
 

@@ -15,7 +15,7 @@
 namespace weir::wire {
 
 /// Goes up with every new message and every change of a layout; peers of another version are refused at hello.
-inline constexpr std::uint16_t kWireVersion = 7;
+inline constexpr std::uint16_t kWireVersion = 8;
 
 /// Messages between the broker and a worker, one ZeroMQ frame each (WIRE.md). Numbers are never reused.
 enum class MessageType : std::uint16_t {
@@ -166,6 +166,18 @@ struct Routed {
   std::vector<Sent> sent;
 };
 
+/// What a producer has seen of the keys of a stream whose hot keys are split: of about so many records lately, how many
+/// were of each key that it takes for hot.
+struct HotKeysSeen {
+  struct Key {
+    Bytes key;  ///< empty where it is too long to be told
+    std::uint64_t records = 0;
+  };
+  std::uint32_t stream = 0;
+  std::uint64_t records = 0;
+  std::vector<Key> keys;
+};
+
 /// Measurements that a beat carries; ratios are of the time since the last beat.
 struct Measured {
   float busy_ratio = 0;
@@ -177,6 +189,7 @@ struct Measured {
   /// End to end at a sink, by the same buckets.
   std::vector<std::uint64_t> end_to_end_buckets;
   double end_to_end_seconds = 0;
+  std::vector<HotKeysSeen> hot_keys;
 };
 /// Upper bounds of the histogram buckets, in microseconds.
 inline constexpr std::uint64_t kBucketsUs[] = {1,      2,      5,       10,      20,      50,       100,     200,

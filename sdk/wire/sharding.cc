@@ -13,15 +13,25 @@ Status Sharding::rekey(RecordRef& record) {
   return {};
 }
 
+Status Sharding::make_canonical(RecordRef& record) {
+  if (is_plainly_canonical(record.key)) return {};
+  canonical_.clear();
+  if (Status status = canonical_key(record.key, canonical_); !status.ok()) return status;
+  record.key = canonical_;
+  return {};
+}
+
+Result<std::uint64_t> Sharding::hash_of(RecordRef& record) {
+  if (Status status = rekey(record); !status.ok()) return status.error();
+  if (Status status = make_canonical(record); !status.ok()) return status.error();
+  return key_hash(record.key);
+}
+
 Result<Shard> Sharding::shard_of(RecordRef& record, std::uint64_t turn) {
   if (Status status = rekey(record); !status.ok()) return status.error();
   if (stream_.dispatch == Dispatch::kPriority) return level_.of(record);
   if (stream_.partition == PartitionBy::kNone) return Shard(static_cast<std::uint32_t>(turn % stream_.shards));
-  if (!is_plainly_canonical(record.key)) {
-    canonical_.clear();
-    if (Status status = canonical_key(record.key, canonical_); !status.ok()) return status.error();
-    record.key = canonical_;
-  }
+  if (Status status = make_canonical(record); !status.ok()) return status.error();
   switch (stream_.partition) {
     case PartitionBy::kModulo:
       return shard_by_modulo(record.key, stream_.shards);

@@ -22,8 +22,13 @@ class Sharding {
   /// rekey(), then the shard. The key of a keyed stream becomes canonical, and holds until the next call. `turn`: moves
   /// on what no key leads anywhere. Errors: kInvalid: the key does not suit the stream.
   Result<Shard> shard_of(RecordRef& record, std::uint64_t turn);
+  /// rekey(), and the key becomes canonical, as shard_of() does it; says its hash. REQUIRES: the stream is partitioned
+  /// by hash. Errors: as above.
+  Result<std::uint64_t> hash_of(RecordRef& record);
 
  private:
+  Status make_canonical(RecordRef& record);
+
   const Stream& stream_;
   KeyFields fields_;
   PriorityLevel level_;

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "sdk/base/log.h"
+#include "sdk/topology/hot_keys.h"
 #include "sdk/wire/batch.h"
 #include "sdk/wire/changes.h"
 #include "stages/host/engine.h"
@@ -17,9 +18,9 @@ namespace {
 /// A transaction closes at this size, to keep latency and memory low; larger ones bring no more throughput.
 constexpr std::uint64_t kTransactionBytes = 1 << 20;
 
-int call_process(Instance& instance, const weir_batch& batch, std::uint32_t first, std::uint32_t* done) {
+int call_process(Instance& instance, const weir_batch& batch, bool merges, std::uint32_t first, std::uint32_t* done) {
   const weir_descriptor& plugin = instance.plugin();
-  const auto call = plugin.kind == WEIR_KIND_SINK ? plugin.write : plugin.process;
+  const auto call = plugin.kind == WEIR_KIND_SINK ? plugin.write : merges ? plugin.merge : plugin.process;
   return call(instance.self(), instance.context(), &batch, first, done);
 }
 
@@ -65,10 +66,12 @@ Status Chain::create(const std::function<Result<const weir_descriptor*>(const st
         return {Code::kRefused, fmt::format("stage \"{}\": its output port \"{}\" leads nowhere", spec.name, *ports)};
       }
       const Stream& stream = topology_.streams[bound->stream];
-      auto& builder = builders_[bound->stream];
-      if (stream.transport != Transport::kFused && !builder)
-        builder = std::make_unique<FrameBuilder>(bound->stream, stream.shards, stream.compression);
-      instance->add_output(std::make_unique<Output>(stream, bound->stream, builder.get()));
+      const auto shared = shared_part(topology_, stream);
+      instance->add_output(std::make_unique<Output>(stream, bound->stream, builder_of(bound->stream),
+                                                    shared ? builder_of(*shared) : nullptr));
+    }
+    if (stage == head_) {
+      if (Status status = join_partials(**plugin); !status.ok()) return status;
     }
     const auto text = config(spec, **plugin);
     if (!text.ok()) return text.error();
@@ -80,6 +83,14 @@ Status Chain::create(const std::function<Result<const weir_descriptor*>(const st
     instances_.push_back(std::move(instance));
   }
   return {};
+}
+
+FrameBuilder* Chain::builder_of(std::uint32_t index) {
+  const Stream& stream = topology_.streams[index];
+  auto& builder = builders_[index];
+  if (stream.transport != Transport::kFused && !builder)
+    builder = std::make_unique<FrameBuilder>(index, stream.shards, stream.compression);
+  return builder.get();
 }
 
 void Chain::destroy() {
@@ -134,6 +145,7 @@ Result<Chain::Work> Chain::delivered(const wire::DeliveryHeader& header, BytesVi
   Work item;
   item.instance = at.consumer;
   item.lane = lane;
+  item.hot_keys = topology_.streams[header.stream].hot_keys;
   item.batch = {sizeof(weir_batch),
                 header.count,
                 at.port,
@@ -163,7 +175,7 @@ Status Chain::give_up(const wire::Condemned& condemned, const wire::DeliveryHead
   const auto item = delivered(header, records, lane);
   if (!item.ok()) return item.error();
   transaction_.count(item->instance->stage(), false, "death", 1);
-  ++transaction_.counted(item->instance->stage()).records_in;
+  if (item->hot_keys != HotKeys::kPartials) ++transaction_.counted(item->instance->stage()).records_in;
   return lose(*item, 0, {condemned.reason, "death", condemned.attempts});
 }
 
@@ -178,6 +190,7 @@ Result<Chain::Work> Chain::requeued(const wire::Requeued& requeued, const wire::
     return {Code::kInvalid, "the broker requeues a record that its stage does not read"};
   wire::append_record(record, {letter.timestamp, letter.key_bytes, letter.value_bytes, letter.headers});
   item.lane = requeued.shard;
+  item.hot_keys = stream->hot_keys;
   item.requeued = true;
   item.batch = {sizeof(weir_batch),
                 1,
@@ -228,12 +241,16 @@ Status Chain::work(const Work& item, std::uint32_t first, std::uint32_t& done) {
 Status Chain::work_run(const Work& item, std::uint32_t first, std::uint32_t& done) {
   Instance& instance = *item.instance;
   weir_context* context = instance.context();
-  context->shard = item.lane;
+  const bool merges = item.hot_keys == HotKeys::kPartials;
+  const bool partial = item.hot_keys == HotKeys::kShared;
+  context->shard = partial ? WEIR_SHARD_PARTIAL : item.lane;
   if (instance.plugin().kind == WEIR_KIND_SINK) {
     context->shard = target_of(instance, item.lane);
     written_.emplace(context->shard, item.lane);
   }
   transaction_.touch(item.lane);
+  PartialWalk walk{
+      wire::BatchReader({reinterpret_cast<const std::byte*>(item.batch.records.data), item.batch.records.size})};
   std::uint32_t attempts = 0;
   const std::uint32_t start = first;
   done = first;
@@ -245,13 +262,14 @@ Status Chain::work_run(const Work& item, std::uint32_t first, std::uint32_t& don
     parked_ = false;
     std::uint32_t reached = first;
     at_work_.enter(instance.stage(), context);
-    const int answer = call_process(instance, item.batch, first, &reached);
+    const int answer = call_process(instance, item.batch, merges, first, &reached);
     if (answer == WEIR_FATAL) return fatal(instance, "a record");
     if (reached > item.batch.count || reached < first) {
       return {Code::kRefused, fmt::format("stage \"{}\": the plugin says that it has come to record {} of {}",
                                           instance.spec().name, reached, item.batch.count)};
     }
     if (reached > first) attempts = 0;
+    if (partial) note_partials(instance, walk, first, reached);
     first = reached;
     if (instance.take_refused() && answer != WEIR_ERROR) {
       return {Code::kRefused,
@@ -276,8 +294,8 @@ Status Chain::work_run(const Work& item, std::uint32_t first, std::uint32_t& don
     if (&instance == instances_.front().get() && full()) break;
     context->stop = 0;
   }
-  // A requeued record was counted when it came the first time.
-  if (!item.requeued) transaction_.counted(instance.stage()).records_in += done - start;
+  // A requeued record was counted when it came the first time, and so were those in a partial result.
+  if (!item.requeued && !merges) transaction_.counted(instance.stage()).records_in += done - start;
   return {};
 }
 
@@ -463,6 +481,9 @@ bool Chain::full() const {
 }
 
 Result<Bytes> Chain::close(std::uint64_t number, const Engine& engine) {
+  if (partials_ != nullptr) {
+    if (Status status = hand_over_partials(); !status.ok()) return status.error();
+  }
   for (const auto& instance : instances_) {
     weir_context* context = instance->context();
     if (instance->plugin().state_flush != nullptr) {

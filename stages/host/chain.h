@@ -12,6 +12,7 @@
 
 #include "sdk/base/result.h"
 #include "sdk/topology/topology.h"
+#include "sdk/wire/batch.h"
 #include "sdk/wire/changes.h"
 #include "sdk/wire/messages.h"
 #include "stages/host/at_work.h"
@@ -81,6 +82,8 @@ class Chain {
   Result<Bytes> close(std::uint64_t number, const Engine& engine);
   /// Of the transaction that was closed last, what goes past the broker. Taken out: once.
   DirectPart take_direct() { return std::exchange(direct_, {}); }
+  /// Of streams whose hot keys are split: what the stages' outputs have seen of them.
+  [[nodiscard]] std::vector<wire::HotKeysSeen> hot_keys() const;
   /// In memory; of a stage whose state is larger than that, its cache.
   [[nodiscard]] std::uint64_t state_bytes() const;
 
@@ -104,6 +107,7 @@ class Chain {
     const std::uint64_t* origins = nullptr;  ///< of fused records, see Instance::set_origins
     bool requeued = false;                   ///< the record of a dead letter or a parked one, see again_
     std::uint64_t turn = 0;                  ///< of a parked one
+    HotKeys hot_keys = HotKeys::kNone;       ///< of the stream that it comes from
     Incarnation producer;                    ///< whose it is where it came past the broker; 0: it came through it
   };
   /// Works off the item's batch from `first` on, with whatever it leads to.
@@ -118,6 +122,18 @@ class Chain {
     std::uint32_t attempts = 0;
   };
   Status lose(const Work& work, std::uint32_t record, const Failure& failure);
+
+  // chain_partials.cc
+  Status join_partials(const weir_descriptor& plugin);
+  /// Goes through a batch of records of hot keys behind the stage.
+  struct PartialWalk {
+    wire::BatchReader reader;
+    std::uint32_t at = 0;
+  };
+  /// Takes note of the records [first, end) of the batch, which the stage has processed into partial results.
+  static void note_partials(Instance& instance, PartialWalk& walk, std::uint32_t first, std::uint32_t end);
+  /// What the transaction has made of hot keys goes to their own shards.
+  Status hand_over_partials();
 
   // chain_parked.cc
   Status work_around_parked(const Work& work, std::uint32_t first, std::uint32_t& done);
@@ -135,6 +151,8 @@ class Chain {
   void add_dead_letter(const Work& work, const wire::DeadLetter& letter);
   Status portion(std::uint32_t lane, bool& more, int (*weir_descriptor::*call)(void*, weir_context*), const char* name);
   Status flush_sink(Instance& sink);
+  /// Made where there is none; null for a fused stream.
+  FrameBuilder* builder_of(std::uint32_t stream);
   /// Who reads `stream` in this worker; asked for every batch.
   Joint joint(std::uint32_t stream);
   Status fatal(Instance& instance, const char* what);
@@ -148,6 +166,7 @@ class Chain {
   std::vector<Joint> joints_;                            ///< by stream; those that were asked for
   std::vector<std::unique_ptr<FrameBuilder>> builders_;  ///< by stream; null where nothing is emitted to it
   std::vector<std::unique_ptr<Instance>> instances_;
+  std::unique_ptr<Output> partials_;  ///< of the head, where it reads a stream whose hot keys are split
   bool typed_state_ = false;
   LocalLanes* local_ = nullptr;
   std::uint64_t cache_bytes_ = 0;                   ///< of each stage that keeps its state there

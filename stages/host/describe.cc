@@ -42,7 +42,7 @@ Result<std::string> describe(const Library& library) {
                                     {"kind", kKinds[stage.kind]},
                                     {"keyed", (stage.flags & WEIR_FLAG_KEYED) != 0},
                                     {"key_preserving", (stage.flags & WEIR_FLAG_KEY_PRESERVING) != 0},
-                                    {"mergeable", (stage.flags & WEIR_FLAG_MERGEABLE) != 0},
+                                    {"mergeable", (stage.flags & WEIR_FLAG_MERGEABLE) != 0 && stage.merge != nullptr},
                                     {"deterministic", (stage.flags & WEIR_FLAG_NONDETERMINISTIC) == 0},
                                     {"on_watermark", stage.on_watermark != nullptr},
                                     {"local", (stage.flags & WEIR_FLAG_LOCAL) != 0},

@@ -156,6 +156,7 @@ int Instance::emit(std::uint32_t port, const weir_record& record) {
   if (port >= outputs_.size()) {
     return refuse(fmt::format("the stage emits to port {}, and has {}", port, outputs_.size()), "process");
   }
+  if (context_->abi.shard == WEIR_SHARD_PARTIAL) return WEIR_OK;  // whoever merges it emits the result
   wire::RecordRef ref{record.timestamp, view(record.key), view(record.value), view(record.headers)};
   if (ref.key.empty()) ref.key = wire::nil_bytes();
   if (ref.value.empty()) ref.value = wire::nil_bytes();
@@ -209,7 +210,8 @@ void Instance::evict(std::uint64_t bytes_max) {
 }
 
 int Instance::get(BytesView name, BytesView key, weir_bytes& value) {
-  if (typed_state() && local_ == nullptr) return WEIR_EMPTY;
+  const bool partial = context_->abi.shard == WEIR_SHARD_PARTIAL;
+  if (typed_state() && (local_ == nullptr || partial)) return WEIR_EMPTY;
   const auto found =
       typed_state() ? local_->find(context_->abi.shard, stage_, name, key) : store_.get(context_->abi.shard, name, key);
   if (!found.ok()) {
@@ -222,7 +224,7 @@ int Instance::get(BytesView name, BytesView key, weir_bytes& value) {
 }
 
 int Instance::next(BytesView name, std::optional<BytesView> after, weir_bytes& key, weir_bytes& value) {
-  if (local_ == nullptr) return WEIR_EMPTY;
+  if (local_ == nullptr || context_->abi.shard == WEIR_SHARD_PARTIAL) return WEIR_EMPTY;
   const auto found = local_->next(context_->abi.shard, stage_, name, after);
   if (!found.ok()) {
     log(WEIR_LOG_ERROR, found.error().message);
@@ -238,6 +240,10 @@ int Instance::put(BytesView name, BytesView key, std::optional<BytesView> value)
   if ((descriptor_.flags & WEIR_FLAG_KEYED) == 0) {
     fail("the stage changes state, but its description does not say that it is keyed");
     return WEIR_ERROR;
+  }
+  if (flushing_ && context_->abi.shard == WEIR_SHARD_PARTIAL) {
+    if (value) partials_.put(name, key, *value);
+    return WEIR_OK;
   }
   if (flushing_) {
     if (flushed_ == nullptr || flushed_shard_ != context_->abi.shard) {

@@ -10,6 +10,7 @@
 #include "stages/host/local_lanes.h"
 #include "stages/host/output.h"
 #include "stages/host/parked_keys.h"
+#include "stages/host/partial_results.h"
 #include "stages/host/state_store.h"
 #include "stages/host/transaction.h"
 #include "weir/abi.h"
@@ -65,6 +66,8 @@ class Instance {
   [[nodiscard]] const std::vector<std::unique_ptr<Output>>& outputs() const { return outputs_; }
   [[nodiscard]] StateStore& store() { return store_; }
   [[nodiscard]] ParkedKeys& parked() { return parked_; }
+  /// Of hot keys that are split, in the open transaction.
+  [[nodiscard]] PartialResults& partials() { return partials_; }
   [[nodiscard]] Transaction& transaction() { return transaction_; }
   [[nodiscard]] bool typed_state() const { return descriptor_.state_load != nullptr; }
   /// Its state is larger than memory: looked up in `local`, which must outlive it, with a cache in front. Errors:
@@ -136,6 +139,7 @@ class Instance {
   StateStore store_;
   LocalLanes* local_ = nullptr;
   ParkedKeys parked_;
+  PartialResults partials_;
   std::string failure_;
   const char* failure_cause_ = "process";
   std::uint32_t record_ = 0;  ///< the record that the undo logs are of

@@ -113,6 +113,10 @@ Status MemoryJournal::enter(const wire::Commit& commit, BytesView body) {
       start += batch.bytes;
       std::uint32_t count = 0;
       for (; const auto record = reader.next(); ++count) {
+        if (topology_.streams[frame->header().stream].hot_keys == HotKeys::kPartials) {
+          feed(frame->header().stream, batch.shard, *record);  // it comes back
+          continue;
+        }
         emitted_.push_back({frame->header().stream, batch.shard, record->timestamp, copy(record->key),
                             copy(record->value), copy(record->headers)});
       }

@@ -3,12 +3,28 @@
 
 namespace weir::host {
 
-Output::Output(const Stream& stream, std::uint32_t stream_index, FrameBuilder* builder)
-    : stream_index_(stream_index), builder_(builder), sharding_(stream) {}
+Output::Output(const Stream& stream, std::uint32_t stream_index, FrameBuilder* builder, FrameBuilder* shared)
+    : stream_index_(stream_index), builder_(builder), shared_(shared), sharding_(stream) {
+  if (shared != nullptr) hot_keys_ = std::make_unique<wire::HotKeySketch>(stream.shards);
+}
+
+Result<FrameBuilder::ShardBatch*> Output::split(wire::RecordRef& record) {
+  const auto hash = sharding_.hash_of(record);
+  if (!hash.ok()) return hash.error();
+  if (!hot_keys_->add(*hash, record.key)) {
+    return &builder_->shard(wire::shard_of_hash(*hash, builder_->shards()).value());
+  }
+  shared_next_ = (shared_next_ + 1) % shared_->shards();
+  return &shared_->shard(shared_next_);
+}
 
 Status Output::add(wire::RecordRef record, std::uint64_t origin) {
   FrameBuilder::ShardBatch* batch = &fused_;
-  if (builder_ == nullptr) {
+  if (shared_ != nullptr) {
+    const auto found = split(record);
+    if (!found.ok()) return found.error();
+    batch = *found;
+  } else if (builder_ == nullptr) {
     if (Status status = sharding_.rekey(record); !status.ok()) return status;
   } else {
     const auto shard = sharding_.shard_of(record, round_);

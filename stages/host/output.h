@@ -8,6 +8,7 @@
 
 #include "sdk/topology/topology.h"
 #include "sdk/wire/batch.h"
+#include "sdk/wire/hot_key_sketch.h"
 #include "sdk/wire/sharding.h"
 #include "stages/host/transaction.h"
 
@@ -17,8 +18,8 @@ namespace weir::host {
 /// stage of the chain. Thread: the runner's.
 class Output {
  public:
-  /// `builder`: of the stream, null for a fused one.
-  Output(const Stream& stream, std::uint32_t stream_index, FrameBuilder* builder);
+  /// `builder`: of the stream, null for a fused one. `shared`: where its hot keys are split, of the second stream.
+  Output(const Stream& stream, std::uint32_t stream_index, FrameBuilder* builder, FrameBuilder* shared = nullptr);
 
   /// Adds a record that comes from the record at `origin` of the unit's input. Errors: kInvalid: its key does not suit
   /// the stream.
@@ -32,15 +33,23 @@ class Output {
 
   [[nodiscard]] bool fused() const { return builder_ == nullptr; }
   [[nodiscard]] std::uint32_t stream() const { return stream_index_; }
+  /// What it knows of the stream's hot keys; null where they are not split.
+  [[nodiscard]] const wire::HotKeySketch* hot_keys() const { return hot_keys_.get(); }
   FrameBuilder::ShardBatch& fused_batch() { return fused_; }
 
  private:
+  /// The batch for a record of a stream whose hot keys are split. Errors: as add().
+  Result<FrameBuilder::ShardBatch*> split(wire::RecordRef& record);
+
   struct Added {
     FrameBuilder::ShardBatch* batch = nullptr;
     std::size_t bytes = 0;  ///< before
   };
   std::uint32_t stream_index_;
   FrameBuilder* builder_;
+  FrameBuilder* shared_;
+  std::unique_ptr<wire::HotKeySketch> hot_keys_;
+  std::uint32_t shared_next_ = 0;
   wire::Sharding sharding_;
   FrameBuilder::ShardBatch fused_;
   std::vector<Added> log_;

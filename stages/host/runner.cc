@@ -164,7 +164,9 @@ Status Runner::deliver(const Event& event) {
       if (Status status = raise_watermark(batch.shard, batch.stream, batch.watermark); !status.ok()) return status;
     }
     wire::BatchReader late(unpacked->records);
-    const bool may_be_late = sharded_ && !from_peer && lanes_[batch.shard].watermark != INT64_MIN;
+    // What a partial result is of was in front of its watermark where it was counted.
+    const bool may_be_late = sharded_ && !from_peer && lanes_[batch.shard].watermark != INT64_MIN &&
+                             topology_.streams[batch.stream].hot_keys != HotKeys::kPartials;
     for (BatchSlices slices(batch, unpacked->records); !slices.empty();) {
       const BatchSlices::Slice slice = slices.next(slice_size_.records());
       if (Status status = work_off(slice, may_be_late ? &late : nullptr, event); !status.ok()) return status;
@@ -742,6 +744,7 @@ void Runner::beat() {
   measured_.busy_ratio = static_cast<float>(busy_.count()) / elapsed;
   measured_.blocked_ratio = static_cast<float>(blocked_.count()) / elapsed;
   state_bytes_ = chain_.state_bytes();
+  measured_.hot_keys = chain_.hot_keys();
   measured_.state_bytes = chain_.local() != nullptr ? chain_.local()->bytes() : state_bytes_;
   engine_.beat(measured_);
   measured_ = {};

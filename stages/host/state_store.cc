@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/host/state_store.h"
 
+#include "weir/abi.h"
+
 namespace weir::host {
 
 std::string StateStore::slot(BytesView name, BytesView key) {
@@ -25,7 +27,7 @@ Result<StateStore::Entry*> StateStore::held(std::uint32_t lane, const std::strin
   Lane& entries = lanes_[lane];
   const auto entry = entries.find(at);
   if (entry != entries.end()) return &entry->second;
-  if (local_ == nullptr) return static_cast<Entry*>(nullptr);
+  if (local_ == nullptr || lane == WEIR_SHARD_PARTIAL) return static_cast<Entry*>(nullptr);
   const auto found = local_->find(lane, stage_, name, key);
   if (!found.ok()) return found.error();
   if (!*found) return static_cast<Entry*>(nullptr);

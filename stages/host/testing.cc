@@ -3,12 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "sdk/base/log.h"
+#include "sdk/topology/hot_keys.h"
 #include "sdk/wire/key.h"
 #include "stages/host/chain.h"
 #include "stages/host/library.h"
@@ -127,6 +129,9 @@ void weir_testing::describe(const weir_descriptor& plugin, const char* config, c
     add(port, stage.outputs);
   }
   topology.stages.push_back(std::move(stage));
+  if (options.hot_keys == 0 || plugin.merge == nullptr) return;
+  for (const PortBinding& input : topology.stages[0].inputs) topology.streams[input.stream].hot_keys = HotKeys::kSplit;
+  add_hot_key_streams(topology);
 }
 
 void weir_testing::start() {
@@ -216,10 +221,13 @@ const char* weir_testing_failure(weir_testing* testing) {
   return testing->failure.empty() ? nullptr : testing->failure.c_str();
 }
 
-int weir_testing_feed(weir_testing* testing, const char* port, std::uint32_t shard, const weir_record* record) {
+namespace {
+
+int feed(weir_testing* testing, const char* port, std::uint32_t shard, const weir_record* record, bool hot) {
   if (testing->journal == nullptr) return WEIR_ERROR;
   for (const PortBinding& input : testing->topology.stages[0].inputs) {
-    if (input.port != port) continue;
+    const HotKeys kind = testing->topology.streams[input.stream].hot_keys;
+    if (input.port != port || (kind == HotKeys::kShared) != hot || kind == HotKeys::kPartials) continue;
     if (shard >= testing->topology.streams[input.stream].shards) return WEIR_ERROR;
     wire::RecordRef ref{record->timestamp, view(record->key), view(record->value), view(record->headers)};
     if (ref.key.empty()) ref.key = wire::nil_bytes();
@@ -228,6 +236,16 @@ int weir_testing_feed(weir_testing* testing, const char* port, std::uint32_t sha
     return WEIR_OK;
   }
   return WEIR_ERROR;
+}
+
+}  // namespace
+
+int weir_testing_feed(weir_testing* testing, const char* port, std::uint32_t shard, const weir_record* record) {
+  return feed(testing, port, shard, record, false);
+}
+
+int weir_testing_feed_hot(weir_testing* testing, const char* port, std::uint32_t shard, const weir_record* record) {
+  return feed(testing, port, shard, record, true);
 }
 
 std::int64_t weir_testing_shard(weir_testing* testing, weir_bytes key) {
@@ -264,7 +282,11 @@ std::size_t weir_testing_output_count(weir_testing* testing) {
 int weir_testing_output_at(weir_testing* testing, std::size_t index, weir_testing_output* output) {
   if (testing->journal == nullptr || index >= testing->journal->emitted().size()) return WEIR_ERROR;
   const MemoryJournal::Emitted& emitted = testing->journal->emitted()[index];
-  const auto inputs = static_cast<std::uint32_t>(testing->topology.stages[0].inputs.size());
+  const auto& streams = testing->topology.streams;
+  const auto& bindings = testing->topology.stages[0].inputs;
+  // Output streams come behind those of the input ports.
+  const auto inputs = static_cast<std::uint32_t>(
+      std::ranges::count_if(bindings, [&](const PortBinding& input) { return !is_added(streams[input.stream]); }));
   return give(
       {0, emitted.stream - inputs, emitted.timestamp, lend(emitted.key), lend(emitted.value), lend(emitted.headers)},
       output);

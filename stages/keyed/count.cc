@@ -20,7 +20,16 @@ void Count::process(const RecordView& in, Context& out) {
   auto& counted = out.state<Counted>();
   ++counted.records;
   counted.latest = std::max(counted.latest, in.timestamp());
-  if (emission_ == Emission::kEvery) out.emit(in.key(), counted.records);
+  if (says_each(emission_, out)) out.emit(in.key(), counted.records);
+}
+
+void Count::merge(const PartialView& partial, Context& out) {
+  const auto part = partial.state<Counted>();
+  if (!part) return;
+  auto& counted = out.state<Counted>();
+  counted.records += part->records;
+  counted.latest = std::max(counted.latest, part->latest);
+  if (says_each(emission_, out)) out.emit(partial.key(), counted.records);
 }
 
 void Count::finish(Context& out) {

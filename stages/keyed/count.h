@@ -27,6 +27,7 @@ class Count final : public Stage {
 
   explicit Count(const Config& config) : emission_(emission_of(config)) {}
   void process(const RecordView& in, Context& out) override;
+  void merge(const PartialView& partial, Context& out) override;
   void finish(Context& out) override;
 
  private:

@@ -12,6 +12,9 @@ inline Emission emission_of(const Config& config) {
   return config.get<std::string>("/emit", "every") == "final" ? Emission::kFinal : Emission::kEvery;
 }
 
+/// Whether a result is said after a record, or a partial result. Of what is part of one nobody would hear.
+inline bool says_each(Emission emission, const Context& out) { return emission == Emission::kEvery && !out.partial(); }
+
 /// Emits `state.result()` for every key, with the greatest timestamp of the key's records. The rest of final.
 template <typename State>
 void emit_all(Context& out) {

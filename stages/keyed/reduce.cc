@@ -5,6 +5,7 @@
 #include <compare>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "stages/keyed/number.h"
 #include "weir/compare.h"
@@ -69,31 +70,51 @@ void Reduce::average(const RecordView& in, Context& out) {
   averaged.sum += number.as_real();
   ++averaged.records;
   averaged.latest = std::max(averaged.latest, in.timestamp());
-  if (emission_ == Emission::kEvery) out.emit(in.key(), averaged.result());
+  if (says_each(emission_, out)) out.emit(in.key(), averaged.result());
+}
+
+bool Reduce::better(ValueView found, const std::string& chosen) const {
+  if (op_ == Op::kLast) return true;
+  const Token token = found.token();
+  if (!(token.is_number() || token.kind == Token::Kind::kText) || std::is_neq(compare(token, token))) {
+    throw DecodeError("expected a number or a string, found " + found.describe());
+  }
+  if (chosen.empty()) return true;
+  const ValueView before(std::as_bytes(std::span(chosen)));
+  const auto order = compare(token, before.token());
+  if (order == std::partial_ordering::unordered) {
+    throw DecodeError(found.describe() + " cannot be compared with " + before.describe());
+  }
+  return op_ == Op::kMin ? std::is_lt(order) : std::is_gt(order);
 }
 
 void Reduce::select(const RecordView& in, Context& out) {
   const ValueView found = field_of(field_, in.value());
   auto& selected = out.state<Selected>();
-  bool better = true;
-  if (op_ != Op::kLast) {
-    const Token token = found.token();
-    if (!(token.is_number() || token.kind == Token::Kind::kText) || std::is_neq(compare(token, token))) {
-      throw DecodeError("expected a number or a string, found " + found.describe());
-    }
-    if (!selected.value.empty()) {
-      const auto order = compare(token, selected.result().token());
-      if (order == std::partial_ordering::unordered) {
-        throw DecodeError(found.describe() + " cannot be compared with " + selected.result().describe());
-      }
-      better = op_ == Op::kMin ? std::is_lt(order) : std::is_gt(order);
-    }
-  }
-  if (better) {
+  if (better(found, selected.value)) {
     selected.value.assign(reinterpret_cast<const char*>(found.bytes().data()), found.bytes().size());
   }
   selected.latest = std::max(selected.latest, in.timestamp());
-  if (emission_ == Emission::kEvery) out.emit(in.key(), selected.result());
+  if (says_each(emission_, out)) out.emit(in.key(), selected.result());
+}
+
+void Reduce::merge(const PartialView& partial, Context& out) {
+  if (op_ == Op::kAvg) {
+    const auto part = partial.state<Averaged>();
+    if (!part) return;
+    auto& averaged = out.state<Averaged>();
+    averaged.sum += part->sum;
+    averaged.records += part->records;
+    averaged.latest = std::max(averaged.latest, part->latest);
+    if (says_each(emission_, out)) out.emit(partial.key(), averaged.result());
+    return;
+  }
+  auto part = partial.state<Selected>();
+  if (!part || part->value.empty()) return;
+  auto& selected = out.state<Selected>();
+  if (better(part->result(), selected.value)) selected.value = std::move(part->value);
+  selected.latest = std::max(selected.latest, part->latest);
+  if (says_each(emission_, out)) out.emit(partial.key(), selected.result());
 }
 
 void Reduce::finish(Context& out) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "stages/keyed/emission.h"
@@ -37,11 +38,14 @@ class Reduce final : public Stage {
 
   explicit Reduce(const Config& config);
   void process(const RecordView& in, Context& out) override;
+  void merge(const PartialView& partial, Context& out) override;
   void finish(Context& out) override;
 
  private:
   void average(const RecordView& in, Context& out);
   void select(const RecordView& in, Context& out);
+  /// Of what a key has and what comes: the one that the operation keeps. Errors: DecodeError.
+  [[nodiscard]] bool better(ValueView found, const std::string& chosen) const;
 
   Op op_;
   Pointer field_;

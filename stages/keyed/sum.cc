@@ -23,7 +23,16 @@ void Sum::process(const RecordView& in, Context& out) {
   auto& summed = out.state<Summed>();
   summed.sum = add(summed.sum, number);
   summed.latest = std::max(summed.latest, in.timestamp());
-  if (emission_ == Emission::kEvery) out.emit(in.key(), summed.sum);
+  if (says_each(emission_, out)) out.emit(in.key(), summed.sum);
+}
+
+void Sum::merge(const PartialView& partial, Context& out) {
+  const auto part = partial.state<Summed>();
+  if (!part) return;
+  auto& summed = out.state<Summed>();
+  summed.sum = add(summed.sum, part->sum);
+  summed.latest = std::max(summed.latest, part->latest);
+  if (says_each(emission_, out)) out.emit(partial.key(), summed.sum);
 }
 
 void Sum::finish(Context& out) {

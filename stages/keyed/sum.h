@@ -30,6 +30,7 @@ class Sum final : public Stage {
 
   explicit Sum(const Config& config) : field_(config.get<std::string>("/field", "")), emission_(emission_of(config)) {}
   void process(const RecordView& in, Context& out) override;
+  void merge(const PartialView& partial, Context& out) override;
   void finish(Context& out) override;
 
  private:

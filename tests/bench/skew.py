@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What it brings to share shards out by their load: keys by Zipf's law over 32 shards and four workers, and the part of all records
-that the busiest worker has, while each has eight shards and when shards have moved. The result is checked. Parts, not times,
-so that it says the same on any machine.
+"""What it brings to share shards out by their load, and to split hot keys: keys by Zipf's law over 32 shards and four workers, and the
+part of all records that the busiest worker has, while each has eight shards, when shards have moved, and with "hot_keys": "split". The
+result is checked. Parts, not times, so that it says the same on any machine; at last the processor time of the stage and of those
+that send to it, both ways, as fast as they can.
 
 WEIR_BIN=build/release/bin python3 tests/bench/skew.py [RATE]     default 20000 records a second"""
 import collections
+import contextlib
 import json
 import os
 import random
@@ -14,7 +16,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "end_to_end"))
 from targets import conclude, target  # noqa: E402
-from weir_run import Launcher, check, metrics, read_records, status, wait_for  # noqa: E402
+from weir_run import Launcher, check, children_of, metrics, read_records, role_of, status, wait_for  # noqa: E402
 
 RATE = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
 KEYS, SHARDS, WORKERS = 10_000, 32, 4
@@ -35,19 +37,32 @@ def busiest(data, records):
     return max(found.values()) / sum(found.values())
 
 
-def measure(skew, seed):
+def keys_of(skew, seed):
     chooser = random.Random(seed)
-    keys = chooser.choices(range(KEYS), weights=[1 / (rank + 1) ** skew for rank in range(KEYS)], k=20_000)
-    hottest = max(collections.Counter(keys).values()) / len(keys)
+    return chooser.choices(range(KEYS), weights=[1 / (rank + 1) ** skew for rank in range(KEYS)], k=20_000)
+
+
+def write_topology(keys, hot_keys, repeat, **rate):
     with open("skew.json", "w") as file:
         json.dump({
             "name": "skew", "http": {"listen": "127.0.0.1:0"},
-            "streams": {"in": {"partition": {"by": "hash"}, "shards": SHARDS}, "counts": {}},
+            "streams": {"in": {"partition": {"by": "hash", "hot_keys": hot_keys}, "shards": SHARDS}, "counts": {}},
             "stages": {
                 "make": {"plugin": "generate.values", "output": "in",
-                         "config": {"records": [{"key": key, "value": 1} for key in keys], "repeat": 30, "rate": RATE}},
+                         "config": {"records": [{"key": key, "value": 1} for key in keys], "repeat": repeat, **rate}},
                 "count": {"plugin": "keyed.count", "input": "in", "output": "counts", "workers": WORKERS, "config": {"emit": "final"}},
                 "write": {"plugin": "file.write", "input": "counts", "config": {"path": "skew.jsonl"}}}}, file)
+
+
+def check_counts(keys, repeat):
+    counts = {record["key"]: record["value"] for record in read_records("skew.jsonl")}
+    check(counts == {key: repeat * times for key, times in collections.Counter(keys).items()}, "the counts are wrong")
+
+
+def measure(skew, seed, hot_keys="none"):
+    keys = keys_of(skew, seed)
+    hottest = max(collections.Counter(keys).values()) / len(keys)
+    write_topology(keys, hot_keys, 30, rate=RATE)
     data = ".weir/skew"
     launcher = Launcher("skew.json", "--fresh", log="log.txt")
     held = lambda: [len(worker["shards"]) for worker in (status(data) or {"workers": []})["workers"] if worker["stage"] == "count"]
@@ -56,11 +71,15 @@ def measure(skew, seed):
     moving = lambda: next(stage["shards_moving"] for stage in status(data)["stages"] if stage["name"] == "count")
     taken = sum(by_worker(data).values())
     wait_for("shards to have moved", lambda: sum(by_worker(data).values()) > taken + 8 * RATE and moving() == 0)
+    ratio = next(stream for stream in status(data)["streams"] if stream["name"] == "in").get("hot_keys")
     shared = busiest(data, 4 * RATE)
     shards = sorted(held())
     check(launcher.wait(120) == 0, open("log.txt").read()[-2000:])
-    counts = {record["key"]: record["value"] for record in read_records("skew.jsonl")}
-    check(counts == {key: 30 * times for key, times in collections.Counter(keys).items()}, "the counts are wrong")
+    check_counts(keys, 30)
+    if ratio:
+        print("fsync  Zipf %.1f: the busiest of %d workers has %.2f of the records with %d hot keys split, which have %.2f of them, and %s shards; no less than "
+              "%.2f is possible" % (skew, WORKERS, shared, len(ratio["keys"]), ratio["ratio"], " ".join(map(str, shards)), 1 / WORKERS), flush=True)
+        return shared * WORKERS
     # The best that whole keys allow: a fourth, or what the hottest key alone has.
     best = max(1 / WORKERS, hottest)
     print("fsync  Zipf %.1f: the busiest of %d workers has %.2f of the records with %d shards each, %.2f where they have %s; no less than %.2f is possible"
@@ -68,8 +87,38 @@ def measure(skew, seed):
     return shared / best
 
 
+def seconds_of(pid):
+    with open("/proc/%d/stat" % pid) as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cost(skew, hot_keys):
+    """Microseconds of processor time for a record, of those who send and of those who count."""
+    keys, repeat = keys_of(skew, 7), 200
+    write_topology(keys, hot_keys, repeat)
+    launcher = Launcher("skew.json", "--fresh", "--hold", log="log.txt")
+    spent = {}
+    def ended():
+        for pid, arguments in children_of(launcher.process.pid).items():
+            if role_of(arguments) in ("make", "count"):
+                with contextlib.suppress(OSError):
+                    spent[pid] = seconds_of(pid)
+        return (status(".weir/skew") or {}).get("state") == "finished"
+    wait_for("the end", ended, 300)
+    launcher.interrupt()
+    check(launcher.wait(120) == 0, open("log.txt").read()[-2000:])
+    check_counts(keys, repeat)
+    return 1e6 * sum(spent.values()) / (len(keys) * repeat)
+
+
 os.chdir(tempfile.mkdtemp(prefix="weir-bench-skew-"))
 for skew in (1.0, 1.2, 1.5, 2.0):
     target("the busiest worker, of the least that is possible, Zipf %.1f" % skew, measure(skew, 7), 1.3)
+    target("the same with hot keys split, of an even share, Zipf %.1f" % skew, measure(skew, 7, "split"), 1.3)
+for skew in (1.0, 1.5):
+    plain, split = cost(skew, "none"), cost(skew, "split")
+    print("fsync  Zipf %.1f: %.2f us of processor time a record in who sends and who counts, %.2f with hot keys split" % (skew, plain, split), flush=True)
+    target("processor time with hot keys split, of that without, Zipf %.1f" % skew, split / plain, 1.5)
 shutil.rmtree(os.getcwd())
 conclude()

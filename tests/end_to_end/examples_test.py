@@ -223,6 +223,15 @@ def skewed():
     check(counts == {"hot": 100_000, **dict.fromkeys("abcdefgh", 12_500)}, "the counts are others: %s" % counts)
 
 
+def hot_keys():
+    result = run("run", "examples/hot_keys.json", "--set", '/http={"listen": "127.0.0.1:0"}')
+    check(result.returncode == 0, result.stderr)
+    sums = {record["key"]: record["value"] for record in read_records("examples/out/hot_sums.jsonl")}
+    check(sums == {"hot": 64 * 62_500, **{key: 62_500 * 2 * (place + 1) for place, key in enumerate("abcdefgh")}}, "the sums are others: %s" % sums)
+    streams = {stream["name"]: stream["records"] for stream in json.loads(run("status", "--json", "--data", ".weir/hot_keys").stdout)["streams"]}
+    check(streams["numbers"] + streams["numbers.hot"] == 1_000_000 and streams["numbers.hot"] > 400_000, "they were not split: %s" % streams)
+
+
 def full_dead_letters_fail_the_stage():
     result = run("run", "examples/weblog.json", "--fresh", "--set", '/http={"listen": "127.0.0.1:0"}',
                  "--set", '/stages/parse/on_error={"kept_bytes_max": "1KiB"}')
@@ -244,7 +253,7 @@ def stays_up_with_hold():
 folder = tempfile.mkdtemp(prefix="weir-examples-")
 shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
 os.chdir(folder)
-for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, push_pull, send_receive, pub_sub, dispatch, scaling, skewed, full_dead_letters_fail_the_stage, stays_up_with_hold):
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, push_pull, send_receive, pub_sub, dispatch, scaling, skewed, hot_keys, full_dead_letters_fail_the_stage, stays_up_with_hold):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)

@@ -134,6 +134,7 @@ std::vector<Bytes> seeds() {
   measured.busy_ratio = 0.5F;
   measured.process_buckets = {1, 2, 3};
   measured.end_to_end_buckets = {4};
+  measured.hot_keys = {{1, 100, {{Bytes(3), 50}, {{}, 7}}}};
   DeliveryView delivery;
   delivery.batches = {{0, 1, 2, 5, 0, 0, 0}, {0, 2, 1, 3, 0, 0, 0}};
   delivery.records = {as_bytes("12345"), as_bytes("678")};

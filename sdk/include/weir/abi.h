@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 #define WEIR_ABI_MAJOR 1
-#define WEIR_ABI_MINOR 1
+#define WEIR_ABI_MINOR 2
 #define WEIR_LIBRARY_SYMBOL "weir_library_v1"
 
 #if defined(__GNUC__)
@@ -70,7 +70,7 @@ enum { WEIR_LOG_DEBUG = 0, WEIR_LOG_INFO = 1, WEIR_LOG_WARNING = 2, WEIR_LOG_ERR
 enum {
   WEIR_FLAG_KEYED = 1u,            /* keeps state per key: needs a keyed input */
   WEIR_FLAG_KEY_PRESERVING = 2u,   /* emits each record under the key that it came with */
-  WEIR_FLAG_MERGEABLE = 4u,        /* has merge(); reserved */
+  WEIR_FLAG_MERGEABLE = 4u,        /* has merge() */
   WEIR_FLAG_NONDETERMINISTIC = 8u, /* the same input need not give the same output */
   WEIR_FLAG_LOCAL = 16u,         /* sources: what a split names (a file, a device) is only on the host that found it */
   WEIR_FLAG_STATE_IN_PARTS = 32u /* with state_load: a shard's state may come in parts, with other calls between them,
@@ -156,6 +156,13 @@ typedef struct weir_host {
   int (*state_next)(weir_context* context, weir_bytes name, weir_bytes after, weir_bytes* key, weir_bytes* value);
 } weir_host;
 
+/**
+ * The shard of a context, to mergeable stages only: the record's key is hot, its records are shared out among workers,
+ * and the state is a partial one, empty at first. It is handed over and dropped with the transaction. What is emitted
+ * is dropped too.
+ */
+#define WEIR_SHARD_PARTIAL 0xffffffffu
+
 /** Passed to every call; belongs to the host. */
 struct weir_context {
   uint32_t struct_size;
@@ -167,7 +174,7 @@ struct weir_context {
   uint32_t record;
   /** Set by the host when the transaction is full: return behind the current record. */
   uint32_t stop;
-  /** The shard whose state the state functions mean. */
+  /** The shard whose state the state functions mean, or WEIR_SHARD_PARTIAL. */
   uint32_t shard;
   const weir_host* host;
   /** The watermark of this shard's inputs, WEIR_TIME_MIN before there is one. */
@@ -252,6 +259,15 @@ typedef struct weir_descriptor {
    */
   void (*state_on_demand)(void* self);
   void (*state_evict)(void* self, uint64_t bytes_max);
+
+  /**
+   * Since minor version 2, with WEIR_FLAG_MERGEABLE: as process, but each record is a partial result: under its key,
+   * which belongs to context->shard, what state process has made elsewhere of records of that key, as a MessagePack
+   * array of binaries: name, value, name, value, ... as they would be given to state_put. To be merged into the state
+   * of the key, which must not depend on how its records were shared out, nor on their order. Its timestamp is the
+   * greatest of theirs.
+   */
+  int (*merge)(void* self, weir_context* context, const weir_batch* batch, uint32_t first, uint32_t* done);
 } weir_descriptor;
 
 /** A library's stages. */

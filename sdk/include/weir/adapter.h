@@ -206,20 +206,13 @@ class [[gnu::visibility("hidden")]] StageAdapter {
 
   static int process(void* self, weir_context* raw, const weir_batch* batch, std::uint32_t first,
                      std::uint32_t* done) noexcept {
-    Self& me = Self::of(self);
-    const int answer = Call::guard(raw, WEIR_ERROR, [&] {
-      Call call(me.context, raw, outputs, store(me), false);
-      const KeysAhead ahead(store(me), raw->shard);
-      return work_off(raw, *batch, inputs.name(batch->port), me.place, ahead, first, done,
-                      [&](const RecordView& record) {
-                        me.store.begin();
-                        call.begin(&record);
-                        me.stage.process(record, me.context);
-                        return call.refused() ? WEIR_ERROR : WEIR_OK;
-                      });
-    });
-    if (answer != WEIR_OK) me.store.undo();
-    return answer;
+    return each(self, raw, batch, first, done,
+                [](Self& me, const RecordView& record) { me.stage.process(record, me.context); });
+  }
+  static int merge(void* self, weir_context* raw, const weir_batch* batch, std::uint32_t first,
+                   std::uint32_t* done) noexcept {
+    return each(self, raw, batch, first, done,
+                [](Self& me, const RecordView& record) { me.stage.merge(PartialView(record), me.context); });
   }
 
   static int on_watermark(void* self, weir_context* raw) noexcept {
@@ -270,6 +263,25 @@ class [[gnu::visibility("hidden")]] StageAdapter {
 
   static std::string_view text(weir_bytes bytes) { return {reinterpret_cast<const char*>(bytes.data), bytes.size}; }
   static StateStore* store(Self& me) { return keyed ? &me.store : nullptr; }
+
+  template <typename Work>
+  static int each(void* self, weir_context* raw, const weir_batch* batch, std::uint32_t first, std::uint32_t* done,
+                  Work work) noexcept {
+    Self& me = Self::of(self);
+    const int answer = Call::guard(raw, WEIR_ERROR, [&] {
+      Call call(me.context, raw, outputs, store(me), false);
+      const KeysAhead ahead(store(me), raw->shard);
+      return work_off(raw, *batch, inputs.name(batch->port), me.place, ahead, first, done,
+                      [&](const RecordView& record) {
+                        me.store.begin();
+                        call.begin(&record);
+                        work(me, record);
+                        return call.refused() ? WEIR_ERROR : WEIR_OK;
+                      });
+    });
+    if (answer != WEIR_OK) me.store.undo();
+    return answer;
+  }
 
   template <typename Work>
   static int once(void* self, weir_context* raw, Work work) noexcept {

@@ -162,6 +162,9 @@ class Context {
   }
   /// The shard whose state this is; for a sink with kSharing kShard the shard whose target it writes.
   [[nodiscard]] std::uint32_t shard() const { return raw_->shard; }
+  /// In process of a mergeable stage: this record's key is hot, and state() is what this worker has made of some of its
+  /// records since the last commit (see Stage::merge). What is emitted is dropped; a stage may ask, to save the work.
+  [[nodiscard]] bool partial() const { return raw_->shard == WEIR_SHARD_PARTIAL; }
   /// This worker's number within its stage, and how many there are.
   [[nodiscard]] std::uint32_t worker() const { return raw_->worker; }
   [[nodiscard]] std::uint32_t workers() const { return raw_->workers; }

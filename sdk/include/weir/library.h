@@ -69,12 +69,26 @@ class [[gnu::visibility("hidden")]] Declared {
     }
   }
 
+  static constexpr bool mergeable() {
+    if constexpr (!kIsStage) {
+      return false;
+    } else {
+      constexpr bool kMerges = !std::is_same_v<decltype(&T::merge), void (Stage::*)(const PartialView&, Context&)>;
+      if constexpr (requires { T::kMergeable; }) {
+        static_assert(kMerges || !T::kMergeable, "a stage that says kMergeable has merge()");
+        return T::kMergeable;
+      } else {
+        return kMerges;
+      }
+    }
+  }
+
   static std::uint32_t flags() {
     std::uint32_t flags = 0;
     const auto set = [&](bool on, std::uint32_t flag) { flags |= on ? flag : 0U; };
     set(keyed(), WEIR_FLAG_KEYED);
     if constexpr (requires { T::kKeyPreserving; }) set(T::kKeyPreserving, WEIR_FLAG_KEY_PRESERVING);
-    if constexpr (requires { T::kMergeable; }) set(T::kMergeable, WEIR_FLAG_MERGEABLE);
+    set(mergeable(), WEIR_FLAG_MERGEABLE);
     if constexpr (requires { T::kLocal; }) set(T::kLocal, WEIR_FLAG_LOCAL);
     if constexpr (requires { T::kDeterministic; }) set(!T::kDeterministic, WEIR_FLAG_NONDETERMINISTIC);
     return flags;
@@ -161,6 +175,7 @@ weir_descriptor stage(const char* name) {
     if constexpr (!std::is_same_v<decltype(&T::finish), void (Stage::*)(Context&)>) {
       described.finish = Adapter::finish;
     }
+    if constexpr (Of::mergeable()) described.merge = Adapter::merge;
     if (Adapter::keyed) {
       described.flags |= WEIR_FLAG_STATE_IN_PARTS;
       described.state_load = Adapter::state_load;

@@ -3,6 +3,7 @@
 
 #include "weir/config.h"
 #include "weir/context.h"
+#include "weir/partial.h"
 #include "weir/record.h"
 
 namespace weir {
@@ -36,8 +37,8 @@ class Timer;
 ///     static constexpr std::array kOutputs{"out"};
 ///     static constexpr bool kKeyed = true;                     // calls state(): needs a keyed input
 ///     static constexpr bool kKeyPreserving = false;            // emits under the key that the record came with
-///     static constexpr bool kMergeable = false;                // reserved
-///     static constexpr bool kDeterministic = true;             // the same input gives the same output
+///     static constexpr bool kMergeable = true;                 // where it has merge(): may read hot keys that are
+///     split static constexpr bool kDeterministic = true;             // the same input gives the same output
 ///
 /// kKeyed need not be said: a stage that does not say it is keyed if anything in its library uses state. In a library
 /// with several stages those that keep no state should therefore say `kKeyed = false`; a stage that says so and calls
@@ -55,6 +56,24 @@ class Stage {
 
   /// One record. An exception makes it an error of this record: a retry, a dead letter or what the topology says.
   virtual void process(const RecordView& in, Context& out) = 0;
+
+  /// For input whose hot keys are split ("hot_keys": "split" in a topology). process() is called as ever, but of a hot
+  /// key wherever its records lie: state() is then empty after each commit, and out.partial() says so. What it has
+  /// become since is a partial result, which comes here, to the worker that has the key's own state:
+  ///
+  ///     void merge(const weir::PartialView& partial, weir::Context& out) override {
+  ///       auto& total = out.state<std::int64_t>();               // of partial.key()
+  ///       total += partial.state<std::int64_t>().value_or(0);
+  ///       out.emit(partial.key(), total);
+  ///     }
+  ///
+  /// Results must not depend on how records were shared out, nor on their order: merging partial results must give what
+  /// processing their records would have. Only for keys that are not hot, and here, is what a stage emits kept. An
+  /// exception makes the partial result an error, as one in process does a record.
+  virtual void merge(const PartialView& partial, Context& out) {
+    static_cast<void>(partial);
+    static_cast<void>(out);
+  }
 
   /// Event time of out.shard() has come to out.watermark(): what is at or before it has been processed. Not called for
   /// input without keys: its records are shared out in ranges, and belong to no shard of this worker's.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -115,6 +116,7 @@ struct Options {
   std::uint32_t retries = 0;  ///< on_error
   Then then = Then::kDeadLetter;
   std::uint64_t transaction_bytes_max = 0;  ///< 0: the default of topologies
+  bool hot_keys = false;                    ///< of the inputs of a mergeable stage: they are split, see feed_hot
 };
 
 /// A stage under test. What is fed is worked off and committed when something is asked or done that depends on it.
@@ -123,8 +125,12 @@ class Harness {
  public:
   explicit Harness(const std::string& library, const std::string& plugin, const std::string& config = "{}",
                    const Options& options = {}) {
-    const weir_testing_options raw{sizeof(raw), options.shards, options.retries,
-                                   static_cast<std::uint32_t>(options.then), options.transaction_bytes_max};
+    const weir_testing_options raw{sizeof(raw),
+                                   options.shards,
+                                   options.retries,
+                                   static_cast<std::uint32_t>(options.then),
+                                   options.transaction_bytes_max,
+                                   options.hot_keys ? 1U : 0U};
     testing_ = weir_testing_open(library.c_str(), plugin.c_str(), config.c_str(), &raw);
     if (const char* sentence = weir_testing_failure(testing_)) {
       const Failed failed(sentence);
@@ -145,18 +151,15 @@ class Harness {
   template <typename Key, typename Value, typename Headers = std::nullptr_t>
   void feed_to(const char* port, const Key& key, const Value& value, std::int64_t timestamp = 0,
                const Headers& headers = nullptr) {
-    std::string key_bytes;
-    std::string value_bytes;
     std::string headers_bytes;
-    encode(key_bytes, key);
-    encode(value_bytes, value);
     if constexpr (!std::is_null_pointer_v<Headers>) encode(headers_bytes, headers);
-    const std::int64_t shard = weir_testing_shard(testing_, raw(key_bytes));
-    if (shard < 0) throw Failed("a record is fed whose key cannot be one (a map, an extension, NaN)");
-    const weir_record record{sizeof(record), 0, timestamp, raw(key_bytes), raw(value_bytes), raw(headers_bytes)};
-    if (weir_testing_feed(testing_, port, static_cast<std::uint32_t>(shard), &record) != WEIR_OK) {
-      throw Failed(std::string("the stage has no input port \"") + port + "\"");
-    }
+    feed_by(weir_testing_feed, port, key, value, timestamp, headers_bytes, std::nullopt);
+  }
+  /// Feeds a record of a hot key at the port "in", into any shard: it becomes part of a partial result, which the
+  /// stage's merge() is given when it is committed. REQUIRES: Options::hot_keys.
+  template <typename Key, typename Value>
+  void feed_hot(const Key& key, const Value& value, std::int64_t timestamp = 0, std::uint32_t shard = 0) {
+    feed_by(weir_testing_feed_hot, "in", key, value, timestamp, {}, shard);
   }
 
   /// Works off what was fed; a source names its splits and reads each until it is empty or ended.
@@ -272,6 +275,20 @@ class Harness {
   [[nodiscard]] bool finished() { return weir_testing_finished(testing_) != 0; }
 
  private:
+  template <typename Feed, typename Key, typename Value>
+  void feed_by(Feed give, const char* port, const Key& key, const Value& value, std::int64_t timestamp,
+               const std::string& headers_bytes, std::optional<std::uint32_t> into) {
+    std::string key_bytes;
+    std::string value_bytes;
+    encode(key_bytes, key);
+    encode(value_bytes, value);
+    const std::int64_t shard = weir_testing_shard(testing_, raw(key_bytes));
+    if (shard < 0) throw Failed("a record is fed whose key cannot be one (a map, an extension, NaN)");
+    const weir_record record{sizeof(record), 0, timestamp, raw(key_bytes), raw(value_bytes), raw(headers_bytes)};
+    if (give(testing_, port, into.value_or(static_cast<std::uint32_t>(shard)), &record) != WEIR_OK) {
+      throw Failed(std::string("the stage has no input port \"") + port + "\", or not so many shards");
+    }
+  }
   static weir_bytes raw(const std::string& bytes) {
     return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
   }

@@ -29,6 +29,7 @@ typedef struct weir_testing_options {
   uint32_t retries;               /* on_error.retries */
   uint32_t then;                  /* on_error.then: WEIR_TESTING_... */
   uint64_t transaction_bytes_max; /* 0: 8 MiB */
+  uint32_t hot_keys;              /* not 0: of a mergeable stage; then weir_testing_feed_hot feeds it */
 } weir_testing_options;
 
 /** A record that the stage has emitted and committed. */
@@ -88,6 +89,12 @@ WEIR_EXPORT const char* weir_testing_failure(weir_testing* testing);
 
 /** Adds a record to shard `shard` of the input `port`; WEIR_ERROR where there is no such port or shard. */
 WEIR_EXPORT int weir_testing_feed(weir_testing* testing, const char* port, uint32_t shard, const weir_record* record);
+/**
+ * The same for a record of a hot key, which may lie in any shard: the stage processes it into a partial result, which
+ * is merged in the key's own shard. WEIR_ERROR also without the option `hot_keys`.
+ */
+WEIR_EXPORT int weir_testing_feed_hot(weir_testing* testing, const char* port, uint32_t shard,
+                                      const weir_record* record);
 /** The shard that a stream partitioned by hash has for `key`, one MessagePack value; -1 where it cannot be a key. */
 WEIR_EXPORT int64_t weir_testing_shard(weir_testing* testing, weir_bytes key);
 /** Works off what was fed, or for a source one round: names its splits, and reads each until it is empty or ended. */

@@ -257,8 +257,8 @@ const Case kCases[] = {
      "levels, weights)\n"},
 
     // What later versions build.
-    {R"("by": "hash")", R"("by": "hash", "hot_keys": "split")",
-     "t.json:7: /streams/words/partition/hot_keys: \"hot_keys\" is not built in this version of Weir\n"},
+    {R"("by": "hash")", R"("by": "hash", "hot_keys": "merge")",
+     "t.json:7: /streams/words/partition/hot_keys: no hot_keys \"merge\" (hot_keys: none, split)\n"},
     {R"("lines":  {})", R"("lines":  {"transport": "pub_sub", "partition": {"by": "hash"}})",
      "t.json:6: /streams/lines/partition: a pub_sub stream takes no \"partition\": every worker that reads it gets "
      "each "

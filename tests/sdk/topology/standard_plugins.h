@@ -51,7 +51,7 @@ inline constexpr std::string_view kStandardDescription = R"json({
       "type": "object", "additionalProperties": false,
       "properties": {"field": {"type": "string"}, "emit": {"enum": ["every", "final"]}},
       "x-weir-final": {"properties": {"emit": {"const": "final"}}, "required": ["emit"]}}},
-    {"name": "keyed.reduce", "kind": "stage", "keyed": true, "key_preserving": true, "schema": {
+    {"name": "keyed.reduce", "kind": "stage", "keyed": true, "key_preserving": true, "mergeable": true, "schema": {
       "type": "object", "additionalProperties": false, "required": ["op"],
       "properties": {"op": {"enum": ["min", "max", "avg", "last"]}, "field": {"type": "string"},
                      "emit": {"enum": ["every", "final"]}},

@@ -96,6 +96,22 @@ int status(const Arguments& arguments) {
     if (std::any_of(streams.begin(), streams.end(), has)) of_streams.push_back(field);
   }
   print_table(status, "streams", of_streams);
+  for (const Json& stream : streams) {
+    if (!stream.contains("hot_keys")) continue;
+    const Json& hot = stream["hot_keys"];
+    std::string keys;
+    for (const Json& key : hot.value("keys", Json::array())) {
+      keys += fmt::format("{}{} ({:.1f} %)", keys.empty() ? "" : ", ",
+                          key["key"].is_null() ? "one too long to print" : key["key"].dump(),
+                          100 * key.value("share", 0.0));
+    }
+    // Of a topology that is stopped only the records tell.
+    fmt::print("hot keys of {}, {:.1f} % of its records so far{}\n", cell(stream, "name"),
+               100 * hot.value("ratio", 0.0),
+               !endpoint      ? ""
+               : keys.empty() ? ": none now"
+                              : ": " + keys);
+  }
   Json groups = Json::array();
   for (const Json& stream : streams) {
     for (Json group : stream.value("groups", Json::array())) {
