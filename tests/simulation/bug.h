@@ -46,6 +46,8 @@ enum class Bug : std::uint8_t {
   kPositionAlone,          ///< a split's position is committed without what it has emitted
   kSinkAheadOfSync,        ///< sinks see what is not on disk yet, where nobody else is told of it
   kFlushForgotten,         ///< a sink commits what does not lie in its target
+  kPartialKept,            ///< a partial result is sent on and kept
+  kPartialUnmoved,         ///< a worker commits what it has consumed of hot keys without the partial result
   kEnd,
 };
 
@@ -85,7 +87,9 @@ constexpr const char* kBugNames[] = {"none",
                                      "incarnations used again after a lost tail",
                                      "a split's position without its output",
                                      "a sink is given what is not on disk",
-                                     "a sink commits without a flush"};
+                                     "a sink commits without a flush",
+                                     "a partial result is sent and kept",
+                                     "a partial result is not sent"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

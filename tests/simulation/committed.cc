@@ -5,6 +5,7 @@
 
 #include "sdk/wire/batch.h"
 #include "sdk/wire/frame.h"
+#include "weir/partial.h"
 #include "weir/value.h"
 
 namespace weir::simulation {
@@ -130,6 +131,8 @@ std::string Committed::transaction(const core::EntryHeader& header, BytesView pa
   }
   if (is(work.unit, "pass") && !plan_.direct && work.consumed != work.emitted)
     return "a stage without keys has emitted other records than it has consumed (I1)";
+  if (is(work.unit, "sum") && adds_at_once() && work.split != work.handed_over)
+    return "the partial results are not of what was consumed of hot keys (I1)";
   if (is(work.unit, "sum") && adds_at_once() && work.consumed != work.added)
     return "the sum has added other records than it has consumed (I1)";
   return check_letters(work);
@@ -163,7 +166,13 @@ std::string Committed::consume(const wire::Consumed& range, Work& work) {
   }
   work.consumed_by_lane[range.shard] += range.to - range.from;
   if (sinks) touch(sunk_) += range.to - range.from;
-  for (std::uint64_t offset = range.from; offset < range.to; ++offset) work.consumed.add(contents[offset]);
+  for (std::uint64_t offset = range.from; offset < range.to; ++offset) {
+    if (stream.hot_keys == HotKeys::kPartials) {
+      for (const std::uint64_t number : partials_[{range.stream, range.shard}].at(offset)) work.consumed.add(number);
+    } else {
+      (stream.hot_keys == HotKeys::kShared ? work.split : work.consumed).add(contents[offset]);
+    }
+  }
   return "";
 }
 
@@ -193,6 +202,11 @@ std::string Committed::emit(BytesView bytes, Work& work) {
     if (!plain.ok()) return "a batch cannot be decompressed: " + plain.error().message;
     wire::BatchReader reader(*plain);
     while (const auto record = reader.next()) {
+      if (topology_.streams[stream].hot_keys == HotKeys::kPartials) {
+        contents.push_back(0);
+        if (std::string wrong = hand_over({stream, batch.shard}, *record, work); !wrong.empty()) return wrong;
+        continue;
+      }
       const auto value = ValueView(record->value).as<std::vector<std::uint64_t>>();
       contents.push_back(value[0]);
       std::string wrong = emit_record(stream, ValueView(record->key).as<std::uint64_t>(), value, work);
@@ -205,6 +219,22 @@ std::string Committed::emit(BytesView bytes, Work& work) {
   return "";
 }
 
+std::string Committed::hand_over(const ShardOf& shard, const wire::RecordRef& record, Work& work) {
+  const auto key = ValueView(record.key).as<std::uint64_t>();
+  const RecordView view(record.key, record.value, record.headers, record.timestamp);
+  const auto numbers = PartialView(view).state<std::vector<std::uint64_t>>();
+  if (!numbers) return "a partial result is of no state";
+  std::vector<std::uint64_t>& partial = partials_[shard].emplace_back();
+  undo_.emplace_back(next_, [this, shard] { partials_[shard].pop_back(); });
+  for (std::size_t i = 2 + plan_.splits + plan_.producers; i < numbers->size(); ++i) {
+    if ((*numbers)[i] >= plan_.numbers_all() || (*numbers)[i] % plan_.keys != key)
+      return "a number is in a partial result of another key" + at((*numbers)[i]);
+    partial.push_back((*numbers)[i]);
+    work.handed_over.add((*numbers)[i]);
+  }
+  return "";
+}
+
 std::string Committed::emit_record(std::uint32_t stream, std::uint64_t key, const std::vector<std::uint64_t>& value,
                                    Work& work) {
   const std::string& name = topology_.streams[stream].name;
@@ -213,7 +243,7 @@ std::string Committed::emit_record(std::uint32_t stream, std::uint64_t key, cons
   if (number >= plan_.numbers_all() || key != number % plan_.keys || value[1] != plan_.origin_of(number))
     return "a record was emitted that nobody made (I1)" + at(number);
   work.emitted.add(number);
-  if (topology_.stages[work.unit].kind == PluginKind::kSource && name != "outside") {
+  if (topology_.stages[work.unit].kind == PluginKind::kSource && !name.starts_with("outside")) {
     const auto split = static_cast<std::uint32_t>(value[1]);
     const auto moved = work.moved.find(split);
     const std::uint64_t position = number / plan_.splits;
@@ -347,13 +377,17 @@ std::string Committed::publish(BytesView body) {
   if (!publish.ok()) return "what a producer has sent cannot be read: " + publish.error().message;
   if (publish->name.empty()) return "";
   std::uint64_t& last = messages_[publish->name];
-  if (publish->frame.empty() && publish->number == last) return "";  // it only ends the stream
+  // It only ends the stream.
+  if (publish->frame.empty() && publish->shared.empty() && publish->number == last) return "";
   if (publish->number != last + 1) return "a producer's message was accepted twice, or out of turn (I1)";
   touch(last) = publish->number;
   unsettled_.emplace_back(next_,
                           [this, name = publish->name, number = publish->number] { settled_messages_[name] = number; });
   Work work;
-  if (std::string wrong = emit(publish->frame, work); !wrong.empty()) return wrong;
+  for (const BytesView frame : {publish->frame, publish->shared}) {
+    if (frame.empty()) continue;
+    if (std::string wrong = emit(frame, work); !wrong.empty()) return wrong;
+  }
   touch(accepted_) += work.emitted.count;
   Heap expected;
   const auto producer = static_cast<std::uint32_t>(std::stoul(publish->name.substr(publish->name.find(' ') + 1)));

@@ -16,6 +16,7 @@
 #include "broker/core/entry.h"
 #include "sdk/base/ids.h"
 #include "sdk/topology/topology.h"
+#include "sdk/wire/batch.h"
 #include "sdk/wire/changes.h"
 #include "sdk/wire/commit.h"
 #include "sdk/wire/compression.h"
@@ -91,8 +92,10 @@ class Committed {
   struct Work {
     std::uint32_t unit = 0;
     Heap consumed;
-    Heap emitted;  ///< by a stage without keys
-    Heap added;    ///< by the sum
+    Heap emitted;      ///< by a stage without keys
+    Heap added;        ///< by the sum
+    Heap split;        ///< consumed of hot keys that are split, ...
+    Heap handed_over;  ///< ... and emitted in partial results
     std::map<std::uint32_t, std::uint64_t> consumed_by_lane;
     std::map<std::uint32_t, std::uint64_t> emitted_by_split;
     std::vector<std::uint64_t> numbers;  ///< that were added
@@ -105,6 +108,7 @@ class Committed {
   std::string move_split(const wire::SplitMoved& moved, Work& work);
   std::string emit(BytesView frame, Work& work);
   std::string emit_record(std::uint32_t stream, std::uint64_t key, const std::vector<std::uint64_t>& value, Work& work);
+  std::string hand_over(const ShardOf& shard, const wire::RecordRef& record, Work& work);
   std::string add(std::uint64_t key, const std::vector<std::uint64_t>& value, Work& work);
   std::string change(const wire::ChangesOf& changes, Work& work);
   /// A dead letter or a parked record comes or goes.
@@ -135,6 +139,7 @@ class Committed {
 
   // Nothing is ever erased from these: undo_ refers to what is in them.
   std::map<ShardOf, std::vector<std::uint64_t>> contents_;  ///< the number of each record, or nothing that matters
+  std::map<ShardOf, std::vector<std::vector<std::uint64_t>>> partials_;  ///< the numbers of each partial result
   std::map<GroupOf, std::uint64_t> cursors_;
   std::map<GroupOf, std::vector<bool>> taken_;  ///< where records are leased by ranges
   std::map<std::uint32_t, std::uint64_t> splits_;

@@ -87,13 +87,18 @@ class Sum final : public Stage {
     if (plan_.partition == PartitionBy::kRange) ++world_.outcome().records_by_range;
     if (plan_.partition == PartitionBy::kModulo) ++world_.outcome().records_by_modulo;
     auto& sum = out.state<Numbers>();  // count, sum, last number by where it comes from
-    sum.resize(2 + plan_.splits + plan_.producers);
+    if (sum.empty()) sum.resize(2 + plan_.splits + plan_.producers);
     ++sum[0];
     sum[1] += value[0];
     std::uint64_t& last = sum.at(2 + value[1]);
-    const bool in_order = !plan_.sums_again() && (!plan_.unkeyed_stage || value[1] >= plan_.splits);
+    const bool in_order =
+        !plan_.sums_again() && !plan_.splits_hot_keys && (!plan_.unkeyed_stage || value[1] >= plan_.splits);
     if (in_order && !again && last > value[0]) world_.problem("a key's records came out of order (I3)");
     last = value[0] + 1;
+    if (out.partial()) {
+      ++world_.outcome().records_split;
+      sum.push_back(value[0]);  // so that whoever merges it can say each
+    }
     if (plan_.sums_again()) {
       out.emit(in.key(), Numbers{sum[0], sum[1], 0, in.stream() == "outside" ? 1U : 0U, in.shard(), in.offset()});
     } else {
@@ -101,6 +106,24 @@ class Sum final : public Stage {
     }
     // None of it must stay.
     if (bad) throw std::runtime_error(std::to_string(value[0]));
+  }
+  void merge(const PartialView& partial, Context& out) override {
+    if (world_.chance(plan_.kills_per_million)) process_.die_at_record();
+    const auto part = partial.state<Numbers>();
+    const std::size_t sources = plan_.splits + plan_.producers;
+    if (!part || part->size() <= 2 + sources) return world_.problem("a partial result has nothing in it");
+    ++world_.outcome().partials_merged;
+    auto& sum = out.state<Numbers>();
+    sum.resize(2 + sources);
+    std::uint64_t added = 0;
+    for (std::size_t i = 2 + sources; i < part->size(); ++i) {
+      ++sum[0];
+      sum[1] += (*part)[i];
+      added += (*part)[i];
+      out.emit(partial.key(), Numbers{sum[0], sum[1], 0});
+    }
+    if ((*part)[0] != part->size() - 2 - sources || (*part)[1] != added)
+      world_.problem("a partial result is not what it was made of");
   }
   void finish(Context& out) override {
     out.drain_state<Numbers>([&](ValueView key, const Numbers& sum) {
@@ -113,6 +136,18 @@ class Sum final : public Stage {
   World& world_ = process_.world();
   const Plan& plan_ = world_.plan();
 };
+
+/// Keeps a partial result that it was told to drop.
+void drop_state(void* self, std::uint32_t shard) {
+  if (shard == WEIR_SHARD_PARTIAL && WorkerProcess::at_work().world().has(Bug::kPartialKept)) return;
+  StageAdapter<Sum>::state_drop(self, shard);
+}
+
+weir_descriptor sum() {
+  weir_descriptor described = stage<Sum>("sum");
+  described.state_drop = drop_state;
+  return described;
+}
 
 /// Counts for itself what the stage before it has counted: their states belong to one transaction.
 class Tally final : public Stage {
@@ -187,9 +222,8 @@ class Extra final : public Out {
 
 Result<const weir_descriptor*> find_model_stage(const std::string& name) {
   static const std::array kStages = {
-      stage<NumberSource>("numbers"), stage<Pass>("pass"), stage<Sum>("sum"),
-      stage<Tally>("tally"),          stage<Out>("out"),   stage<OutByShard>("out_by_shard"),
-      stage<Extra>("extra")};
+      stage<NumberSource>("numbers"),    stage<Pass>("pass"),  sum(), stage<Tally>("tally"), stage<Out>("out"),
+      stage<OutByShard>("out_by_shard"), stage<Extra>("extra")};
   for (const weir_descriptor& descriptor : kStages) {
     if (name == descriptor.name) return &descriptor;
   }

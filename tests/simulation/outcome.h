@@ -94,8 +94,10 @@ struct Outcome {
   std::uint64_t records_published = 0;      ///< of these, to all that read
   std::uint64_t records_lost = 0;           ///< of those
   std::uint64_t records_again = 0;          ///< of those that were acknowledged, such as came twice
-  std::uint64_t links_broken = 0;           ///< connections between workers that ended while both lived
-  Monotonic took{0};                        ///< virtual
+  std::uint64_t records_split = 0;          ///< of hot keys, processed away from their shard
+  std::uint64_t partials_merged = 0;
+  std::uint64_t links_broken = 0;  ///< connections between workers that ended while both lived
+  Monotonic took{0};               ///< virtual
 };
 
 }  // namespace weir::simulation

@@ -5,6 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "sdk/topology/hot_keys.h"
+
 namespace weir::simulation {
 
 using namespace std::chrono_literals;
@@ -87,6 +89,14 @@ Plan Plan::of(std::uint64_t seed, int era) {
   }
   if (era >= 15 && plan.direct && !plan.acknowledged && !plan.scales) plan.pub_sub = random() % 2 == 0;
   plan.weighs = era >= 16 && random() % 2 == 0;
+  if (era >= 17 && !plan.parks && plan.replayed == Replayed::kNone && random() % 3 == 0) {
+    plan.splits_hot_keys = true;
+    plan.partition = PartitionBy::kHash;
+    plan.boundaries.clear();
+    plan.changes = false;  // what it adds reads the numbers, and could merge nothing
+    // About so many that a key with its share of the records may be hot, and may not.
+    plan.keys = static_cast<std::uint32_t>(1 + random() % 50);
+  }
   return plan;
 }
 
@@ -190,6 +200,11 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   // One is left as it is, so that stages read both.
   for (std::size_t i = 1; i < topology.streams.size(); ++i) {
     if (topology.streams[i].transport != Transport::kFused) topology.streams[i].compression = plan.compression;
+  }
+  if (plan.splits_hot_keys) {
+    for (Stream& each : topology.streams)
+      if (each.name == "numbers" || each.name == "outside") each.hot_keys = HotKeys::kSplit;
+    add_hot_key_streams(topology);
   }
   if (random() % 2 == 0) {
     topology.stages.back().sharing = Sharing::kShard;

@@ -64,13 +64,14 @@ struct Plan {
   Compression compression = Compression::kNone;  ///< of all streams through the broker but one
   std::uint32_t levels = 0;  ///< where not 0, what the stage without keys reads is dispatched by priority
   bool direct = false;  ///< what the stage without keys reads goes past the broker, and some of it may be lost, ...
-  bool acknowledged = false;  ///< ... or, where it is acknowledged, come again; ...
-  bool pub_sub = false;       ///< ... or it is published, to one worker, so that each record is there once at most
-  bool weighs = false;        ///< shards are shared out by what they have to do, however little that is
+  bool acknowledged = false;     ///< ... or, where it is acknowledged, come again; ...
+  bool pub_sub = false;          ///< ... or it is published, to one worker, so that each record is there once at most
+  bool weighs = false;           ///< shards are shared out by what they have to do, however little that is
+  bool splits_hot_keys = false;  ///< of what the sum reads, which then has few keys, most of them hot
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
-  static constexpr int kEra = 16;
+  static constexpr int kEra = 17;
   static Plan of(std::uint64_t seed, int era = kEra);
 
   [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }

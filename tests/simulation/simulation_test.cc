@@ -105,6 +105,8 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"records published", &Outcome::records_published},
     {"records lost there", &Outcome::records_lost},
     {"records that came there again", &Outcome::records_again},
+    {"records of hot keys processed where they lay", &Outcome::records_split},
+    {"partial results merged", &Outcome::partials_merged},
     {"connections between workers that broke", &Outcome::links_broken},
 };
 
@@ -196,6 +198,7 @@ TEST(Simulation, FindsEveryBugThatIsPutIn) {
       if (plan.bug == Bug::kUnacknowledged && !plan.acknowledged) continue;
       if (plan.bug == Bug::kPositionAlone && plan.direct) continue;
       if (plan.bug == Bug::kSinkAheadOfSync && (!plan.power_cuts || plan.producers != 0)) continue;
+      if ((plan.bug == Bug::kPartialKept || plan.bug == Bug::kPartialUnmoved) && !plan.splits_hot_keys) continue;
       if (plan.bug == Bug::kDamageCut) plan.segment_flips = true;
       if (plan.bug == Bug::kSigkillBlamed) plan.kills_per_million = 5000;  // several must hit the same record
       seed_now = seed;

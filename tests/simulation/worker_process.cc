@@ -10,6 +10,7 @@
 #include "sdk/wire/changes.h"
 #include "sdk/wire/commit.h"
 #include "sdk/wire/direct.h"
+#include "sdk/wire/frame.h"
 #include "tests/simulation/model_stages.h"
 #include "weir/value.h"
 
@@ -301,7 +302,8 @@ Bytes WorkerProcess::mutilated(Bytes message, wire::Commit commit) {
   }
   const bool passes = world_.has(Bug::kPastCursor);
   const bool alone = world_.has(Bug::kPositionAlone) && !commit.splits.empty() && world_.chance(20'000);
-  if (!forgets && !guesses && !keeps && !passes && !alone) return message;
+  const bool unmoved = world_.has(Bug::kPartialUnmoved) && !commit.frames.empty() && world_.chance(20'000);
+  if (!forgets && !guesses && !keeps && !passes && !alone && !unmoved) return message;
   for (wire::Consumed& range : commit.consumed) {
     if (!passes) break;
     std::uint64_t& past = past_[{range.stream, range.shard}];
@@ -320,6 +322,12 @@ Bytes WorkerProcess::mutilated(Bytes message, wire::Commit commit) {
   std::vector<BytesView> frames;
   frames.reserve(commit.frames.size());
   if (alone) commit.frames.clear();
+  if (unmoved) {
+    std::erase_if(commit.frames, [&](const wire::FrameAt& frame) {
+      const auto view = wire::FrameView::parse(BytesView(message).subspan(frame.position, frame.size));
+      return world_.topology().streams[view->header().stream].hot_keys == HotKeys::kPartials;
+    });
+  }
   for (const wire::FrameAt& frame : commit.frames)
     frames.push_back(BytesView(message).subspan(frame.position, frame.size));
   Bytes bytes = wire::message_room();
