@@ -37,8 +37,8 @@ class Timer;
 ///     static constexpr std::array kOutputs{"out"};
 ///     static constexpr bool kKeyed = true;                     // calls state(): needs a keyed input
 ///     static constexpr bool kKeyPreserving = false;            // emits under the key that the record came with
-///     static constexpr bool kMergeable = true;                 // where it has merge(): may read hot keys that are
-///     split static constexpr bool kDeterministic = true;             // the same input gives the same output
+///     static constexpr bool kMergeable = true;                 // has merge(): its input's hot keys may be split
+///     static constexpr bool kDeterministic = true;             // the same input gives the same output
 ///
 /// kKeyed need not be said: a stage that does not say it is keyed if anything in its library uses state. In a library
 /// with several stages those that keep no state should therefore say `kKeyed = false`; a stage that says so and calls
