@@ -48,6 +48,7 @@ for name, (plugin, config, _) in reduced.items():
     stages[name] = {"plugin": plugin, "input": "keyed", "output": "by_" + name, "workers": 2, "config": {**config, "emit": "final"}}
     stages["write_" + name] = {"plugin": "file.write", "input": "by_" + name, "config": {"path": name + ".jsonl"}}
     streams["by_" + name] = {}
+stages["least"]["state"] = {"store": "rocksdb"}
 # One of them gives its results to the next stage in its own worker.
 streams["by_sum"] = {"transport": "fused"}
 streams["sums"] = {}

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
 #include "sdk/topology/graph.h"
+#include "sdk/topology/hot_keys.h"
 #include "topologies/launcher/commands/command_line.h"
 #include "topologies/launcher/topology_file.h"
 
@@ -33,8 +35,10 @@ int validate(const Arguments& arguments) {
     print(loaded->diagnostics);
   if (!loaded->topology) return kExitRefused;
   if (!arguments.json) {
+    const auto written =
+        std::ranges::count_if(loaded->topology->streams, [](const Stream& each) { return !is_added(each); });
     fmt::print("{}: {} is valid: {} stages, {} streams\n", arguments.file, loaded->topology->name,
-               loaded->topology->stages.size(), loaded->topology->streams.size());
+               loaded->topology->stages.size(), written);
   }
   return kExitDone;
 }
