@@ -154,6 +154,7 @@ void Core::on_client(const Client& client, BytesView message, Monotonic now) {
   if (op == "leave") return leave_group(client, *map);
   if (op == "drop_group") return drop_group(client, *map);
   if (op == "scale") return scale(client, *map);
+  if (op == "upgrade") return upgrade(client, *map);
   if (op == "ping") {
     const auto session = sessions_.find(client);
     if (session == sessions_.end() && consumers_.contains(client)) {
@@ -174,7 +175,7 @@ void Core::on_client(const Client& client, BytesView message, Monotonic now) {
          "\"" + op +
              "\" is no operation of this broker (open, publish, end, consume, credit, acknowledge, leave, drop_group, "
              "tail, ping, "
-             "status, dead_letters, drop_letters, requeue_letters, replay, scale)");
+             "status, dead_letters, drop_letters, requeue_letters, replay, scale, upgrade)");
 }
 
 void Core::on_message(const Buffer& message, Monotonic now) {
@@ -192,6 +193,7 @@ void Core::on_message(const Buffer& message, Monotonic now) {
     if (header->number != worker->received) return fence(worker->incarnation, "a message from it was lost");
     const auto measured = wire::decode_measured(body);
     if (!measured.ok()) return fence(worker->incarnation, measured.error().message);
+    if (worker->trial) return;
     StageProbe& probe = stage_probes_[{ledger_.units()[worker->unit].stage(), worker->index}];
     probe.busy_ratio = measured->busy_ratio;
     probe.blocked_ratio = measured->blocked_ratio;
@@ -210,9 +212,16 @@ void Core::on_message(const Buffer& message, Monotonic now) {
   if (header->number <= worker->received) return;  // a duplicate on the way
   if (header->number != worker->received + 1) return fence(worker->incarnation, "a message from it was lost");
   worker->received = header->number;
+  const bool tries = header->type == wire::MessageType::kReady || header->type == wire::MessageType::kCredit ||
+                     header->type == wire::MessageType::kTaken;
+  if (worker->trial && !tries) return forget(worker->incarnation);
   switch (header->type) {
     case wire::MessageType::kReady:
       worker->state = Worker::State::kReady;
+      if (worker->trial) {
+        worker->state = Worker::State::kTrying;
+        return;
+      }
       leases_[worker->unit].dirty = peers_changed_ = true;
       // Its stage may have finished, or everything have been told to stop, while it was connecting.
       if (leases_[worker->unit].stopped || stopping_) {
@@ -251,9 +260,11 @@ void Core::on_message(const Buffer& message, Monotonic now) {
     case wire::MessageType::kTaken: {
       const auto taken = wire::decode_leases(body);
       if (!taken.ok()) return fence(worker->incarnation, taken.error().message);
-      return on_taken(*worker, *taken);
+      return worker->trial ? on_tried(*worker, *taken) : on_taken(*worker, *taken);
     }
     case wire::MessageType::kDrained:
+      // It has never begun, and will not: its place is free.
+      if (worker->state == Worker::State::kConnecting) return forget(worker->incarnation);
       if (worker->state == Worker::State::kDraining) worker->state = Worker::State::kDrained;
       return;
     case wire::MessageType::kRouted: {
@@ -265,11 +276,12 @@ void Core::on_message(const Buffer& message, Monotonic now) {
       return let_go(*worker);
     case wire::MessageType::kFailed: {
       const auto sentence = wire::decode_sentence(body);
+      const std::string why = sentence.ok() ? *sentence : std::string("it gave no reason");
+      if (go_back_from(*worker, why)) return fence(worker->incarnation, why);
       const std::uint32_t stage = ledger_.units()[worker->unit].stage();
       stage_failed_[stage] = true;
       failed_ = true;
-      outside_.notify({Notice::Kind::kStageFailed, stage, worker->index, worker->pid,
-                       sentence.ok() ? *sentence : std::string("it gave no reason")});
+      outside_.notify({Notice::Kind::kStageFailed, stage, worker->index, worker->pid, why});
       return;
     }
     default:
@@ -282,9 +294,14 @@ void Core::on_died(std::uint32_t stage, std::uint32_t index, std::int64_t pid, M
   now_ = now;
   // Who has nothing left to do, or is too many, ends too, and is not started again.
   const bool superfluous = index >= ledger_.workers(topology_.stages[stage].host);
-  if (!draining_ && !stopping_ && !superfluous && !ledger_.units()[ledger_.unit_of(stage)].finished) ++restarts_[stage];
+  const bool outdated = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+    return entry.second.pid == pid && entry.second.unit == ledger_.unit_of(stage) && !runs_what_is_wanted(entry.second);
+  });
+  const bool comes_again = !superfluous && !outdated && !ledger_.units()[ledger_.unit_of(stage)].finished;
+  if (!draining_ && !stopping_ && comes_again) ++restarts_[stage];
   for (auto& [incarnation, worker] : workers_) {
-    if (ledger_.units()[worker.unit].stage() != stage || worker.index != index || worker.pid != pid) continue;
+    if (ledger_.units()[worker.unit].stage() != stage || worker.index != index || worker.pid != pid || worker.trial)
+      continue;
     if (fatal) suspect(worker, *fatal);
     return forget(incarnation);
   }
@@ -294,6 +311,7 @@ void Core::drain(Monotonic now) {
   now_ = now;
   draining_ = true;
   drain_began_ = now;
+  while (!trials_.empty()) fence(trials_.begin()->first, "the topology is stopping");
   for (auto& [incarnation, worker] : workers_) {
     if (worker.state == Worker::State::kStopping) continue;
     if (worker.state == Worker::State::kConnecting) {
@@ -308,6 +326,7 @@ void Core::drain(Monotonic now) {
 
 void Core::stop() {
   stopping_ = true;
+  while (!trials_.empty()) fence(trials_.begin()->first, "the topology is stopping");
   for (auto& [incarnation, worker] : workers_) {
     if (worker.state == Worker::State::kConnecting || worker.state == Worker::State::kStopping) continue;
     worker.state = Worker::State::kStopping;
@@ -329,7 +348,7 @@ void Core::pump(Monotonic now) {
       // First the launcher: of a worker that ends it shall know that it has nothing left to do.
       outside_.notify({Notice::Kind::kStageFinished, ledger_.units()[unit].stage(), 0, 0, ""});
       for (Worker* worker : workers_of(unit, false)) {
-        if (worker->state == Worker::State::kConnecting) continue;
+        if (worker->state == Worker::State::kConnecting || worker->trial) continue;
         worker->state = Worker::State::kStopping;
         tell_committed(*worker);
         send(*worker, wire::MessageType::kStop, {});
@@ -355,6 +374,7 @@ void Core::pump(Monotonic now) {
   drain_behind_peers();
   tell_peers();
   let_leave();
+  if (!trials_.empty()) go_on_trying();
   serve_groups();
   // Where nothing has come since, it is left to the next tick: with many lanes it is long to look for.
   if (hot_bytes_ != hot_bytes_left_) drop_passed_bytes();
@@ -397,6 +417,7 @@ void Core::tick(Monotonic now) {
     for (auto& [incarnation, worker] : workers_) worker.heard = now;
     for (auto& [client, session] : sessions_) session.heard = now;
     for (auto& [client, consumer] : consumers_) consumer.heard = now;
+    for (UnitLeases& leases : leases_) leases.proving_since.reset();
   }
   ticked_ = now;
   now_ = now;
@@ -428,6 +449,7 @@ void Core::tick(Monotonic now) {
   }
   look_at_loads();
   follow_load();
+  settle_upgrades();
   drop_passed_bytes();
   raise_cursor_frames();
   raise_group_frames();

@@ -38,11 +38,12 @@ struct CoreOptions {
   std::chrono::microseconds settle_in{500'000};  ///< how long a start waits for all workers before leases move to fewer
   std::uint64_t load_records_min = 1000;         ///< a second: with fewer a stage's shards count as equally heavy
   std::uint64_t segments_slack = 6;              ///< closed segments beyond twice what is needed before any is copied
-  std::string commits_endpoint;                  ///< told to workers
-  std::string host;                              ///< the name of the broker's machine
-  std::string journal;                           ///< names it, to workers that keep state on their disk
-  std::string state_dir;                         ///< where those of the broker's own machine do
-  std::string news_endpoint;                     ///< of the PUB socket; told to workers and producers
+  std::chrono::microseconds upgrade_proof{10'000'000};  ///< workers with a new library have proven themselves then
+  std::string commits_endpoint;                         ///< told to workers
+  std::string host;                                     ///< the name of the broker's machine
+  std::string journal;                                  ///< names it, to workers that keep state on their disk
+  std::string state_dir;                                ///< where those of the broker's own machine do
+  std::string news_endpoint;                            ///< of the PUB socket; told to workers and producers
 };
 
 /// What happened to one stage on one worker since the broker started. Rendered elsewhere.
@@ -82,6 +83,14 @@ struct LetterFound {
   Bytes bytes;       ///< wire::encode(DeadLetter); empty where it is only dropped, or parked
   Bytes parked;      ///< of a parked record: its ParkedName; else empty
   Bytes parked_key;  ///< of a parked record: the record's key
+};
+
+/// What a stage runs with, and how far that has come.
+struct LibraryInForce {
+  std::optional<LibraryVersion> version;  ///< nothing: nobody has said
+  const StageLibrary* chosen = nullptr;   ///< null: the topology's own
+  bool moving = false;
+  std::uint32_t workers_outdated = 0;
 };
 
 /// Where a group is to go back to.
@@ -156,6 +165,7 @@ class Core {
   [[nodiscard]] std::optional<std::string> why_no_scale(std::uint32_t stage, std::int64_t workers) const;
   /// How many workers each stage that hosts, and does not rest, is to have, by its number.
   [[nodiscard]] std::map<std::uint32_t, std::uint32_t> workers_wanted() const;
+  [[nodiscard]] LibraryInForce library_of(std::uint32_t stage) const;
   /// The group goes back, never forward, and `client` is answered once that is on disk. False, and nothing was done or
   /// answered, where what was found is kept no more since.
   [[nodiscard]] bool replay(const Client& client, const ReplayRequest& request, Monotonic now);
@@ -172,6 +182,11 @@ class Core {
   // Workers.
   void on_client(const Client& client, BytesView message, Monotonic now);
   void on_message(const Buffer& message, Monotonic now);
+  /// Which library the topology leads to for each stage that has workers from its launcher. Where that is neither the
+  /// one that a person has chosen nor the one that it was when that was chosen, it is what is wanted.
+  void on_libraries(const std::map<std::uint32_t, LibraryVersion>& in_file, Monotonic now);
+  /// Workers of `stage` cannot run with the library `hash`, says their parent: it goes back to the one before.
+  void on_upgrade_failed(std::uint32_t stage, const std::string& hash, const std::string& why, Monotonic now);
   /// A process is gone, says its parent. `fatal`: by its own fault while it processed that record.
   void on_died(std::uint32_t stage, std::uint32_t worker, std::int64_t pid, Monotonic now,
                const std::optional<FatalRecord>& fatal = std::nullopt);
@@ -243,7 +258,8 @@ class Core {
     std::optional<LoadFollower> follower;  ///< where the number of workers follows the load
     LaneLoads loads;
     Sequence ahead_from;  ///< the next copy begins when everything before it is on disk; 0: none is wanted
-    bool dirty = true;    ///< a lane is free, or workers came or went
+    std::optional<Monotonic> proving_since;  ///< all workers have the library that is wanted, and all shards
+    bool dirty = true;                       ///< a lane is free, or workers came or went
     bool stopped = false;
   };
   struct Session {
@@ -328,12 +344,43 @@ class Core {
   void scale(const Client& client, const wire::MapReader& map);
   /// Enters it in the journal, and whoever starts workers is told.
   void want_workers(std::uint32_t stage, std::uint32_t workers, Scaled::By by, std::string why);
-  /// Workers of the unit beyond the number that is wanted: those with the highest numbers. They get nothing more.
+  /// Of more workers than are wanted those stay that run what is wanted, and of these those with the lowest numbers.
+  [[nodiscard]] bool stays_before(const Worker& a, const Worker& b) const;
+  /// Workers of the unit beyond the number that is wanted. They get nothing more.
   std::vector<Worker*> superfluous(std::uint32_t unit);
   /// Superfluous workers that have nothing any more that moves alone are drained.
   void let_superfluous_go(std::uint32_t unit);
   /// As workers see the topology.
   void tell_topology();
+
+  // core_upgrade.cc
+  void upgrade(const Client& client, const wire::MapReader& map);
+  [[nodiscard]] std::optional<std::string> why_no_upgrade(std::uint32_t stage) const;
+  /// As wire/library_hash.h writes it; "" where nobody wanted anything.
+  [[nodiscard]] std::string libraries_wanted(std::uint32_t unit) const;
+  /// Their names, for a sentence.
+  [[nodiscard]] std::string libraries_told(std::uint32_t unit) const;
+  [[nodiscard]] bool runs_what_is_wanted(const Worker& worker) const;
+  /// A worker of the unit, in whatever state, runs with another library than is wanted.
+  [[nodiscard]] bool any_outdated(std::uint32_t unit) const;
+  /// Workers are still to come or to go, or shards to move, until the unit runs as is wanted.
+  [[nodiscard]] bool upgrading(std::uint32_t unit) const;
+  void enter_library(std::uint32_t stage, const Upgraded& upgraded);
+  /// Enters it in the journal, and whoever starts workers is told.
+  void want_library(std::uint32_t stage, StageLibrary library, std::string why);
+  /// False: there is no library to go back to by itself.
+  bool go_back(std::uint32_t stage, const std::string& why);
+  /// The same for all stages of a worker that gives up, if it runs what is wanted.
+  bool go_back_from(const Worker& worker, const std::string& why);
+  void settle_upgrades();
+  /// Only those that run what is wanted, if there are any.
+  void keep_those_with_the_right_library(std::vector<Worker*>& workers) const;
+
+  // core_trial.cc
+  void hello_trial(const Client& client, const wire::WorkerHello& said, std::uint32_t stage, Monotonic now);
+  /// The next shard's state goes to whoever is through with the one before.
+  void go_on_trying();
+  void on_tried(Worker& worker, const std::vector<wire::Lease>& taken);
 
   // core_balance.cc
   /// Who shares the shards of a unit: holders by number, those that stay first.
@@ -341,6 +388,7 @@ class Core {
     std::vector<Incarnation> holders;
     LeaseBalance balance;
     std::uint32_t staying = 0;
+    std::uint32_t lanes_max = UINT32_MAX;  ///< that one of them takes: others of their kind are still to come
   };
   void look_at_loads();
   [[nodiscard]] Sharing sharing_of(std::uint32_t unit) const;
@@ -569,6 +617,14 @@ class Core {
   PublishedAccounts published_;
   std::set<std::uint32_t> published_waiting_;  ///< streams whose readers were not all there yet
   bool peers_changed_ = false;
+  std::map<std::uint32_t, LibraryVersion> in_file_;  ///< by stage: what the topology leads to
+  /// State on its way to somebody who tries it.
+  struct Trial {
+    Sequence from;             ///< everything before it is part of the trial
+    std::uint32_t lane = 0;    ///< that it has come to
+    std::uint32_t number = 0;  ///< of the copy that is on its way; 0: none is
+  };
+  std::map<Incarnation, Trial> trials_;
   Monotonic drain_began_{0};
   std::deque<LetterAnswer> letter_answers_;
   std::uint64_t sessions_opened_ = 0;

@@ -61,13 +61,17 @@ void Core::call_off(std::uint32_t index) {
 bool Core::is_ahead(const RestoreJob& job) {
   const Worker* worker = find_worker(job.incarnation);
   if (worker == nullptr) return false;
+  if (const auto trial = trials_.find(job.incarnation); trial != trials_.end())
+    return trial->second.number == job.ahead;
   const auto& ahead = leases_[worker->unit].ahead;
   return ahead && ahead->number == job.ahead;
 }
 
 void Core::on_state_ahead(Worker& worker, const wire::StatePart& part) {
   const auto& ahead = leases_[worker.unit].ahead;
-  if (ahead && ahead->number == part.ahead) send_state(worker, part);
+  const auto trial = trials_.find(worker.incarnation);
+  const bool tried = trial != trials_.end() && trial->second.number == part.ahead;
+  if (tried || (ahead && ahead->number == part.ahead)) send_state(worker, part);
 }
 
 void Core::on_taken(Worker& worker, const std::vector<wire::Lease>& taken) {

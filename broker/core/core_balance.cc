@@ -29,7 +29,7 @@ Core::Sharing Core::sharing_of(std::uint32_t index) const {
   for (const auto& [incarnation, worker] : workers_) {
     if (worker.unit == index && worker.state == Worker::State::kReady && !worker.leaving) workers.push_back(&worker);
   }
-  std::sort(workers.begin(), workers.end(), [](const Worker* a, const Worker* b) { return a->index < b->index; });
+  std::sort(workers.begin(), workers.end(), [&](const Worker* a, const Worker* b) { return stays_before(*a, *b); });
   std::vector<Incarnation> holders;
   holders.reserve(workers.size());
   for (const Worker* worker : workers) holders.push_back(worker->incarnation);
@@ -42,12 +42,27 @@ Core::Sharing Core::sharing_of(std::uint32_t index) const {
     lanes[lane].movable = lease.state == LaneLease::State::kHeld && !unit.lanes[lane].finished;
   }
   const auto all = static_cast<std::uint32_t>(holders.size());
-  const std::uint32_t staying = std::min(ledger_.workers(unit.stage()), all);
-  return {std::move(holders), LeaseBalance(std::move(lanes), staying, all), staying};
+  const std::uint32_t wanted = ledger_.workers(unit.stage());
+  std::uint32_t staying = std::min(wanted, all);
+  // No shard goes to a worker with an old library, and the first with the new one does not take all.
+  const auto fit = static_cast<std::uint32_t>(std::count_if(
+      workers.begin(), workers.end(), [&](const Worker* worker) { return runs_what_is_wanted(*worker); }));
+  std::uint32_t lanes_max = UINT32_MAX;
+  if (fit < staying) {
+    staying = fit;
+    lanes_max = static_cast<std::uint32_t>((lanes.size() + wanted - 1) / wanted);
+  }
+  return {std::move(holders), LeaseBalance(std::move(lanes), staying, all), staying, lanes_max};
 }
 
 std::optional<LeaseBalance::Move> Core::next_move(std::uint32_t index, const Sharing& sharing) const {
-  const auto move = sharing.balance.next();
+  auto move = sharing.balance.next();
+  if (move) {
+    const auto& lanes = sharing.balance.lanes();
+    const auto has =
+        std::count_if(lanes.begin(), lanes.end(), [&](const auto& lane) { return lane.holder == move->to; });
+    if (has >= sharing.lanes_max) move.reset();
+  }
   const auto& ahead = leases_[index].ahead;
   if (!move || !ahead) return move;
   // A copy that is on its way is not given up because another lane would be a little better by now.

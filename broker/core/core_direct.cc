@@ -72,6 +72,7 @@ std::vector<wire::Peer> Core::peers_of(const Worker& worker) const {
     if (is_published(stream) && writes(unit, stream) && !may_publish_to(stream, worker)) not_yet.insert(stream);
   }
   for (const auto& [incarnation, other] : workers_) {
+    if (other.trial) continue;
     const UnitState& theirs = ledger_.units()[other.unit];
     wire::Peer peer{incarnation, other.inbox, {}, {}};
     for (const std::uint32_t stream : streams) {
@@ -116,6 +117,7 @@ void Core::tell_peers() {
   for (auto& [incarnation, worker] : workers_) {
     const UnitState& unit = ledger_.units()[worker.unit];
     if (worker.state == Worker::State::kConnecting || worker.state == Worker::State::kStopping) continue;
+    if (worker.trial) continue;
     if (!sends_to_peers(unit) && !takes_from_peers(unit)) continue;
     std::vector<wire::Peer> peers = peers_of(worker);
     if (peers == worker.peers) continue;
@@ -249,6 +251,7 @@ bool Core::owes_peers(const Worker& worker) const {
 bool Core::parted_from_producers(const Worker& worker) const {
   for (const auto& [incarnation, producer] : workers_) {
     if (!sends_to_peers(ledger_.units()[producer.unit]) || producer.state == Worker::State::kStopping) continue;
+    if (producer.trial) continue;
     const bool sends = std::any_of(producer.peers.begin(), producer.peers.end(), [&](const wire::Peer& peer) {
       return peer.incarnation == worker.incarnation && !peer.to.empty();
     });

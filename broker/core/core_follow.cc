@@ -10,7 +10,7 @@ std::optional<LoadFollower::Sight> Core::sight_of(std::uint32_t index) const {
   std::uint32_t others = 0;
   double busy = 0;
   for (const auto& [incarnation, worker] : workers_) {
-    if (worker.unit != index) continue;
+    if (worker.unit != index || worker.trial) continue;
     if (worker.state != Worker::State::kReady || worker.leaving) {
       ++others;
       continue;

@@ -6,6 +6,7 @@
 
 #include "broker/core/core.h"
 #include "sdk/wire/changes.h"
+#include "sdk/wire/library_hash.h"
 #include "sdk/wire/split_id.h"
 
 namespace weir::core {
@@ -47,6 +48,7 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
     return refuse(client, wire::Refusal::kUnknown,
                   fmt::format("the topology \"{}\" has no stage \"{}\"", topology_.name, said.stage));
   const auto stage = static_cast<std::uint32_t>(spec - topology_.stages.data());
+  if (said.trial) return hello_trial(client, said, stage, now);
   if (spec->host != stage) {
     return refuse(client, wire::Refusal::kInvalid,
                   fmt::format("\"{}\" is fused: start \"{}\" instead", said.stage, topology_.stages[spec->host].name));
@@ -56,9 +58,16 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
     return refuse(client, wire::Refusal::kLate, "the topology is stopping, or the stage has finished");
   const std::uint32_t wanted = ledger_.workers(stage);
   std::int64_t index = said.worker;
+  // Who does not say what it runs finds out whether that is what is wanted, and goes where it is not.
+  const std::string libraries = libraries_wanted(unit);
+  if (!said.libraries.empty() && !wire::libraries_fit(said.libraries, libraries)) {
+    return refuse(client, wire::Refusal::kLate,
+                  fmt::format("stage \"{}\" is to run with {}, and this worker has another library", said.stage,
+                              libraries_told(unit)));
+  }
   const auto holder = [&](std::int64_t slot) -> Worker* {
     for (Worker* worker : workers_of(unit, false)) {
-      if (worker->index == slot) return worker;
+      if (worker->index == slot && !worker->trial && runs_what_is_wanted(*worker)) return worker;
     }
     return nullptr;
   };
@@ -69,7 +78,9 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
   }
   if (index < 0) {
     const auto all = workers_of(unit, false);
-    const auto staying = std::count_if(all.begin(), all.end(), [](const Worker* worker) { return !worker->leaving; });
+    const auto staying = std::count_if(all.begin(), all.end(), [&](const Worker* worker) {
+      return !worker->leaving && !worker->trial && runs_what_is_wanted(*worker);
+    });
     index = 0;
     while (index < std::int64_t{wanted} && holder(index) != nullptr) ++index;
     if (index >= std::int64_t{wanted} || staying >= std::int64_t{wanted}) {
@@ -89,6 +100,7 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
   if (said.host != options_.host) worker.host = said.host;
   worker.heard = worker.beat_sent = now;
   worker.inbox = said.inbox;
+  worker.libraries = said.libraries.empty() ? libraries : said.libraries;
   worker.scan.assign(ledger_.units()[unit].inputs().size(), UINT64_MAX);
   const Incarnation incarnation = worker.incarnation;
   workers_.emplace(incarnation, std::move(worker));
@@ -103,6 +115,7 @@ void Core::hello(const Client& client, const wire::WorkerHello& said, Monotonic 
   if (find_worker(incarnation)->host.empty()) welcome.state_dir = options_.state_dir;
   welcome.host = find_worker(incarnation)->host;
   welcome.topology = topology_text_;
+  welcome.libraries = libraries;
   welcome.beat = options_.beat;
   welcome.silence = options_.silence;
   outside_.reply(client, wire::encode(welcome));
@@ -170,6 +183,7 @@ void Core::forget(Incarnation incarnation) {
   leases.dirty = true;
   forget_peer(incarnation);
   workers_.erase(found);
+  trials_.erase(incarnation);
   if (leases.ahead && leases.ahead->to == incarnation) call_off(unit);
   outside_.disconnect(incarnation);
 }
@@ -217,7 +231,8 @@ void Core::lease(std::uint32_t unit, Monotonic now) {
 void Core::lease_splits(std::uint32_t index) {
   const UnitState& unit = ledger_.units()[index];
   UnitLeases& leases = leases_[index];
-  const auto workers = workers_of(index);
+  auto workers = workers_of(index);
+  keep_those_with_the_right_library(workers);
   if (workers.empty()) return;
   const bool local = topology_.stages[unit.stage()].local;
   if (!unit.enumeration_ended && leases.enumerator.value() == 0) {
@@ -259,6 +274,12 @@ void Core::lease_splits(std::uint32_t index) {
   for (const auto& [worker, list] : granted) send(*worker, MessageType::kGrant, wire::encode_leases(list));
 }
 
+void Core::keep_those_with_the_right_library(std::vector<Worker*>& workers) const {
+  const auto fits = [&](const Worker* worker) { return runs_what_is_wanted(*worker); };
+  if (std::any_of(workers.begin(), workers.end(), fits))
+    std::erase_if(workers, [&](const Worker* worker) { return !fits(worker); });
+}
+
 void Core::lease_lanes(std::uint32_t index, Monotonic now) {
   const UnitState& unit = ledger_.units()[index];
   UnitLeases& leases = leases_[index];
@@ -266,7 +287,9 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
   const auto going = superfluous(index);
   const auto goes = [&](const Worker* each) { return std::find(going.begin(), going.end(), each) != going.end(); };
   std::erase_if(workers, [&](const Worker* each) { return each->leaving || goes(each); });
+  keep_those_with_the_right_library(workers);
   if (workers.empty()) return;
+  const bool any_fits = runs_what_is_wanted(*workers.front());
   const auto total = static_cast<std::uint32_t>(leases.lanes.size());
   // At first all wanted workers are expected; after a while lanes go to whoever is there.
   const bool early = now - serving_since_ < options_.settle_in;
@@ -298,6 +321,10 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
     if (lease.state != LaneLease::State::kFree) continue;
     // Only those that finished long ago need no holder; a sink's target belongs to its lanes together.
     if (unit.lanes[lane].finished && !unit.single()) continue;
+    if (!any_fits && wire::libraries_fit(lease.libraries, libraries_wanted(index))) {
+      any_free = true;  // until one with the new library is back
+      continue;
+    }
     Worker* worker = *std::min_element(workers.begin(), workers.end(), [&](const Worker* a, const Worker* b) {
       return loads[a->incarnation] < loads[b->incarnation];
     });
@@ -320,6 +347,7 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
     if (ledger_.keeps_state(unit)) ++restoring[worker->incarnation];
     lease.state = ledger_.keeps_state(unit) ? LaneLease::State::kRestoring : LaneLease::State::kHeld;
     lease.holder = worker->incarnation;
+    lease.libraries = worker->libraries;
     ++lease.epoch;
     ++worker->lanes;
     loads[worker->incarnation] += leases.loads.weight(lane);

@@ -86,12 +86,18 @@ void Core::tell_topology() {
   topology_text_ = encode_resolved(told);
 }
 
+bool Core::stays_before(const Worker& a, const Worker& b) const {
+  const bool a_fits = runs_what_is_wanted(a);
+  const bool b_fits = runs_what_is_wanted(b);
+  return a_fits != b_fits ? a_fits : a.index < b.index;
+}
+
 std::vector<Worker*> Core::superfluous(std::uint32_t unit) {
   std::vector<Worker*> workers = workers_of(unit);
   std::erase_if(workers, [](const Worker* each) { return each->leaving; });
   const std::size_t wanted = ledger_.workers(ledger_.units()[unit].stage());
   if (workers.size() <= wanted) return {};
-  std::sort(workers.begin(), workers.end(), [](const Worker* a, const Worker* b) { return a->index < b->index; });
+  std::sort(workers.begin(), workers.end(), [&](const Worker* a, const Worker* b) { return stays_before(*a, *b); });
   workers.erase(workers.begin(), workers.begin() + static_cast<std::ptrdiff_t>(wanted));
   return workers;
 }
@@ -103,7 +109,7 @@ void Core::let_superfluous_go(std::uint32_t index) {
     // Shards go one at a time first, so that the others hardly notice; all else goes at once.
     bool has_shards = false;
     for (std::uint32_t lane = 0; lane < lanes.size() && unit.intake() == Intake::kShards; ++lane) {
-      const bool held = lanes[lane].holder == worker->incarnation;
+      const bool held = lanes[lane].holder == worker->incarnation && !unit.single();
       has_shards |= held && !(lanes[lane].state == LaneLease::State::kHeld && unit.lanes[lane].finished);
     }
     if (has_shards) continue;

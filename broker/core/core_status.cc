@@ -54,6 +54,8 @@ std::string_view name_of(Worker::State state) {
       return "starting";
     case Worker::State::kReady:
       return "running";
+    case Worker::State::kTrying:
+      return "trying";
     case Worker::State::kDraining:
     case Worker::State::kDrained:
       return "draining";
@@ -61,6 +63,26 @@ std::string_view name_of(Worker::State state) {
       return "finished";
   }
   return "unknown";
+}
+
+ordered_json version_json(const LibraryVersion& version) {
+  return {{"hash", version.hash}, {"name", version.name}, {"origin", version.origin}};
+}
+
+void tell(const LibraryInForce& library, ordered_json& stage) {
+  if (library.version) stage["library"] = version_json(*library.version);
+  if (library.chosen == nullptr) return;
+  using By = StageLibrary::By;
+  const StageLibrary& chosen = *library.chosen;
+  stage["upgrade"] = {{"state", library.moving   ? "moving"
+                                : chosen.settled ? "settled"
+                                                 : "moved"},
+                      {"by", chosen.by == By::kItself ? "itself"
+                             : chosen.by == By::kBack ? "a person, back"
+                                                      : "a person"},
+                      {"workers_outdated", library.workers_outdated}};
+  if (!chosen.why.empty()) stage["upgrade"]["why"] = chosen.why;
+  if (!chosen.before.hash.empty()) stage["upgrade"]["before"] = version_json(chosen.before);
 }
 
 }  // namespace
@@ -128,6 +150,7 @@ std::string Core::status_text() const {
     }
     if (index < leases_.size() && leases_[index].follower && !leases_[index].follower->why().empty())
       status["stages"].back()["workers_why"] = leases_[index].follower->why();
+    tell(library_of(stage), status["stages"].back());
     status["stages"].back()["shards_moving"] = spec.host == stage && index < leases_.size() ? shards_moving(index) : 0;
   }
   status["streams"] = ordered_json::array();
@@ -173,6 +196,7 @@ std::string Core::status_text() const {
   }
   status["workers"] = ordered_json::array();
   for (const auto& [incarnation, worker] : workers_) {
+    if (worker.trial) continue;
     ordered_json lanes = ordered_json::array();
     const auto& leases = leases_[worker.unit].lanes;
     for (std::uint32_t lane = 0; lane < leases.size(); ++lane) {
@@ -184,6 +208,8 @@ std::string Core::status_text() const {
                                  {"incarnation", incarnation.value()},
                                  {"state", name_of(worker.state)},
                                  {"shards", std::move(lanes)}});
+    if (!worker.libraries.empty()) status["workers"].back()["libraries"] = worker.libraries;
+    if (!runs_what_is_wanted(worker)) status["workers"].back()["outdated"] = true;
   }
   return status.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }

@@ -13,7 +13,7 @@ Result<EntryHeader> decode_header(BytesView payload) {
   EntryHeader header;
   if (payload.size() < sizeof(header)) return {Code::kCorrupt, "is shorter than its header"};
   std::memcpy(&header, payload.data(), sizeof(header));
-  if (header.type < EntryType::kTopology || header.type > EntryType::kScaled) {
+  if (header.type < EntryType::kTopology || header.type > EntryType::kUpgraded) {
     return {Code::kRefused, "is of an unknown type: use the Weir that wrote it, or a newer one"};
   }
   return header;

@@ -24,6 +24,7 @@ enum class EntryType : std::uint8_t {
   kGroup = 10,       ///< a group outside the topology comes, has consumed, or goes
   kLost = 11,        ///< records on their way from worker to worker will not arrive any more
   kScaled = 12,      ///< a stage is to have another number of workers
+  kUpgraded = 13,    ///< a stage is to run with another library (stage_library.h)
 };
 
 /// Starts every entry's payload.
@@ -31,7 +32,7 @@ struct EntryHeader {
   EntryType type{};
   std::uint8_t reserved[3] = {};
   std::uint32_t unit = 0;  ///< kTransaction: index of the stage whose worker committed; kSnapshot, kLetters, kParked,
-                           ///< kReplay, kScaled: of the stage
+                           ///< kReplay, kScaled, kUpgraded: of the stage
   std::uint64_t incarnation = 0;  ///< kTransaction: who; for a person who reads a dump
 };
 static_assert(sizeof(EntryHeader) == 16);

@@ -76,6 +76,7 @@ void Ledger::revise(Topology next) {
                            next.stages[stage].host == stage && !next.stages[stage].resting;
     if (!as_before) scaled_[stage] = 0;
   }
+  revise_libraries(next);
   topology_ = std::move(next);
   for (std::size_t stream = streams_.size(); stream < topology_.streams.size(); ++stream)
     streams_.emplace_back(topology_.streams[stream]);
@@ -171,6 +172,12 @@ Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool
       const auto scaled = decode_scaled(body);
       if (!scaled.ok()) return corrupt(sequence, scaled.error().message);
       const std::string wrong = apply_scaled(header->unit, *scaled);
+      return wrong.empty() ? Status() : corrupt(sequence, wrong);
+    }
+    case EntryType::kUpgraded: {
+      const auto upgraded = decode_upgraded(body);
+      if (!upgraded.ok()) return corrupt(sequence, upgraded.error().message);
+      const std::string wrong = apply_upgraded(header->unit, *upgraded);
       return wrong.empty() ? Status() : corrupt(sequence, wrong);
     }
   }

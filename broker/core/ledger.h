@@ -13,6 +13,7 @@
 #include "broker/core/entry.h"
 #include "broker/core/external_group.h"
 #include "broker/core/place.h"
+#include "broker/core/stage_library.h"
 #include "broker/core/stream_state.h"
 #include "broker/core/unit_state.h"
 #include "sdk/base/result.h"
@@ -136,6 +137,10 @@ class Ledger {
   [[nodiscard]] std::uint32_t workers(std::uint32_t stage) const {
     return scaled_[stage] != 0 ? scaled_[stage] : topology_.stages[stage].workers;
   }
+  /// Which library `stage` is to run with; null: the one that the topology leads to.
+  [[nodiscard]] const StageLibrary* library(std::uint32_t stage) const {
+    return libraries_[stage] ? &*libraries_[stage] : nullptr;
+  }
 
  private:
   friend class LedgerCodec;
@@ -163,6 +168,9 @@ class Ledger {
   Status apply_publish(Sequence sequence, const Buffer& payload, Place place, bool keep);
   /// As apply_group.
   std::string apply_scaled(std::uint32_t stage, const Scaled& scaled);
+  /// As apply_group. ledger_libraries.cc
+  std::string apply_upgraded(std::uint32_t stage, const Upgraded& upgraded);
+  void revise_libraries(const Topology& next);
   /// What cannot be of `workers` for `stage`, as a part of a sentence; "" for nothing.
   [[nodiscard]] std::string contradiction_of(std::uint32_t stage, std::uint32_t workers) const;
   /// Answers what is wrong with it, as a part of a sentence; "" where it was applied.
@@ -202,7 +210,8 @@ class Ledger {
   std::vector<std::uint64_t> parked_bytes_;  ///< by stage, as is what follows
   std::vector<RequeuedLetters> requeued_;
   std::vector<std::uint32_t> scaled_;  ///< 0: as many workers as the topology says
-  std::uint64_t requeued_next_ = 1;    ///< number of the next one, over all stages
+  std::vector<std::optional<StageLibrary>> libraries_;
+  std::uint64_t requeued_next_ = 1;  ///< number of the next one, over all stages
   std::map<std::string, ProducerState> producers_;
   std::uint64_t external_total_ = 0;
   bool opened_ = false;

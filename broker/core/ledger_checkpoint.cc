@@ -10,8 +10,8 @@ namespace weir::core {
 namespace {
 
 /// 1 had no requeued letters, 2 no parked keys, 3 no topology, no times of frames and no resets of state, 4 no groups
-/// outside, 5 no streams from worker to worker, 6 no numbers of workers; they are read too.
-constexpr std::uint32_t kCheckpointVersion = 7;
+/// outside, 5 no streams from worker to worker, 6 no numbers of workers, 7 no libraries of stages; they are read too.
+constexpr std::uint32_t kCheckpointVersion = 8;
 
 using Fixups = std::vector<Ledger::Fixup>;
 
@@ -249,6 +249,10 @@ Bytes Ledger::encode_checkpoint(std::vector<Fixup>& fixups) const {
   for (const ExternalGroups& groups : groups_) LedgerCodec::put(writer, groups);
   for (const StreamState& stream : streams_) writer.put(stream.lost);
   for (const std::uint32_t workers : scaled_) writer.put(workers);
+  for (const auto& library : libraries_) {
+    writer.put(static_cast<std::uint8_t>(library.has_value()));
+    if (library) put(writer, *library);
+  }
   std::sort(fixups.begin(), fixups.end(), [](const Fixup& a, const Fixup& b) { return a.sequence < b.sequence; });
   return bytes;
 }
@@ -332,6 +336,11 @@ Status Ledger::decode_checkpoint(BytesView bytes) {
   }
   if (version >= 7) {
     for (std::uint32_t& workers : scaled_) workers = reader.get<std::uint32_t>();
+  }
+  if (version >= 8) {
+    for (auto& library : libraries_) {
+      if (reader.get<std::uint8_t>() != 0) library = get_stage_library(reader);
+    }
   }
   if (!reader.ok() || !reader.at_end()) return broken("its length");
   if (const std::string what = contradiction(); !what.empty())

@@ -95,6 +95,9 @@ std::string Ledger::contradiction_of(std::uint32_t stage) const {
   if (scaled_[stage] != 0) {
     if (std::string wrong = contradiction_of(stage, scaled_[stage]); !wrong.empty()) return wrong;
   }
+  if (libraries_[stage]) {
+    if (std::string wrong = core::contradiction_of(*libraries_[stage]); !wrong.empty()) return wrong;
+  }
   const std::size_t lanes = units_[unit_of_[stage]].lanes.size();
   const Changelog& changelog = changelogs_[stage];
   if (const auto& newest = changelog.newest();

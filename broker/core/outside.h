@@ -84,7 +84,8 @@ struct Notice {
     kStageFinished,
     kFinished,
     kDrained,
-    kScaled
+    kScaled,
+    kUpgraded,  ///< `stage`, which need not host, is to run with the library that the ledger says, or its own again
   };
   Kind kind{};
   std::uint32_t stage = 0;

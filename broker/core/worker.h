@@ -20,6 +20,7 @@ struct Worker {
   enum class State : std::uint8_t {
     kConnecting,  ///< said hello; nothing is sent before it says that it is ready
     kReady,
+    kTrying,    ///< no worker: what it is given is tried, not worked on
     kDraining,  ///< asked to stop reading
     kDrained,
     kStopping,  ///< told to exit
@@ -30,6 +31,8 @@ struct Worker {
   std::uint32_t index = 0;  ///< within its stage
   std::int64_t pid = 0;
   std::string host;
+  std::string libraries;  ///< that it runs (wire/library_hash.h)
+  bool trial = false;
   State state = State::kConnecting;
   bool leaving = false;  ///< it asked to be drained, the topology goes on
 
@@ -110,6 +113,7 @@ struct LaneLease {
   Incarnation holder;
   std::uint32_t epoch = 0;
   bool finish_sent = false;
+  std::string libraries;  ///< of its last holder: where those are wanted, none with others may find what it has written
 
   /// A run of records sent and not yet committed.
   struct Sent {

@@ -10,6 +10,7 @@
 
 #include "broker/core/copy_job.h"
 #include "broker/core/entry.h"
+#include "broker/core/stage_library.h"
 #include "sdk/topology/choices.h"
 #include "sdk/topology/resolved_file.h"
 #include "sdk/wire/changes.h"
@@ -115,6 +116,25 @@ void tell_publish(ordered_json& json, BytesView body, const Topology* topology) 
     const auto frame = wire::FrameView::parse(bytes);
     if (frame.ok()) json["emitted"].push_back(frame_json(*frame, topology));
   }
+}
+
+void tell_library(ordered_json& json, const core::Upgraded& upgraded) {
+  using What = core::Upgraded::What;
+  using By = core::StageLibrary::By;
+  if (upgraded.what != What::kWanted) {
+    json["runs"] =
+        upgraded.what == What::kSettled ? "its workers have proven themselves" : "the one that the topology leads to";
+    return;
+  }
+  const auto told = [](const core::LibraryVersion& version) {
+    return ordered_json{{"hash", version.hash}, {"name", version.name}, {"origin", version.origin}};
+  };
+  const core::StageLibrary& library = upgraded.library;
+  json["runs"] = library.now.name;
+  json["library"] = told(library.now);
+  if (!library.before.hash.empty()) json["before"] = told(library.before);
+  json["by"] = library.by == By::kItself ? "itself" : library.by == By::kBack ? "a person, back" : "a person";
+  if (!library.why.empty()) json["why"] = library.why;
 }
 
 void tell_copies(ordered_json& json, BytesView payload, const Topology* topology) {
@@ -263,6 +283,17 @@ ordered_json record_json(BytesView payload, const Topology* topology) {
       json["by"] = scaled->by == core::Scaled::By::kLoad ? "its load" : "a person";
       break;
     }
+    case core::EntryType::kUpgraded: {
+      json["what"] = "library";
+      json["stage"] = stage_name(topology, header->unit);
+      const auto upgraded = core::decode_upgraded(body);
+      if (!upgraded.ok()) {
+        json["problem"] = upgraded.error().message;
+        break;
+      }
+      tell_library(json, *upgraded);
+      break;
+    }
     case core::EntryType::kCopied:
       tell_copies(json, payload, topology);
       break;
@@ -295,6 +326,7 @@ std::string entry_text(const ordered_json& entry) {
   part("incarnation", ", incarnation ");
   part("transaction", ", number ");
   part("workers", ": ");
+  part("runs", ": ");
   part("by", ", by ");
   part("producer", " of ");
   part("number", ", message ");

@@ -84,6 +84,10 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
     const StageSpec& spec = topology.stages[stage];
     if (spec.resting) continue;
     page.counter("weir_stage_restarts_total", "Workers that died", {{"stage", spec.name}}, core.restarts(spec.host));
+    if (const core::LibraryInForce library = core.library_of(stage); library.chosen != nullptr) {
+      page.gauge("weir_stage_upgrading", "1 while workers or shards are still to come to the library that was chosen",
+                 {{"stage", spec.name}}, library.moving ? 1 : 0);
+    }
     if (spec.kind != PluginKind::kSink) continue;
     std::vector<std::uint64_t> buckets(wire::kBucketCount);
     double sum = 0;

@@ -40,6 +40,13 @@ constexpr int kCommitsPerTurn = 256;
 constexpr int kClientsPerTurn = 64;
 constexpr std::size_t kMailboxCalls = 256;
 
+/// As the launcher is told of it; null: the topology's own.
+ordered_json library_json(const core::StageLibrary* library) {
+  if (library == nullptr) return nullptr;
+  return {{"hash", library->now.hash},   {"name", library->now.name},      {"origin", library->now.origin},
+          {"in_file", library->in_file}, {"before", library->before.hash}, {"settled", library->settled}};
+}
+
 /// What all workers together may have sent and not heard of.
 std::uint64_t commits_under_way_max(const Topology& topology) {
   std::uint64_t bytes = 0;
@@ -173,11 +180,17 @@ void Server::announce() {
   const std::string http = http_ ? http_->address() : "";
   ordered_json workers = ordered_json::object();
   for (const auto& [stage, wanted] : core_->workers_wanted()) workers[core_->topology().stages[stage].name] = wanted;
+  ordered_json libraries = ordered_json::object();
+  for (std::uint32_t stage = 0; stage < core_->topology().stages.size(); ++stage) {
+    if (const core::StageLibrary* library = core_->ledger().library(stage))
+      libraries[core_->topology().stages[stage].name] = library_json(library);
+  }
   launcher_.say({{"event", "ready"},
                  {"endpoint", sockets_->endpoint()},
                  {"http", http.empty() ? ordered_json(nullptr) : ordered_json(http)},
                  {"recovery_seconds", probe_.recovery_seconds},
-                 {"workers", std::move(workers)}});
+                 {"workers", std::move(workers)},
+                 {"libraries", std::move(libraries)}});
 }
 
 void Server::write_endpoint() {
@@ -333,6 +346,21 @@ void Server::on_launcher(const ordered_json& event) {
     }
     core_->on_died(static_cast<std::uint32_t>(spec - topology.stages.data()), event.value("worker", 0U),
                    event.value("pid", std::int64_t{0}), monotonic_now(), fatal);
+  } else if (name == "libraries") {
+    std::map<std::uint32_t, core::LibraryVersion> in_file;
+    const ordered_json libraries = event.value("libraries", ordered_json::object());
+    for (const auto& [stage, version] : libraries.items()) {
+      const StageSpec* spec = core_->topology().find_stage(stage);
+      if (spec == nullptr || !version.is_object()) continue;
+      in_file[static_cast<std::uint32_t>(spec - core_->topology().stages.data())] = {
+          version.value("hash", ""), version.value("name", ""), version.value("origin", "")};
+    }
+    core_->on_libraries(in_file, monotonic_now());
+  } else if (name == "upgrade_failed") {
+    const StageSpec* spec = core_->topology().find_stage(event.value("stage", ""));
+    if (spec == nullptr) return;
+    core_->on_upgrade_failed(static_cast<std::uint32_t>(spec - core_->topology().stages.data()),
+                             event.value("hash", ""), event.value("reason", ""), monotonic_now());
   }
 }
 
@@ -480,7 +508,7 @@ void Server::notify(core::Notice notice) {
     case Kind::kLeft:
       return log::info("worker {}/{} was asked to go and has left: what it held goes to others", stage, notice.worker);
     case Kind::kCommitted:
-      return launcher_.say({{"event", "committed"}, {"stage", stage}, {"worker", notice.worker}});
+      return launcher_.say({{"event", "committed"}, {"stage", stage}, {"worker", notice.worker}, {"pid", notice.pid}});
     case Kind::kStageFailed:
       return launcher_.say(
           {{"event", "stage_failed"}, {"stage", stage}, {"worker", notice.worker}, {"reason", notice.reason}});
@@ -489,6 +517,15 @@ void Server::notify(core::Notice notice) {
     case Kind::kScaled:
       log::info("stage {} is to have {} workers: {}", stage, notice.workers, notice.reason);
       return launcher_.say({{"event", "scaled"}, {"workers", {{stage, notice.workers}}}});
+    case Kind::kUpgraded: {
+      const core::StageLibrary* library = core_->ledger().library(notice.stage);
+      log::info("stage {} is to run with {}: {}", stage, library != nullptr ? library->now.name : "its own library",
+                notice.reason);
+      return launcher_.say({{"event", "upgraded"},
+                            {"stage", stage},
+                            {"reason", notice.reason},
+                            {"libraries", {{stage, library_json(library)}}}});
+    }
     case Kind::kFinished:
       finished_ = true;
       say_status();

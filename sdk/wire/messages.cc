@@ -348,6 +348,8 @@ Bytes encode(const WorkerHello& hello) {
   map.put("host", hello.host);
   map.put("inbox", hello.inbox);
   map.put("wire_version", hello.wire_version);
+  map.put("libraries", hello.libraries);
+  if (hello.trial) map.put("trial", std::uint64_t{1});
   return std::move(map).finish();
 }
 
@@ -361,6 +363,7 @@ Bytes encode(const WorkerWelcome& welcome) {
   map.put("journal", welcome.journal);
   map.put("state_dir", welcome.state_dir);
   map.put("topology", welcome.topology);
+  map.put("libraries", welcome.libraries);
   map.put("beat_us", welcome.beat.count());
   map.put("silence_us", welcome.silence.count());
   return std::move(map).finish();
@@ -389,6 +392,8 @@ Result<WorkerHello> decode_worker_hello(BytesView message) {
   hello.host = map->text("host");
   hello.inbox = map->text("inbox");
   hello.wire_version = map->integer("wire_version", 0);
+  hello.libraries = map->text("libraries");
+  hello.trial = map->integer("trial", 0) != 0;
   if (map->op() != "worker_hello" || hello.stage.empty() || hello.inbox.empty()) {
     return {Code::kInvalid, "a worker's hello without stage or inbox"};
   }
@@ -409,6 +414,7 @@ Result<WorkerWelcome> decode_worker_welcome(BytesView message) {
   welcome.journal = map->text("journal");
   welcome.state_dir = map->text("state_dir");
   welcome.topology = map->text("topology");
+  welcome.libraries = map->text("libraries");
   welcome.beat = std::chrono::microseconds(map->integer("beat_us", 0));
   welcome.silence = std::chrono::microseconds(map->integer("silence_us", 0));
   if (map->op() != "worker_welcome" || welcome.commits.empty() || welcome.incarnation.value() == 0) {

@@ -257,6 +257,11 @@ struct WorkerHello {
   std::string host;   ///< the name of its machine
   std::string inbox;  ///< endpoint of its bound PULL socket
   std::int64_t wire_version = kWireVersion;
+  /// What it runs (library_hash.h); "": whatever it was started with, by somebody who does not say.
+  std::string libraries;
+  /// It is no worker: it is given the state of every shard of its stages, one after the other, to see whether they
+  /// could go on with it, each as a lease of kAhead to be answered by kTaken; a grant of nothing ends it.
+  bool trial = false;
 };
 struct WorkerWelcome {
   Incarnation incarnation;
@@ -267,6 +272,7 @@ struct WorkerWelcome {
   std::string state_dir;                 ///< where workers of the broker's own host keep state on disk
   std::string host;                      ///< of the worker, as ids of splits name it (split_id.h)
   std::string topology;                  ///< as encode_resolved gives it
+  std::string libraries;                 ///< what it is to run, as far as anybody has wanted anything
   std::chrono::microseconds beat{0};     ///< how often to send kBeat
   std::chrono::microseconds silence{0};  ///< after so long without a word the other side counts as dead
 };

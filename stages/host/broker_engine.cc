@@ -102,6 +102,8 @@ Status BrokerEngine::say_hello(const Options& options) {
   hello.stage = options.stage;
   hello.worker = options.worker;
   hello.pid = getpid();
+  hello.libraries = options.libraries;
+  hello.trial = options.trial;
   char host[256] = {};
   if (gethostname(host, sizeof(host) - 1) == 0) hello.host = host;
   hello.inbox = inbox_endpoint_;

@@ -25,6 +25,8 @@ class BrokerEngine final : public BrokerSession {
     std::string stage;
     std::int64_t worker = -1;
     std::string listen;     ///< host to bind the inbox on; "" chosen by where the broker is
+    std::string libraries;  ///< what it runs (sdk/wire/library_hash.h), where whoever starts it knows
+    bool trial = false;     ///< no worker: it only tries the state (trial.h)
     std::string advertise;  ///< host to name to the broker; "" as bound
     bool (*asked_to_leave)() = [] { return false; };
   };
@@ -35,6 +37,8 @@ class BrokerEngine final : public BrokerSession {
   [[nodiscard]] const std::string& topology_text() const { return welcome().topology; }
   /// Names the journal, and where workers of its host keep state; "": this one is on another host.
   [[nodiscard]] const std::string& journal() const { return welcome().journal; }
+  /// What this worker is to run, as far as anybody has wanted anything.
+  [[nodiscard]] const std::string& libraries() const { return welcome().libraries; }
   [[nodiscard]] const std::string& state_dir() const { return welcome().state_dir; }
 
   Event next(Monotonic wait) override;

@@ -29,7 +29,7 @@ int call_process(Instance& instance, const weir_batch& batch, bool merges, std::
 Chain::Chain(const Topology& topology, std::uint32_t head, std::uint32_t worker)
     : topology_(topology), head_(head), worker_(worker), builders_(topology.streams.size()) {}
 
-Status Chain::create(const std::function<Result<const weir_descriptor*>(const std::string&)>& find_plugin,
+Status Chain::create(const std::function<Result<const weir_descriptor*>(const StageSpec&)>& find_plugin,
                      const std::function<Result<std::string>(const StageSpec&, const weir_descriptor&)>& config) {
   // In the order of the flow: a fused stream has one producer and one consumer.
   std::vector<std::uint32_t> stages = {head_};
@@ -46,7 +46,7 @@ Status Chain::create(const std::function<Result<const weir_descriptor*>(const st
   const std::uint64_t bytes_max = topology_.broker.transaction_bytes_max;
   for (const std::uint32_t stage : stages) {
     const StageSpec& spec = topology_.stages[stage];
-    const auto plugin = find_plugin(spec.plugin);
+    const auto plugin = find_plugin(spec);
     if (!plugin.ok()) return plugin.error();
     auto instance = std::make_unique<Instance>(**plugin, topology_, stage, worker_, transaction_);
     if (instances_.empty()) {

@@ -33,7 +33,7 @@ class Chain {
   Chain(const Topology& topology, std::uint32_t head, std::uint32_t worker);
 
   /// Creates all instances. Errors: kNotFound, kRefused, with a sentence.
-  Status create(const std::function<Result<const weir_descriptor*>(const std::string&)>& find,
+  Status create(const std::function<Result<const weir_descriptor*>(const StageSpec&)>& find,
                 const std::function<Result<std::string>(const StageSpec&, const weir_descriptor&)>& config);
   /// Ends all instances, the last of the chain first.
   void destroy();

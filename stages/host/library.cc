@@ -118,6 +118,35 @@ Result<const weir_descriptor*> Libraries::find(const std::string& plugin) {
           fmt::format("no library has the plugin \"{}\" (searched: {}){}", plugin, fmt::join(paths_, ", "), failures_)};
 }
 
+const Library* Libraries::holder(const std::string& plugin) const {
+  for (const auto& library : loaded_) {
+    if (library->find(plugin) != nullptr) return library.get();
+  }
+  return nullptr;
+}
+
+Result<const weir_descriptor*> StageLibraries::find(const StageSpec& stage) {
+  const auto named = named_.find(stage.name);
+  if (named == named_.end()) {
+    auto found = others_.find(stage.plugin);
+    if (found.ok()) found_[stage.name] = others_.holder(stage.plugin)->path();
+    return found;
+  }
+  std::unique_ptr<Library>& library = loaded_[named->second];
+  if (library == nullptr) {
+    auto loaded = Library::load(named->second);
+    if (!loaded.ok()) return loaded.error();
+    library = std::make_unique<Library>(std::move(*loaded));
+  }
+  const weir_descriptor* plugin = library->find(stage.plugin);
+  if (plugin == nullptr) {
+    return {Code::kNotFound, fmt::format("{} has no plugin \"{}\", which stage \"{}\" needs", library->path(),
+                                         stage.plugin, stage.name)};
+  }
+  found_[stage.name] = library->path();
+  return plugin;
+}
+
 std::vector<std::string> library_paths(const std::vector<std::string>& named) {
   std::vector<std::string> paths = named;
   std::error_code error;

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "sdk/base/log.h"
 #include "sdk/topology/resolved_file.h"
 #include "sdk/topology/substitute.h"
+#include "sdk/wire/library_hash.h"
 #include "stages/host/broker_engine.h"
 #include "stages/host/chain.h"
 #include "stages/host/describe.h"
@@ -24,6 +26,7 @@
 #include "stages/host/memory_limit.h"
 #include "stages/host/rocks_store.h"
 #include "stages/host/runner.h"
+#include "stages/host/trial.h"
 #include "stages/host/watchdog.h"
 
 namespace {
@@ -33,7 +36,9 @@ using weir::host::Exit;
 struct Options {
   weir::host::BrokerEngine::Options engine;
   std::vector<std::string> libraries;
+  std::vector<std::string> stage_libraries;
   std::string describe;
+  bool trial = false;
   int page = -1;  ///< descriptor of the page that the launcher shares
   std::string log_level = "info";
 };
@@ -48,6 +53,13 @@ void define(CLI::App& app, Options& options) {
   app.add_option("--advertise", options.engine.advertise,
                  "Host by which the broker reaches this worker, behind NAT or in a container");
   app.add_option("--library", options.libraries, "A stage library; may be given several times");
+  app.add_option("--stage-library", options.stage_libraries,
+                 "STAGE=PATH: the library of that stage, of several that have its plugin; may be given several times");
+  app.add_option("--runs", options.engine.libraries,
+                 "What is in the libraries of all its stages, as the launcher knows")
+      ->group("");
+  app.add_flag("--try", options.trial,
+               "Only see whether the stage, with that library, could go on with the state that there is, and end");
   app.add_option("--page", options.page, "Descriptor of a page that the launcher reads when this worker has died")
       ->group("");
   app.add_option("--describe", options.describe, "Print what is in a library as JSON, and end");
@@ -77,6 +89,66 @@ std::uint32_t lanes_of(const weir::Topology& topology, const weir::StageSpec& sp
   return (lanes + spec.workers - 1) / spec.workers;
 }
 
+/// STAGE=PATH, by stage. Errors: kInvalid.
+weir::Result<std::map<std::string, std::string>> stage_libraries(const std::vector<std::string>& arguments) {
+  std::map<std::string, std::string> libraries;
+  for (const std::string& argument : arguments) {
+    const std::size_t equals = argument.find('=');
+    if (equals == 0 || equals == std::string::npos || equals + 1 == argument.size())
+      return {weir::Code::kInvalid, fmt::format("--stage-library: \"{}\" is not STAGE=PATH", argument)};
+    libraries[argument.substr(0, equals)] = argument.substr(equals + 1);
+  }
+  return libraries;
+}
+
+weir::Result<std::string> config_of(const weir::StageSpec& of, const weir_descriptor& plugin) {
+  return weir::substitute(of.config, plugin.schema != nullptr ? plugin.schema : "", weir::process_environment());
+}
+
+int try_state(Options options) {
+  auto named = stage_libraries(options.stage_libraries);
+  if (!named.ok()) return refuse(named.error().message);
+  options.engine.trial = true;
+  auto engine = weir::host::BrokerEngine::open(options.engine);
+  if (!engine.ok()) return refuse(engine.error().message);
+  const auto topology = weir::decode_resolved((*engine)->topology_text());
+  if (!topology.ok()) return refuse(topology.error().message);
+  const weir::StageSpec* spec = topology->find_stage(options.engine.stage);
+  if (spec == nullptr) return refuse("the broker's topology has no stage \"" + options.engine.stage + "\"");
+  (*engine)->start(*topology, spec->host);
+  weir::host::StageLibraries libraries(std::move(*named), weir::host::library_paths(options.libraries));
+  const auto plugin = libraries.find(*spec);
+  if (!plugin.ok()) return refuse(plugin.error().message);
+  const auto config = config_of(*spec, **plugin);
+  if (!config.ok()) return refuse(config.error().message);
+  weir::host::Trial trial(*topology, static_cast<std::uint32_t>(spec - topology->stages.data()), **plugin, **engine);
+  const auto outcome = trial.run(*config);
+  (*engine)->drained();  // the broker need not wait for it to fall silent
+  if (!outcome.ok()) return refuse(outcome.error().message);
+  std::printf("{\"shards\":%llu,\"values\":%llu,\"unknown\":%llu}\n", static_cast<unsigned long long>(outcome->shards),
+              static_cast<unsigned long long>(outcome->values), static_cast<unsigned long long>(outcome->unknown));
+  return 0;
+}
+
+/// A worker that somebody started by hand brings its libraries: where others are wanted it must not work. "" if all is
+/// well.
+std::string wrong_library(const weir::Topology& topology, const weir::host::Chain& chain,
+                          const weir::host::StageLibraries& libraries, const std::string& wanted) {
+  std::map<std::string, std::string> found;
+  for (const auto& instance : chain.instances()) {
+    const auto hash = weir::wire::library_hash(libraries.path_of(instance->spec().name));
+    if (!hash.ok()) return hash.error().message;
+    found[instance->spec().name] = *hash;
+  }
+  std::vector<std::string> hashes;
+  for (const auto& [stage, hash] : found) hashes.push_back(hash);
+  if (weir::wire::libraries_fit(weir::wire::join_libraries(hashes), wanted)) return "";
+  return fmt::format(
+      "stage \"{}\" of the topology \"{}\" was upgraded and runs with another library than {}: start "
+      "this worker with that one (weir status names it)",
+      chain.instances().front()->spec().name, topology.name, libraries.path_of(chain.instances().front()->spec().name));
+}
+
 int work(Options options) {
   weir::keep_freed_memory();
   using weir::host::LeaveSignal;
@@ -95,7 +167,9 @@ int work(Options options) {
 
   std::vector<std::string> named = options.libraries;
   named.insert(named.end(), topology->libraries.begin(), topology->libraries.end());
-  weir::host::Libraries libraries(weir::host::library_paths(named));
+  auto by_stage = stage_libraries(options.stage_libraries);
+  if (!by_stage.ok()) return refuse(by_stage.error().message);
+  weir::host::StageLibraries libraries(std::move(*by_stage), weir::host::library_paths(named));
   weir::host::Chain chain(*topology, stage, (*engine)->worker());
   if (options.page >= 0) {
     weir::wire::WorkPage* page = weir::host::map_page(options.page);
@@ -107,14 +181,16 @@ int work(Options options) {
     if (topology->stages[i].host == stage) stages.push_back(i);
   }
   const weir::host::Watchdog watchdog(*topology, stages, chain.at_work(), weir::host::Watchdog::kill);
-  const weir::Status created = chain.create(
-      [&](const std::string& plugin) { return libraries.find(plugin); },
-      [](const weir::StageSpec& of, const weir_descriptor& plugin) {
-        return weir::substitute(of.config, plugin.schema != nullptr ? plugin.schema : "", weir::process_environment());
-      });
+  const weir::Status created = chain.create([&](const weir::StageSpec& of) { return libraries.find(of); }, config_of);
   if (!created.ok()) {
     (*engine)->failed(created.error().message);
     return refuse(created.error().message);
+  }
+  if (options.engine.libraries.empty() && !(*engine)->libraries().empty()) {
+    if (const std::string wrong = wrong_library(*topology, chain, libraries, (*engine)->libraries()); !wrong.empty()) {
+      (*engine)->drained();  // its place is another's
+      return refuse(wrong);
+    }
   }
   std::optional<weir::host::RocksStores> stores;
   std::optional<weir::host::LocalLanes> local;
@@ -169,5 +245,5 @@ int main(int argc, char** argv) {
   signal(SIGINT, SIG_IGN);
   // A peer that hangs up is an error of the write, for the stage to deal with, and no reason to die.
   signal(SIGPIPE, SIG_IGN);
-  return work(options);
+  return options.trial ? try_state(std::move(options)) : work(std::move(options));
 }

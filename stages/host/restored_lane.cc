@@ -63,7 +63,12 @@ Status RestoredLane::visit(std::uint32_t stage, const std::function<Status(const
     return {};
   });
   if (!looked.ok()) return looked;
-  if (!erases) return walk(found->second, visit);
+  return erases ? visit_last(stage, visit) : walk(found->second, visit);
+}
+
+Status RestoredLane::visit_last(std::uint32_t stage, const std::function<Status(const wire::Change&)>& visit) const {
+  const auto found = parts_.find(stage);
+  if (found == parts_.end()) return {};
   std::unordered_map<std::string, wire::Change> left;
   Status gathered = walk(found->second, [&](const wire::Change& change) -> Status {
     if (change.value) {

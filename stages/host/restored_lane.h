@@ -27,6 +27,9 @@ class RestoredLane {
   /// Errors: kInvalid where the parts are malformed; what `visit` says.
   Status visit(std::uint32_t stage, const std::function<Status(const wire::Change&)>& visit) const;
 
+  /// The same, but of each key only what is there in the end.
+  Status visit_last(std::uint32_t stage, const std::function<Status(const wire::Change&)>& visit) const;
+
  private:
   std::map<std::uint32_t, std::vector<Bytes>> parts_;  ///< by stage
 };

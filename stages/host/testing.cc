@@ -141,7 +141,7 @@ void weir_testing::start() {
   engine = std::make_unique<MemoryEngine>(topology, 0, *journal);
   chain = std::make_unique<Chain>(topology, 0, 0);
   const Status created =
-      chain->create([&](const std::string& name) { return libraries->find(name); },
+      chain->create([&](const StageSpec& spec) { return libraries->find(spec.plugin); },
                     [](const StageSpec& spec, const weir_descriptor&) { return Result(spec.config); });
   if (!created.ok()) {
     failure = created.error().message;

@@ -218,10 +218,11 @@ def too_large(_):
 def requests(chooser):
     peer = dealer()
     names = ["open", "publish", "end", "tail", "ping", "status", "dead_letters", "drop_letters", "requeue_letters", "replay",
-             "worker_hello", "?"]
+             "upgrade", "worker_hello", "?"]
     values = [None, True, -1, 1 << 63, 1.5, "x" * 300, "lines", b"\xff", [], [[1]], {}, {"op": 1}, ["a"] * 1000]
     fields = ["stream", "name", "session", "number", "records", "positions", "records_max", "from", "ids", "stage", "all", "reset",
-              "offset", "time_us", "worker", "pid", "host", "inbox", "wire_version", "version", "now_us"]
+              "offset", "time_us", "worker", "pid", "host", "inbox", "wire_version", "version", "now_us", "hash", "origin", "back",
+              "dry_run", "trial", "libraries"]
     for _ in range(3000):
         op = chooser.choice(names)
         request = {"op": op, **{chooser.choice(fields): chooser.choice(values) for _ in range(chooser.randint(0, 6))}}

@@ -183,6 +183,11 @@ std::vector<Bytes> ledger_entries() {
   add({EntryType::kGroup}, core::encode(core::GroupMoved{What::kConsumed, kOut, "outside", {{0, 1}}}));
   add({EntryType::kGroup}, core::encode(core::GroupMoved{What::kDropped, kOut, "away", {}}));
   add({EntryType::kScaled, {}, kWork}, core::encode(core::Scaled{3, core::Scaled::By::kPerson}));
+  const core::LibraryVersion one{std::string(32, 'a'), "a.so", "/a.so"};
+  const core::LibraryVersion two{std::string(32, 'b'), "b.so", "/b.so"};
+  const core::StageLibrary library{two, one, one.hash, core::StageLibrary::By::kPerson, "", false};
+  add({EntryType::kUpgraded, {}, kWork}, core::encode(core::Upgraded{core::Upgraded::What::kWanted, library}));
+  add({EntryType::kUpgraded, {}, kWork}, core::encode(core::Upgraded{core::Upgraded::What::kSettled, {}}));
 
   wire::Commit written;
   written.transaction = 1;

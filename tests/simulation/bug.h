@@ -48,6 +48,8 @@ enum class Bug : std::uint8_t {
   kFlushForgotten,         ///< a sink commits what does not lie in its target
   kPartialKept,            ///< a partial result is sent on and kept
   kPartialUnmoved,         ///< a worker commits what it has consumed of hot keys without the partial result
+  kUpgradeForgotten,       ///< a library that was told is not what the journal keeps
+  kOldLibraryStarted,      ///< a worker has the library from before, and says that it has the new one
   kEnd,
 };
 
@@ -89,7 +91,9 @@ constexpr const char* kBugNames[] = {"none",
                                      "a sink is given what is not on disk",
                                      "a sink commits without a flush",
                                      "a partial result is sent and kept",
-                                     "a partial result is not sent"};
+                                     "a partial result is not sent",
+                                     "the journal keeps another library",
+                                     "a worker starts with the library from before"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

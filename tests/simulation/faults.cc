@@ -19,6 +19,7 @@ void World::crash_broker() {
   letters_.waiting.clear();
   outcome_.crashes_amid_replays += replays_.forget_waiting();
   outcome_.crashes_amid_scales += scales_.forget_waiting();
+  outcome_.crashes_amid_upgrades += upgrades_.forget_waiting();
   const bool power = plan_.power_cuts && below(2) == 0;
   trace(power ? "power cut" : "broker killed", life_);
   outcome_.crashes_amid_copies += broker_ && broker_->copies != 0 ? 1 : 0;

@@ -57,6 +57,7 @@ void World::answered(const core::Client& client, BytesView message) {
   const auto answer = wire::MapReader::parse(message);
   if (!answer.ok()) return problem("the broker's answer is no map");
   if (letters_.waiting.contains(client)) return answered_about_letters(client, *answer);
+  if (upgrades_.waits(client)) return answered_about_library(client, *answer);
   if (scales_.waits(client)) return answered_about_workers(client, *answer);
   if (answer->op() == "refused") {
     ++outcome_.replays_refused;

@@ -97,6 +97,7 @@ Plan Plan::of(std::uint64_t seed, int era) {
     // About so many that a key with its share of the records may be hot, and may not.
     plan.keys = static_cast<std::uint32_t>(1 + random() % 50);
   }
+  plan.upgrades = era >= 18 && random() % 3 == 0;
   return plan;
 }
 

@@ -42,6 +42,7 @@ struct Plan {
   bool segment_flips = false;   ///< in a copy of the disk, which is started from beside it
   bool changes = false;         ///< the topology is another one after a drain
   bool leaves = false;          ///< workers are asked to go, and others come
+  bool upgrades = false;        ///< and other versions of their libraries
   bool scales = false;          ///< a person gives stages other numbers of workers
   Replayed replayed = Replayed::kNone;
   std::uint64_t retention_bytes = 0;  ///< of all streams
@@ -71,7 +72,7 @@ struct Plan {
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
-  static constexpr int kEra = 17;
+  static constexpr int kEra = 18;
   static Plan of(std::uint64_t seed, int era = kEra);
 
   [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }

@@ -60,15 +60,23 @@ std::uint32_t World::wanted_workers(std::uint32_t stage) const {
   return told == workers_told_.end() ? topology().stages[stage].workers : told->second;
 }
 
+bool World::is_there(std::uint32_t stage, std::uint32_t index) const {
+  return std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+    return entry.second->alive() && entry.second->stage() == stage && entry.second->index() == index &&
+           entry.second->says() == libraries_of(stage);
+  });
+}
+
 void World::launch_missing() {
-  if (!plan_.scales) return;
-  for (const auto& [stage, wanted] : workers_told_) {
+  if (!plan_.scales && !plan_.upgrades) return;
+  std::map<std::uint32_t, std::uint32_t> wanted = workers_told_;
+  for (std::uint32_t stage = 0; stage < topology_.stages.size() && plan_.upgrades; ++stage) {
+    if (topology_.stages[stage].host == stage) wanted[stage] = wanted_workers(stage);
+  }
+  for (const auto& [stage, number] : wanted) {
     if (stages_finished_.contains(stage)) continue;
-    for (std::uint32_t index = 0; index < wanted; ++index) {
-      const bool there = std::any_of(workers_.begin(), workers_.end(), [&, stage = stage](const auto& entry) {
-        return entry.second->alive() && entry.second->stage() == stage && entry.second->index() == index;
-      });
-      if (!there) start_worker_later(stage, index);
+    for (std::uint32_t index = 0; index < number; ++index) {
+      if (!is_there(stage, index)) start_worker_later(stage, index);
     }
   }
 }
@@ -78,6 +86,7 @@ void World::start_worker_later(std::uint32_t stage, std::uint32_t index) {
   later(micros(300'000), [this, stage, index, launch = launch_] {
     if (launch != launch_) return;
     starts_due_.erase({stage, index});
+    if (plan_.upgrades && is_there(stage, index)) return;
     if (index < wanted_workers(stage)) start_worker(stage, index);
   });
 }

@@ -85,6 +85,12 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"stages scaled", &Outcome::scales},
     {"scalings refused", &Outcome::scales_refused},
     {"broker crashes amid a wish for workers", &Outcome::crashes_amid_scales},
+    {"stages upgraded", &Outcome::upgrades},
+    {"upgrades refused", &Outcome::upgrades_refused},
+    {"upgrades that went back by themselves", &Outcome::upgrades_failed},
+    {"upgrades that settled", &Outcome::upgrades_settled},
+    {"broker crashes amid a wish for a library", &Outcome::crashes_amid_upgrades},
+    {"shards that moved to a new library", &Outcome::shards_upgraded},
     {"starts that damage had refused", &Outcome::damage_refused},
     {"reads that damage stopped", &Outcome::damage_stopped},
     {"torn tails cut by damage", &Outcome::damage_cut},
@@ -195,6 +201,8 @@ TEST(Simulation, FindsEveryBugThatIsPutIn) {
       if (plan.bug == Bug::kSentOvertold && (!plan.direct || plan.acknowledged || plan.pub_sub)) continue;
       if (plan.bug == Bug::kScaleForgotten && !plan.scales) continue;
       if (plan.bug == Bug::kChangesLostBehindCopy && (!plan.scales || plan.local)) continue;
+      if (plan.bug == Bug::kUpgradeForgotten && !plan.upgrades) continue;
+      if (plan.bug == Bug::kOldLibraryStarted && !plan.upgrades) continue;
       if (plan.bug == Bug::kUnacknowledged && !plan.acknowledged) continue;
       if (plan.bug == Bug::kPositionAlone && plan.direct) continue;
       if (plan.bug == Bug::kSinkAheadOfSync && (!plan.power_cuts || plan.producers != 0)) continue;

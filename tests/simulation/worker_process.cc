@@ -39,7 +39,12 @@ WorkerProcess* at_work_now = nullptr;
 WorkerProcess& WorkerProcess::at_work() { return *at_work_now; }
 
 WorkerProcess::WorkerProcess(World& world, std::uint32_t stage, std::uint32_t index, std::int64_t pid)
-    : world_(world), stage_(stage), index_(index), pid_(pid) {}
+    : world_(world),
+      stage_(stage),
+      index_(index),
+      pid_(pid),
+      says_(world.libraries_of(stage)),
+      runs_(world.libraries_of(stage, world.has(Bug::kOldLibraryStarted) && pid % 2 == 0)) {}
 
 WorkerProcess::~WorkerProcess() = default;
 
@@ -50,6 +55,7 @@ void WorkerProcess::begin() {
   hello.worker = index_;
   hello.pid = pid_;
   hello.inbox = std::to_string(pid_);
+  hello.libraries = says_;
   world_.say_hello(*this, wire::encode(hello));
 }
 
@@ -60,9 +66,9 @@ void WorkerProcess::on_reply(BytesView message) {
   set_welcome(std::move(*said));
   at_work_now = this;
   chain_ = std::make_unique<host::Chain>(topology(), stage_, index_);
-  const Status created = chain_->create(find_model_stage, [](const StageSpec&, const weir_descriptor&) {
-    return Result<std::string>(std::string("null"));
-  });
+  const Status created =
+      chain_->create([](const StageSpec& stage) { return find_model_stage(stage.plugin); },
+                     [](const StageSpec&, const weir_descriptor&) { return Result<std::string>(std::string("null")); });
   if (!created.ok()) return world_.problem("a stage could not be made: " + created.error().message);
   for (const auto& instance : chain_->instances()) {
     if (instance->spec().store != Store::kRocksDb || local_) continue;

@@ -50,6 +50,8 @@ class WorkerProcess final : private host::BrokerSession {
   [[nodiscard]] std::uint32_t stage() const { return stage_; }
   [[nodiscard]] std::uint32_t index() const { return index_; }
   [[nodiscard]] std::int64_t pid() const { return pid_; }
+  [[nodiscard]] const std::string& says() const { return says_; }  ///< what it runs, as it says, ...
+  [[nodiscard]] const std::string& runs() const { return runs_; }  ///< ... and as it is
 
   // For the stages that run in it.
   [[nodiscard]] World& world() { return world_; }
@@ -104,6 +106,8 @@ class WorkerProcess final : private host::BrokerSession {
   const std::uint32_t stage_;
   const std::uint32_t index_;
   const std::int64_t pid_;
+  const std::string says_;
+  const std::string runs_;
   bool alive_ = true;
   bool stopped_ = false;
   bool leaves_ = false;

@@ -68,6 +68,7 @@ Outcome World::run() {
   if (plan_.replayed != Replayed::kNone)
     later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { replay(); });
   if (plan_.scales) later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { scale(); });
+  if (plan_.upgrades) later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { upgrade(); });
   if (plan_.changes) later(Monotonic(static_cast<std::int64_t>(wishes_() % 1'000'000)), [this] { stop(); });
   if (plan_.full_for_long) later(Monotonic(static_cast<std::int64_t>(trouble_() % 3'000'000)), [this] { fill_disk(); });
   if (plan_.clock_jumps) later(Monotonic(static_cast<std::int64_t>(trouble_() % 1'000'000)), [this] { set_clock(); });
@@ -179,6 +180,7 @@ void World::start_broker() {
   core_options.beat = 200ms;
   core_options.silence = 2s;
   core_options.settle_in = 200ms;
+  core_options.upgrade_proof = 500ms;
   core_options.load_records_min = plan_.weighs ? 1 : UINT64_MAX;
   if (plan_.copies_early) core_options.segments_slack = 2;
   core_options.commits_endpoint = "commits";
@@ -187,6 +189,7 @@ void World::start_broker() {
   const Status replayed = server::replay(*broker_->journal, found, broker_->core->ledger());
   if (!replayed.ok()) return failed(replayed.error(), "replay");
   check_workers();
+  check_libraries();
   revise_topology();
   broker_->reader = std::make_unique<server::JournalReader>(*broker_->journal, disk_);
   broker_->keeper = std::make_unique<server::Keeper>(*broker_->journal, disk_);
@@ -197,6 +200,7 @@ void World::start_broker() {
   reign_before_ = reign;
   broker_->core->start(reign, {broker_->journal->segment_oldest(), broker_->journal->segment_newest()}, now_);
   if (plan_.scales) workers_told_ = broker_->core->workers_wanted();
+  say_libraries();
   launch_missing();
   broker_->core->pump(now_);
 }
@@ -232,6 +236,14 @@ void World::notify(core::Notice notice) {
     workers_told_[notice.stage] = notice.workers;
     launch_missing();
   }
+  if (notice.kind == Kind::kUpgraded) {
+    const core::StageLibrary* chosen = broker_->core->ledger().library(notice.stage);
+    outcome_.upgrades_settled += chosen != nullptr && chosen->settled ? 1 : 0;
+    outcome_.upgrades_failed += chosen != nullptr && chosen->by == core::StageLibrary::By::kItself && !chosen->settled;
+    if (versions_[notice.stage] != library_found(notice.stage)) versions_before_ = versions_;
+    versions_[notice.stage] = library_found(notice.stage);
+    launch_missing();
+  }
   if (notice.kind == Kind::kStageFailed) problem("a stage failed: " + notice.reason);
   if (notice.kind == Kind::kFinished) finished_ = true;
   // Not within the call of the core that says so.
@@ -244,6 +256,7 @@ void World::drained() {
   letters_.waiting.clear();  // who still waits for an answer gets none
   replays_.forget_waiting();
   scales_.forget_waiting();
+  upgrades_.forget_waiting();
   trace("drained", life_);
   broker_->core->stop();
   broker_.reset();

@@ -52,6 +52,9 @@ class World final : public core::Outside {
   std::uint64_t below(std::uint64_t bound) { return bound == 0 ? 0 : random_() % bound; }
   void say_hello(const WorkerProcess& worker, Bytes message);
   void to_broker(std::int64_t pid, Bytes message);
+  /// What a worker of the stage that starts now is to run, as it says in its hello; before the last decision where that
+  /// is asked for. "" where nobody upgrades anything.
+  [[nodiscard]] std::string libraries_of(std::uint32_t host, bool before = false) const;
   /// From a worker to the inbox of another one.
   void to_peer(std::int64_t from, std::int64_t to, Bytes message);
   /// The process is gone; its parent notices, and starts another one.
@@ -227,9 +230,25 @@ class World final : public core::Outside {
   void check_workers();
   /// As the launcher knows it.
   [[nodiscard]] std::uint32_t wanted_workers(std::uint32_t stage) const;
+  /// One with the library that is wanted now.
+  [[nodiscard]] bool is_there(std::uint32_t stage, std::uint32_t index) const;
   /// Starts who is wanted and not there.
   void launch_missing();
   void start_worker_later(std::uint32_t stage, std::uint32_t index);
+
+  // upgrading.cc
+  /// A person gives a stage another version of its library, or has it go back.
+  void upgrade();
+  /// Its workers cannot live with the new one, says the launcher.
+  void fail_upgrade();
+  void answered_about_library(const core::Client& client, const wire::MapReader& answer);
+  /// A broker that starts finds the libraries that were chosen last, or asked for since.
+  void check_libraries();
+  /// What the topology leads to, as a launcher says behind a start.
+  void say_libraries();
+  [[nodiscard]] std::uint32_t library_found(std::uint32_t stage) const;
+  /// A shard that a worker with the library that is wanted has had goes to none with another.
+  void check_grants(const WorkerProcess& worker, BytesView message);
 
   // changes.cc
   /// Ctrl-C.
@@ -312,6 +331,11 @@ class World final : public core::Outside {
   LettersAsked letters_;
   ReplaysAsked replays_;
   ScalesAsked scales_;
+  ScalesAsked upgrades_;                                    ///< versions of libraries in place of numbers of workers
+  std::map<std::uint32_t, std::uint32_t> versions_;         ///< that were chosen, by stage, as the broker has said
+  std::map<std::uint32_t, std::uint32_t> versions_before_;  ///< and what they were before that
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::string>
+      had_by_;                                                    ///< what its last holder runs, by stage, shard
   std::map<std::uint32_t, std::uint32_t> workers_told_;           ///< by the broker, by stage: how many it is to have
   std::set<std::uint32_t> stages_finished_;                       ///< so it has said
   std::set<std::pair<std::uint32_t, std::uint32_t>> starts_due_;  ///< stage and number of workers

@@ -9,6 +9,9 @@ namespace weir::simulation {
 
 using namespace std::chrono_literals;
 
+/// Where in the body of an entry about a library its hash begins.
+constexpr std::size_t kHashAt = 1 + sizeof(std::uint32_t);
+
 void World::append(core::NewEntry entry) {
   trace("append", entry.sequence.value(), entry.payload.bytes);
   check(committed_.append(entry.sequence, entry.checkpoint, entry.payload.bytes));
@@ -17,6 +20,12 @@ void World::append(core::NewEntry entry) {
     const auto header = core::decode_header(entry.payload.bytes);
     if (header.ok() && header->type == core::EntryType::kScaled)
       ++reinterpret_cast<std::uint8_t&>(entry.payload.bytes[sizeof(core::EntryHeader)]);
+  }
+  if (has(Bug::kUpgradeForgotten) && !entry.checkpoint) {
+    const auto header = core::decode_header(entry.payload.bytes);
+    if (header.ok() && header->type == core::EntryType::kUpgraded &&
+        entry.payload.bytes.size() > sizeof(core::EntryHeader) + kHashAt)
+      entry.payload.bytes[sizeof(core::EntryHeader) + kHashAt] = std::byte{'f'};
   }
   const bool first = !broker_->gathering.due_at();
   broker_->gathering.add(std::move(entry), now_);

@@ -84,7 +84,7 @@ void World::exited(WorkerProcess& worker, const std::optional<core::FatalRecord>
     with_core([&] { broker_->core->on_died(stage, index, pid, now_, blamed); });
   });
   // Where stages are scaled it may have been one too many, and be wanted by now.
-  const bool superfluous = plan_.scales && !stages_finished_.contains(stage);
+  const bool superfluous = (plan_.scales || plan_.upgrades) && !stages_finished_.contains(stage);
   if (worker.stopped() && !superfluous) return;
   start_worker_later(stage, index);
 }
@@ -185,7 +185,10 @@ void World::send(Incarnation incarnation, Bytes message) {
     return trace("dropped", incarnation.value());
   }
   auto& [pid, lane] = inbox->second;
-  if (const auto worker = workers_.find(pid); worker != workers_.end()) check_sent(*worker->second, message);
+  if (const auto worker = workers_.find(pid); worker != workers_.end()) {
+    check_sent(*worker->second, message);
+    check_grants(*worker->second, message);
+  }
   on_connection(lane, micros(3000), in_flight(pid, [this, pid = pid, message = std::move(message)] {
                   trace("to worker", static_cast<std::uint64_t>(pid), message);
                   const auto found = workers_.find(pid);

@@ -59,6 +59,15 @@ std::optional<BrokerEvent> parse_event(std::string_view line) {
       if (number.is_number_unsigned()) event.workers[stage] = number.get<std::uint32_t>();
     }
   }
+  if (const auto libraries = object.find("libraries"); libraries != object.end() && libraries->is_object()) {
+    for (const auto& [stage, said] : libraries->items()) {
+      LibrarySaid& library = event.libraries[stage];
+      if (!said.is_object()) continue;
+      const auto settled = said.find("settled");
+      library = {text_of(said, "hash"),    text_of(said, "name"),   text_of(said, "origin"),
+                 text_of(said, "in_file"), text_of(said, "before"), settled != said.end() && *settled == true};
+    }
+  }
   return event;
 }
 
@@ -92,6 +101,21 @@ void ControlChannel::say_died(std::string_view stage, std::uint32_t worker, pid_
                        {"requeued", again ? record->requeued : 0}};
   }
   send(event.dump());
+}
+
+void ControlChannel::say_libraries(const std::map<std::string, LibrarySaid>& own) {
+  Json event = {{"event", "libraries"}, {"libraries", Json::object()}};
+  for (const auto& [stage, said] : own)
+    event["libraries"][stage] = {{"hash", said.hash}, {"name", said.name}, {"origin", said.origin}};
+  send(event.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+void ControlChannel::say_upgrade_failed(std::string_view stage, std::string_view hash, std::string_view reason) {
+  const Json event = {{"event", "upgrade_failed"},
+                      {"stage", std::string(stage)},
+                      {"hash", std::string(hash)},
+                      {"reason", std::string(reason)}};
+  send(event.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 void ControlChannel::send(std::string_view line) {

@@ -15,6 +15,16 @@
 
 namespace weir::launcher {
 
+/// A stage's library, as launcher and broker speak of it.
+struct LibrarySaid {
+  std::string hash;  ///< wire::library_hash(); "": the topology's own
+  std::string name;  ///< of its file
+  std::string origin;
+  std::string in_file;   ///< hash of the one that the topology led to when this one was chosen
+  std::string before;    ///< hash of the one that there is a way back to
+  bool settled = false;  ///< its workers have proven themselves
+};
+
 /// What the broker says, one JSON object a line: its "event" and the fields that this event has (README.md lists them).
 struct BrokerEvent {
   std::string event;
@@ -27,12 +37,14 @@ struct BrokerEvent {
   std::uint64_t waiting = 0;
   std::string waits_outside;  ///< status: which group outside the end waits for; "" for none
   double records_per_second = 0;
-  std::string stage;  ///< fenced, committed, stage_failed, stage_finished
+  std::string stage;  ///< fenced, committed, stage_failed, stage_finished, upgraded
   std::int64_t worker = -1;
   std::int64_t pid = 0;
   std::string reason;  ///< fenced, stage_failed, failed
   /// ready, scaled: how many workers a stage is to have; of stages that are not named as before.
   std::map<std::string, std::uint32_t> workers;
+  /// ready, upgraded: what was chosen for a stage.
+  std::map<std::string, LibrarySaid> libraries;
 };
 
 /// Nothing where `line` is no event. Fields that are missing or of another type keep their defaults.
@@ -57,6 +69,11 @@ class ControlChannel {
   /// `record`: what the death is laid to.
   void say_died(std::string_view stage, std::uint32_t worker, pid_t pid, bool own_fault, const Ending& ending,
                 const std::optional<LastWork>& record);
+
+  /// What the topology leads to, by stage.
+  void say_libraries(const std::map<std::string, LibrarySaid>& own);
+  /// Workers of the stage cannot run with the library that was chosen.
+  void say_upgrade_failed(std::string_view stage, std::string_view hash, std::string_view reason);
 
   [[nodiscard]] bool waiting() const { return !queue_.empty(); }
   void write_some();

@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
   launcher::add_dead_letters(app, line);
   launcher::add_replay(app, line);
   launcher::add_scale(app, line);
+  launcher::add_upgrade(app, line);
   launcher::add_journal(app, line);
   launcher::add_new_stage(app, line);
   launcher::add_doctor(app, line);

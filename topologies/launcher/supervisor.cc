@@ -34,16 +34,16 @@ bool hosts_console(const Topology& topology, const StageSpec& head) {
 Supervisor::Supervisor(RunOptions options, Programs programs, const Plugins& plugins, Screen& screen, Signals& signals)
     : options_(std::move(options)),
       programs_(std::move(programs)),
-      plugins_(plugins),
       screen_(screen),
       signals_(signals),
       progress_(options_.topology.name, screen, monotonic_now(), /*quiet=*/options_.log_level == "error"),
-      broker_("broker: ", screen) {
+      broker_("broker: ", screen),
+      libraries_(options_.topology, plugins, options_.data_dir, programs_.stage_library) {
   const std::vector<StageSpec>& stages = options_.topology.stages;
   for (std::uint32_t i = 0; i < stages.size(); ++i) {
     if (stages[i].host != i) continue;
     if (options_.stages && std::ranges::find(*options_.stages, stages[i].name) == options_.stages->end()) continue;
-    for (std::uint32_t number = 0; number < stages[i].workers; ++number) add_worker(stages[i], number);
+    numbers_[stages[i].name] = stages[i].workers;
   }
 }
 
@@ -144,7 +144,7 @@ void Supervisor::on_signal(int number) {
 
 void Supervisor::on_event(const BrokerEvent& event) {
   if (phase_ == Phase::kStopping && event.event != "status") return;
-  Worker* worker = find(event.stage, event.worker);
+  Worker* worker = find(event.stage, event.worker, event.pid);
   if (event.event == "ready") {
     on_ready(event);
   } else if (event.event == "status") {
@@ -167,6 +167,8 @@ void Supervisor::on_event(const BrokerEvent& event) {
     }
   } else if (event.event == "scaled") {
     want_workers(event.workers);
+  } else if (event.event == "upgraded") {
+    on_upgraded(event);
   } else if (event.event == "stage_failed") {
     fail(event.worker >= 0 ? fmt::format("stage {}, worker {}: {}", event.stage, event.worker, event.reason)
                            : fmt::format("stage {}: {}", event.stage, event.reason));
@@ -184,6 +186,15 @@ void Supervisor::on_ready(const BrokerEvent& event) {
   progress_.set_state("");
   if (!again && !event.http.empty()) note(fmt::format("metrics and status at {}/metrics", event.http));
   if (phase_ != Phase::kStarting) return;
+  if (const Status chosen = libraries_.choose(event.libraries); !chosen) return fail(chosen.error().message);
+  for (const std::string& problem : libraries_.keep_own()) note(fmt::format("{}: it cannot be gone back to", problem));
+  if (!again) libraries_.forget_others();
+  std::map<std::string, LibrarySaid> here;
+  for (const auto& [stage, own] : libraries_.own()) {
+    const StageSpec& host = options_.topology.stages[options_.topology.find_stage(stage)->host];
+    if (numbers_.contains(host.name)) here[stage] = own;
+  }
+  channel_->say_libraries(here);
   want_workers(event.workers);
   phase_ = Phase::kRunning;
   const Monotonic now = monotonic_now();
@@ -218,27 +229,52 @@ void Supervisor::on_finished() {
 }
 
 void Supervisor::want_workers(const std::map<std::string, std::uint32_t>& wanted) {
-  const Monotonic now = monotonic_now();
-  for (const auto& [name, number] : wanted) {
-    std::uint32_t known = 0;
-    const StageSpec* stage = nullptr;
-    for (Worker& worker : workers_) {
-      if (worker.stage->name != name) continue;
-      stage = worker.stage;
-      ++known;
-      const bool comes_back = std::exchange(worker.superfluous, worker.number >= number) && !worker.superfluous;
-      if (worker.superfluous) worker.wanted = false;
-      if (!comes_back || phase_ != Phase::kRunning || worker.finished || worker.process.running()) continue;
-      worker.wanted = true;
-      worker.start_at = now;
-    }
-    if (stage == nullptr) continue;  // its workers are started elsewhere
-    for (std::uint32_t next = known; next < std::min(number, kWorkersMax); ++next) {
-      add_worker(*stage, next);
-      workers_.back().wanted = phase_ == Phase::kRunning;
-      workers_.back().start_at = now;
-    }
+  for (auto& [name, number] : numbers_) {  // of other stages workers are started elsewhere
+    if (const auto said = wanted.find(name); said != wanted.end()) number = said->second;
+    arrange(*options_.topology.find_stage(name));
   }
+}
+
+void Supervisor::arrange(const StageSpec& host) {
+  const Monotonic now = monotonic_now();
+  const std::uint32_t number = std::min(numbers_.at(host.name), kWorkersMax);
+  const std::string libraries = libraries_.text_of(host);
+  std::vector<bool> known(number);
+  for (Worker& worker : workers_) {
+    if (worker.stage != &host) continue;
+    const bool stays = worker.libraries == libraries && worker.number < number;
+    const bool comes_back = std::exchange(worker.superfluous, !stays) && stays;
+    if (stays) known[worker.number] = true;
+    if (!stays) worker.wanted = false;
+    if (!comes_back || phase_ != Phase::kRunning || worker.finished || worker.process.running()) continue;
+    worker.process.policy() = RestartPolicy();
+    worker.wanted = true;
+    worker.start_at = now;
+  }
+  for (std::uint32_t next = 0; next < number; ++next) {
+    if (known[next]) continue;
+    add_worker(host, next, libraries);
+    workers_.back().wanted = phase_ == Phase::kRunning;
+    workers_.back().start_at = now;
+  }
+}
+
+void Supervisor::on_upgraded(const BrokerEvent& event) {
+  const StageSpec* stage = options_.topology.find_stage(event.stage);
+  if (stage == nullptr) return;
+  if (const Status chosen = libraries_.choose(event.libraries); !chosen) return fail(chosen.error().message);
+  const StageSpec& host = options_.topology.stages[stage->host];
+  if (numbers_.contains(host.name)) arrange(host);
+}
+
+bool Supervisor::give_up_upgrade(Worker& worker, const std::string& why) {
+  if (worker.superfluous) return false;
+  bool any = false;
+  for (const auto& [stage, hash] : libraries_.unproven(*worker.stage)) {
+    channel_->say_upgrade_failed(stage, hash, why);
+    any = true;
+  }
+  return any;
 }
 
 void Supervisor::on_drained() {
@@ -250,8 +286,10 @@ void Supervisor::on_worker_death(Worker& worker, pid_t pid, const Ending& ending
   const bool at_work = last && last->doing != wire::Doing::kNothing;
   // A worker ends by itself only between calls: whoever exits within one, with whatever code, is the plugin.
   const bool own_fault = is_own_fault(ending) || (at_work && !ending.signalled);
-  const bool of_record = own_fault && last && last->of_record();
   if (std::exchange(worker.voided, false) || phase_ == Phase::kStopping || phase_ == Phase::kStarting) return;
+  // What kills with a library that has yet to prove itself is laid to the library: records are not judged by it.
+  const bool unproven = !worker.superfluous && !libraries_.unproven(*worker.stage).empty();
+  const bool of_record = own_fault && last && last->of_record() && !unproven;
   channel_->say_died(worker.stage->name, worker.number, pid, own_fault, ending, of_record ? last : std::nullopt);
   if (worker.finished || worker.superfluous || phase_ == Phase::kDraining) return;
 
@@ -267,6 +305,10 @@ void Supervisor::on_worker_death(Worker& worker, pid_t pid, const Ending& ending
   const std::string at = at_work ? fmt::format(" while {}", work_text(*last)) : std::string();
   const std::string name = fmt::format("{}/{}", worker.stage->name, worker.number);
   if (verdict.give_up) {
+    const std::string why = fmt::format("worker {} died {} times in a row without a commit, last by {}{}{}{}",
+                                        worker.number, RestartPolicy::kDeathsMax, cause_text(ending), at,
+                                        words.empty() ? "" : "; its last words: ", words);
+    if (unproven && give_up_upgrade(worker, why)) return;
     fail(fmt::format("stage {} is given up on: worker {} died {} times in a row without a commit, last by {}{}{}{}",
                      worker.stage->name, worker.number,
                      of_record ? RestartPolicy::kRecordDeathsMax + static_cast<int>(worker.stage->retries)
@@ -347,9 +389,10 @@ void Supervisor::start_broker() {
   channel_ = std::move(pair->ours);
 }
 
-void Supervisor::add_worker(const StageSpec& stage, std::uint32_t number) {
+void Supervisor::add_worker(const StageSpec& stage, std::uint32_t number, const std::string& libraries) {
   workers_.push_back({.stage = &stage,
                       .number = number,
+                      .libraries = libraries,
                       .process = Supervised(fmt::format("{}/{}: ", stage.name, number), screen_),
                       .page = std::nullopt});
 }
@@ -365,14 +408,7 @@ void Supervisor::start_worker(Worker& worker) {
                                    std::to_string(worker.number),
                                    "--log-level",
                                    options_.log_level};
-  const auto index = static_cast<std::uint32_t>(worker.stage - options_.topology.stages.data());
-  std::vector<std::string> libraries;
-  for (const StageSpec& stage : options_.topology.stages) {
-    const Plugin* plugin = stage.host == index ? plugins_.find(stage.plugin) : nullptr;
-    if (plugin == nullptr || std::ranges::find(libraries, plugin->library) != libraries.end()) continue;
-    libraries.push_back(plugin->library);
-    argv.insert(argv.end(), {"--library", plugin->library});
-  }
+  for (std::string& argument : libraries_.arguments(*worker.stage)) argv.push_back(std::move(argument));
   Result<WorkerPage> page = WorkerPage::make();
   if (!page) return fail(page.error().message);
   argv.insert(argv.end(), {"--page", std::to_string(page->fd())});
@@ -455,9 +491,11 @@ bool Supervisor::anything_runs() const {
          std::ranges::any_of(workers_, [](const Worker& worker) { return worker.process.running(); });
 }
 
-Supervisor::Worker* Supervisor::find(std::string_view stage, std::int64_t number) {
-  const auto at = std::ranges::find_if(
-      workers_, [&](const Worker& worker) { return worker.stage->name == stage && worker.number == number; });
+Supervisor::Worker* Supervisor::find(std::string_view stage, std::int64_t number, std::int64_t pid) {
+  const auto is = [&](const Worker& worker) { return worker.stage->name == stage && worker.number == number; };
+  auto at = std::ranges::find_if(
+      workers_, [&](const Worker& worker) { return is(worker) && pid > 0 && worker.process.pid() == pid; });
+  if (at == workers_.end()) at = std::ranges::find_if(workers_, is);
   return at == workers_.end() ? nullptr : &*at;
 }
 

@@ -17,6 +17,7 @@
 #include "topologies/launcher/runtime_dir.h"
 #include "topologies/launcher/screen.h"
 #include "topologies/launcher/signals.h"
+#include "topologies/launcher/stage_libraries.h"
 #include "topologies/launcher/supervised.h"
 #include "topologies/launcher/worker_page.h"
 
@@ -57,12 +58,13 @@ class Supervisor {
   struct Worker {
     const StageSpec* stage;
     std::uint32_t number;
+    std::string libraries;  ///< that it runs; with others it is another worker
     Supervised process;
     std::optional<WorkerPage> page;  ///< of the process that runs, or ran last
     bool wanted = false;             ///< to be started at start_at
     bool voided = false;             ///< killed by us since its incarnation is void: its death means nothing
     bool finished = false;           ///< its stage has nothing left to do
-    bool superfluous = false;        ///< its stage is to have fewer: the broker lets it go
+    bool superfluous = false;        ///< its stage is to have fewer, or other libraries: the broker lets it go
     Monotonic start_at{0};
   };
 
@@ -76,13 +78,18 @@ class Supervisor {
   void on_finished();
   /// So many workers each of these stages is to have: more are started, and who is too many is not started again.
   void want_workers(const std::map<std::string, std::uint32_t>& wanted);
+  /// As many workers of `host` as it is to have, with the libraries that it is to run, are started, and no others.
+  void arrange(const StageSpec& host);
+  void on_upgraded(const BrokerEvent& event);
+  /// False: its libraries are not new, or it is not their worker.
+  bool give_up_upgrade(Worker& worker, const std::string& why);
   void on_drained();
   void on_worker_death(Worker& worker, pid_t pid, const Ending& ending);
   [[nodiscard]] std::string work_text(const LastWork& last) const;
   void on_broker_death(const Ending& ending);
 
   void start_broker();
-  void add_worker(const StageSpec& stage, std::uint32_t number);
+  void add_worker(const StageSpec& stage, std::uint32_t number, const std::string& libraries);
   void start_worker(Worker& worker);
   void void_workers();
   void stop(Outcome outcome);
@@ -93,18 +100,20 @@ class Supervisor {
   void note(std::string_view text);
   void remove_socket_folder() const;
   [[nodiscard]] bool anything_runs() const;
-  [[nodiscard]] Worker* find(std::string_view stage, std::int64_t number);
+  /// Of several with one number the one whose process this is.
+  [[nodiscard]] Worker* find(std::string_view stage, std::int64_t number, std::int64_t pid);
 
   RunOptions options_;
   Programs programs_;
-  const Plugins& plugins_;
   Screen& screen_;
   Signals& signals_;
   Progress progress_;
   Supervised broker_;
   std::optional<ControlChannel> channel_;
   std::optional<RuntimeDir> runtime_dir_;  ///< holds the resolved topology until the broker has read it
-  std::deque<Worker> workers_;             ///< grows while one of them is looked at
+  StageLibraries libraries_;
+  std::map<std::string, std::uint32_t> numbers_;  ///< of workers that each stage that hosts here is to have
+  std::deque<Worker> workers_;                    ///< grows while one of them is looked at
 
   Phase phase_ = Phase::kStarting;
   Outcome outcome_ = Outcome::kFailed;

@@ -268,6 +268,14 @@ typedef struct weir_descriptor {
    * greatest of theirs.
    */
   int (*merge)(void* self, weir_context* context, const weir_batch* batch, uint32_t first, uint32_t* done);
+
+  /**
+   * Since minor version 2, stages with state_load, may be null: whether the stage could go on with a value that is
+   * stored, perhaps by another version of it. Called before an upgrade moves anything, on an instance that is given
+   * nothing else, for every value of every shard. WEIR_OK; WEIR_EMPTY: it does not know; WEIR_ERROR: it could not, the
+   * sentence was given to weir_host.fail. No other function of the host may be called within.
+   */
+  int (*state_try)(void* self, weir_context* context, weir_bytes name, weir_bytes key, weir_bytes value);
 } weir_descriptor;
 
 /** A library's stages. */

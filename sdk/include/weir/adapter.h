@@ -15,6 +15,7 @@
 #include "weir/sink.h"
 #include "weir/source.h"
 #include "weir/stage.h"
+#include "weir/state_types.h"
 
 // What turns the C calls of abi.h into calls of the C++ classes, and their exceptions into answers: nothing thrown
 // leaves this file. What depends on a stage's type is hidden, so that two libraries with classes of one name share
@@ -181,6 +182,7 @@ struct [[gnu::visibility("hidden")]] Instance {
   Context context;
   StateStore store;
   BatchPlace place;
+  StateTrial<T> trial;
 
   static void* create(weir_context* raw, const char* config, std::size_t config_size) noexcept {
     void* made = nullptr;
@@ -239,6 +241,17 @@ class [[gnu::visibility("hidden")]] StageAdapter {
   static std::uint64_t state_bytes(const void* self) noexcept { return static_cast<const Self*>(self)->store.bytes(); }
   static void state_on_demand(void* self) noexcept { Self::of(self).store.on_demand(); }
   static void state_evict(void* self, std::uint64_t bytes_max) noexcept { Self::of(self).store.evict(bytes_max); }
+  static int state_try(void* self, weir_context* raw, weir_bytes name, weir_bytes key, weir_bytes value) noexcept {
+    static_cast<void>(key);
+    return Call::guard(raw, WEIR_ERROR, [&]() -> int {
+      using Answer = typename StateTrial<T>::Answer;
+      std::string why;
+      const BytesView bytes(reinterpret_cast<const std::byte*>(value.data), value.size);
+      const Answer answer = Self::of(self).trial.judge(text(name), bytes, why);
+      if (answer == Answer::kCannot) throw DecodeError(why);
+      return answer == Answer::kReads ? WEIR_OK : WEIR_EMPTY;
+    });
+  }
 
  private:
   /// Hands the changes of one state to the host.

@@ -15,6 +15,7 @@
 #include "weir/encode.h"
 #include "weir/record.h"
 #include "weir/state_store.h"
+#include "weir/state_types.h"
 
 namespace weir {
 
@@ -58,7 +59,7 @@ struct EmitOptions {
 
 template <typename T>
 struct [[gnu::visibility("hidden")]] StateUse {
-  static inline const bool seen = library_keeps_state = true;
+  static inline const bool seen = library_keeps_state = StateTypeOf<T>::add();
 };
 
 /// A stage's way to the world, given to every call: emits records, holds state, logs. Belongs to the worker and holds

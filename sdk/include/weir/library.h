@@ -184,6 +184,7 @@ weir_descriptor stage(const char* name) {
       described.state_bytes = Adapter::state_bytes;
       described.state_on_demand = Adapter::state_on_demand;
       described.state_evict = Adapter::state_evict;
+      described.state_try = Adapter::state_try;
     }
   }
   return described;

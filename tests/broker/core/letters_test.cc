@@ -182,9 +182,12 @@ TEST_F(LettersTest, ReadsCheckpointsFromBeforeLettersWereRequeuedAndKeysParked) 
     std::memcpy(bytes.data(), &version, sizeof(version));
     return bytes;
   };
-  // Version 6 knew of no numbers of workers: one for each stage at the end.
+  // Version 7 knew of no libraries: a byte for each stage at the end. Version 6 knew of no numbers of workers.
+  Bytes without_libraries = as_version(7);
+  without_libraries.resize(without_libraries.size() - topology_.stages.size());
+  EXPECT_TRUE(Ledger(topology_).decode_checkpoint(without_libraries).ok());
   Bytes without_workers = as_version(6);
-  without_workers.resize(without_workers.size() - sizeof(std::uint32_t) * topology_.stages.size());
+  without_workers.resize(without_libraries.size() - sizeof(std::uint32_t) * topology_.stages.size());
   EXPECT_TRUE(Ledger(topology_).decode_checkpoint(without_workers).ok());
   // Version 5 knew of nothing lost: a number for each stream. Version 4 knew of no groups outside: a count.
   Bytes without_lost = as_version(5);
@@ -193,13 +196,13 @@ TEST_F(LettersTest, ReadsCheckpointsFromBeforeLettersWereRequeuedAndKeysParked) 
   Bytes without_groups = as_version(4);
   without_groups.resize(without_lost.size() - sizeof(std::uint32_t) * topology_.streams.size());
   EXPECT_TRUE(Ledger(topology_).decode_checkpoint(without_groups).ok());
-  const Bytes newer = as_version(8);
+  const Bytes newer = as_version(9);
   const Status refused = Ledger(topology_).decode_checkpoint(newer);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Code::kRefused);
   EXPECT_EQ(
       refused.error().message,
-      "the checkpoint has version 8, this Weir reads versions 1 to 7: use the Weir that wrote it, or a newer one");
+      "the checkpoint has version 9, this Weir reads versions 1 to 8: use the Weir that wrote it, or a newer one");
   for (const std::uint32_t wrong : {0U, 3U, 4U, 5U, 6U, 7U}) {
     Bytes checkpoint = old_checkpoint(ledger, 2);
     std::memcpy(checkpoint.data(), &wrong, sizeof(wrong));

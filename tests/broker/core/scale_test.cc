@@ -210,7 +210,7 @@ TEST_F(ScaleTest, IsKeptByTheJournalAndByCheckpoints) {
   ASSERT_TRUE(again.decode_checkpoint(checkpoint).ok());
   EXPECT_EQ(again.workers(kWork), 5U);
   // One of the version before knew no such numbers.
-  checkpoint.resize(checkpoint.size() - topology_.stages.size() * sizeof(std::uint32_t));
+  checkpoint.resize(checkpoint.size() - topology_.stages.size() * (sizeof(std::uint32_t) + sizeof(std::uint8_t)));
   constexpr std::uint32_t kVersion = 6;
   std::memcpy(checkpoint.data(), &kVersion, sizeof(kVersion));
   Ledger older(topology_);

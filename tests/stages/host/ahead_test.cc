@@ -80,7 +80,7 @@ class TotalWorker {
     topology_.broker.transaction_bytes_max = 8 << 20;
     chain_.emplace(topology_, 0, 0);
     const Status created =
-        chain_->create([&](const std::string& name) { return libraries_.find(name); },
+        chain_->create([&](const StageSpec& spec) { return libraries_.find(spec.plugin); },
                        [](const StageSpec&, const weir_descriptor&) { return Result<std::string>(std::string("{}")); });
     EXPECT_TRUE(created.ok()) << created.error().message;
     runner_.emplace(topology_, *chain_, engine, RunnerClock{[] { return Monotonic{0}; }, [] { return 777; }});

@@ -156,7 +156,7 @@ std::uint64_t allocations_of(const char* library, const std::string& plugin, Pla
   if (place != Place::kSource) feed.post(delivery_of(records, keys));
   Chain chain(topology, 0, 0);
   const Status created =
-      chain.create([&](const std::string& name) { return libraries.find(name); },
+      chain.create([&](const weir::StageSpec& spec) { return libraries.find(spec.plugin); },
                    [&](const StageSpec&, const weir_descriptor&) { return Result<std::string>(config); });
   EXPECT_TRUE(created.ok()) << created.error().message;
   Runner runner(topology, chain, feed, RunnerClock{[] { return Monotonic{0}; }, [] { return 777; }});

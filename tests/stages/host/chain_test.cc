@@ -62,7 +62,7 @@ class FusedPair : public ::testing::Test {
     MemoryEngine engine(topology_, 0, *journal_);
     Chain chain(topology_, 0, 0);
     const Status created =
-        chain.create([&](const std::string& plugin) { return libraries.find(plugin); },
+        chain.create([&](const StageSpec& spec) { return libraries.find(spec.plugin); },
                      [](const StageSpec&, const weir_descriptor&) { return Result<std::string>("{}"); });
     ASSERT_TRUE(created.ok()) << created.error().message;
     Runner runner(topology_, chain, engine, RunnerClock{[] { return Monotonic{0}; }, [] { return 777; }});

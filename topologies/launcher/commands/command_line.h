@@ -33,6 +33,7 @@ void add_consume(CLI::App& app, CommandLine& line);
 void add_dead_letters(CLI::App& app, CommandLine& line);
 void add_replay(CLI::App& app, CommandLine& line);
 void add_scale(CLI::App& app, CommandLine& line);
+void add_upgrade(CLI::App& app, CommandLine& line);
 void add_journal(CLI::App& app, CommandLine& line);
 void add_new_stage(CLI::App& app, CommandLine& line);
 void add_doctor(CLI::App& app, CommandLine& line);

@@ -58,6 +58,17 @@ void tell_wanted(Json& status) {
   }
 }
 
+/// Which library was chosen for a stage, and how far that has come.
+void tell_library(const Json& stage) {
+  const auto upgrade = stage.find("upgrade");
+  if (upgrade == stage.end()) return;
+  const Json library = stage.value("library", Json::object());
+  fmt::print("{} runs with {} (from {}), {}", cell(stage, "name"), cell(library, "name"), cell(library, "origin"),
+             cell(*upgrade, "state"));
+  if (upgrade->contains("before")) fmt::print("; before: {}", cell((*upgrade)["before"], "name"));
+  fmt::print("{}\n", upgrade->contains("why") ? ": " + cell(*upgrade, "why") : std::string());
+}
+
 int status(const Arguments& arguments) {
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
   if (!data_dir) return refuse(data_dir.error());
@@ -88,6 +99,7 @@ int status(const Arguments& arguments) {
     fmt::print("{} follows its load with {} to {} workers{}\n", cell(stage, "name"), cell(stage, "workers_min"),
                cell(stage, "workers_max"), stage.contains("workers_why") ? ": " + cell(stage, "workers_why") : "");
   }
+  for (const Json& stage : status.value("stages", Json::array())) tell_library(stage);
   std::vector<const char*> of_streams = {"name",    "transport", "partition",       "shards",
                                          "records", "bytes",     "backlog_records", "watermark"};
   const Json streams = status.value("streams", Json::array());
