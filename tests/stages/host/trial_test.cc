@@ -144,6 +144,13 @@ TEST_F(TrialTest, LooksAtWhatIsThereInTheEnd) {
   EXPECT_EQ(outcome->values, 1U);
 }
 
+TEST_F(TrialTest, PassesOverWhatALaterPartHasWrittenAnew) {
+  shard(0, {put("a", "text"), put("b", "text"), put("a", 1), put("b", 2)});
+  const auto outcome = tried("typed.total");
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+  EXPECT_EQ(outcome->values, 2U);
+}
+
 TEST_F(TrialTest, CountsWhatTheLibraryDoesNotSay) {
   shard(0, {put("a", 1)});
   const auto outcome = tried("typed.waits");  // it keeps no state
