@@ -47,7 +47,8 @@ void Core::on_local(Worker& worker, const std::vector<wire::LocalState>& states)
 
 void Core::tell_durable() {
   for (auto& [incarnation, worker] : workers_) {
-    const bool tells = !worker.trial && worker.state != Worker::State::kConnecting && keeps_local(ledger_.units()[worker.unit]);
+    const bool tells =
+        !worker.trial && worker.state != Worker::State::kConnecting && keeps_local(ledger_.units()[worker.unit]);
     if (!tells) continue;
     wire::Totals told = worker.durable_told;
     for (const auto& [transaction, sequence] : worker.undurable) {

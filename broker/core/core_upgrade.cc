@@ -169,6 +169,7 @@ bool Core::go_back_from(const Worker& worker, const std::string& why) {
 
 void Core::on_upgrade_failed(std::uint32_t stage, const std::string& hash, const std::string& why, Monotonic now) {
   now_ = now;
+  if (draining_ || stopping_) return;  // nobody is started again
   const StageLibrary* known = ledger_.library(stage);
   if (known == nullptr || known->now.hash != hash) return;  // it has been decided since
   if (go_back(stage, why)) return;
