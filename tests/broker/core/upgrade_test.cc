@@ -280,6 +280,15 @@ TEST_F(UpgradeTest, GoesBackByItselfWhenItsWorkersCannotLive) {
   for (const Notice& notice : out_.notices) EXPECT_NE(notice.kind, Notice::Kind::kStageFailed) << notice.reason;
 }
 
+TEST_F(UpgradeTest, FailsNothingThatIsGivenUpWhileTheTopologyStops) {
+  worker("work", 0, 'a');
+  upgrade("work", 'b');
+  core_.drain(now_);
+  core_.on_upgrade_failed(kWork, library('b').hash, "it died 5 times", now_);
+  EXPECT_EQ(now_with(kWork), "b.so") << "the next run decides";
+  for (const Notice& notice : out_.notices) EXPECT_NE(notice.kind, Notice::Kind::kStageFailed) << notice.reason;
+}
+
 TEST_F(UpgradeTest, GoesBackAndThereAgainAtAWish) {
   upgrade("work", 'b');
   EXPECT_THAT(refusal("work", 'c', true), HasSubstr("nothing to go back to")) << "c was not before";
