@@ -36,23 +36,6 @@ class DirectRules {
     return *std::ranges::find(draft_.stages[stage].inputs, stream, &Joint::stream);
   }
 
-  /// The stages that records of `stage` come to.
-  [[nodiscard]] std::vector<bool> behind(std::uint32_t stage) const {
-    std::vector<bool> reached(stages_.size(), false);
-    std::vector<std::uint32_t> next = {stage};
-    while (!next.empty()) {
-      const std::uint32_t from = next.back();
-      next.pop_back();
-      for (const Joint& output : draft_.stages[from].outputs) {
-        for (const std::uint32_t reader : draft_.streams[output.stream].readers) {
-          if (!reached[reader]) next.push_back(reader);
-          reached[reader] = true;
-        }
-      }
-    }
-    return reached;
-  }
-
   void check_readers(std::uint32_t stream) {
     const std::vector<std::uint32_t>& readers = draft_.streams[stream].readers;
     if (readers.size() != 1 && streams_[stream].transport != Transport::kPubSub) {
@@ -74,7 +57,7 @@ class DirectRules {
                                 "stream in front of it",
                                 in_quotes(sink->name), word(stream)));
     }
-    if (behind(reader)[reader]) {
+    if (stages_behind(draft_, {reader})[reader]) {
       report_.error(joint.pointer,
                     fmt::format("stage {} is part of a loop, which takes nothing new while it is full, "
                                 "and a {} stream keeps nothing; make {} a queue",
@@ -100,7 +83,7 @@ class DirectRules {
   void warn_behind(std::uint32_t stream) {
     std::vector<bool> reached(stages_.size(), false);
     for (const std::uint32_t reader : draft_.streams[stream].readers) {
-      const std::vector<bool> more = behind(reader);
+      const std::vector<bool> more = stages_behind(draft_, {reader});
       for (std::uint32_t stage = 0; stage < stages_.size(); ++stage) reached[stage] = reached[stage] || more[stage];
     }
     for (std::uint32_t stage = 0; stage < stages_.size(); ++stage) {

@@ -51,4 +51,8 @@ struct Draft {
   std::vector<StreamDraft> streams;
 };
 
+/// By index, the stages that what the stages `from` emit comes to, and what those emit, and so on: one of `from` only
+/// where it comes back to it.
+std::vector<bool> stages_behind(const Draft& draft, std::vector<std::uint32_t> from);
+
 }  // namespace weir

@@ -46,23 +46,6 @@ class HotKeyRules {
     }
   }
 
-  /// The stages that records of `stage` come to.
-  [[nodiscard]] std::vector<bool> behind(std::uint32_t stage) const {
-    std::vector<bool> reached(stages_.size(), false);
-    std::vector<std::uint32_t> next = {stage};
-    while (!next.empty()) {
-      const std::uint32_t from = next.back();
-      next.pop_back();
-      for (const Joint& output : draft_.stages[from].outputs) {
-        for (const std::uint32_t reader : draft_.streams[output.stream].readers) {
-          if (!reached[reader]) next.push_back(reader);
-          reached[reader] = true;
-        }
-      }
-    }
-    return reached;
-  }
-
   void check_reader(std::uint32_t stream, std::uint32_t reader) {
     const StageDraft& stage = draft_.stages[reader];
     const std::string name = in_quotes(stages_[reader].name);
@@ -82,7 +65,7 @@ class HotKeyRules {
                                 in_quotes(stages_[reader].plugin)));
     if (stages_[reader].then == OnErrorThen::kParkKey)
       return refuse(fmt::format("stage {} parks keys, which have to be at one place", name));
-    if (behind(reader)[reader]) return refuse(fmt::format("stage {} is part of a loop", name));
+    if (stages_behind(draft_, {reader})[reader]) return refuse(fmt::format("stage {} is part of a loop", name));
   }
 
   void warn(std::uint32_t stream, std::uint32_t reader) {
@@ -93,7 +76,7 @@ class HotKeyRules {
                                   "keys of {} costs time and brings nothing",
                                   in_quotes(stages_[reader].name), name));
     }
-    const std::vector<bool> reached = behind(reader);
+    const std::vector<bool> reached = stages_behind(draft_, {reader});
     for (std::uint32_t stage = 0; stage < stages_.size(); ++stage) {
       if (!reached[stage] || draft_.stages[stage].plugin == nullptr || !draft_.stages[stage].plugin->on_watermark)
         continue;

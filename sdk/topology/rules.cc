@@ -143,29 +143,11 @@ class Rules {
     }
   }
 
-  /// The stages that records of `stage` come to, itself only where they come back to it.
-  [[nodiscard]] std::vector<bool> behind(const std::vector<std::uint32_t>& stages) const {
-    std::vector<bool> reached(stages_.size(), false);
-    std::vector<std::uint32_t> next = stages;
-    for (const std::uint32_t stage : stages) reached[stage] = true;
-    while (!next.empty()) {
-      const std::uint32_t stage = next.back();
-      next.pop_back();
-      for (const Joint& joint : draft_.stages[stage].outputs) {
-        for (const std::uint32_t reader : draft_.streams[joint.stream].readers) {
-          if (!reached[reader]) next.push_back(reader);
-          reached[reader] = true;
-        }
-      }
-    }
-    return reached;
-  }
-
   /// A "loop" stream leads back to a stage before it, and what goes round does so before the loop has ended.
   void check_loops() {
     for (std::uint32_t i = 0; i < streams_.size(); ++i) {
       if (!streams_[i].loop || draft_.streams[i].readers.empty() || draft_.streams[i].writers.empty()) continue;
-      const std::vector<bool> reached = behind(draft_.streams[i].readers);
+      const std::vector<bool> reached = stages_behind(draft_, draft_.streams[i].readers);
       const auto closes = [&](std::uint32_t writer) { return reached[writer]; };
       if (std::ranges::none_of(draft_.streams[i].writers, closes)) {
         report_.error(pointer_to(draft_.streams[i].pointer, "loop"),
