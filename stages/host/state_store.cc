@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/host/state_store.h"
 
+#include <utility>
+
 #include "weir/abi.h"
 
 namespace weir::host {
@@ -14,26 +16,54 @@ std::string StateStore::slot(BytesView name, BytesView key) {
 
 void StateStore::load(std::uint32_t lane, const wire::Change& change) {
   const std::string at = slot(change.name, change.key);
-  if (!change.value) {
-    lanes_[lane].erase(at);
-    return;
+  Lane& loaded = lanes_[lane];
+  if (change.value) {
+    Entry& entry = entry_at(loaded, at, change.name, change.key);
+    set(loaded, entry, Bytes(change.value->begin(), change.value->end()));
+    entry.dirty = false;
+  } else if (const auto gone = loaded.entries.find(at); gone != loaded.entries.end()) {
+    count(loaded, 0, at.size() + size_of(gone->second.value));
+    loaded.entries.erase(gone);
   }
-  bytes_ += at.size() + change.value->size();
-  lanes_[lane][at] = {std::string(as_text(change.name)), std::string(as_text(change.key)),
-                      Bytes(change.value->begin(), change.value->end()), false};
+}
+
+void StateStore::drop(std::uint32_t lane) {
+  const auto dropped = lanes_.find(lane);
+  if (dropped == lanes_.end()) return;
+  bytes_ -= dropped->second.bytes;
+  lanes_.erase(dropped);
+}
+
+StateStore::Entry& StateStore::entry_at(Lane& lane, const std::string& at, BytesView name, BytesView key) {
+  const auto [entry, is_new] = lane.entries.try_emplace(at);
+  if (is_new) {
+    entry->second.name = as_text(name);
+    entry->second.key = as_text(key);
+    count(lane, at.size(), 0);
+  }
+  return entry->second;
+}
+
+void StateStore::set(Lane& lane, Entry& entry, std::optional<Bytes> value) {
+  count(lane, size_of(value), size_of(entry.value));
+  entry.value = std::move(value);
+}
+
+void StateStore::count(Lane& lane, std::uint64_t more, std::uint64_t less) {
+  lane.bytes += more - less;
+  bytes_ += more - less;
 }
 
 Result<StateStore::Entry*> StateStore::held(std::uint32_t lane, const std::string& at, BytesView name, BytesView key) {
-  Lane& entries = lanes_[lane];
-  const auto entry = entries.find(at);
-  if (entry != entries.end()) return &entry->second;
+  Lane& holding = lanes_[lane];
+  const auto entry = holding.entries.find(at);
+  if (entry != holding.entries.end()) return &entry->second;
   if (local_ == nullptr || lane == WEIR_SHARD_PARTIAL) return static_cast<Entry*>(nullptr);
   const auto found = local_->find(lane, stage_, name, key);
   if (!found.ok()) return found.error();
   if (!*found) return static_cast<Entry*>(nullptr);
-  bytes_ += at.size() + (*found)->size();
-  Entry& loaded = entries[at];
-  loaded = {std::string(as_text(name)), std::string(as_text(key)), Bytes((*found)->begin(), (*found)->end()), false};
+  Entry& loaded = entry_at(holding, at, name, key);
+  set(holding, loaded, Bytes((*found)->begin(), (*found)->end()));
   return &loaded;
 }
 
@@ -46,8 +76,13 @@ Result<std::optional<BytesView>> StateStore::get(std::uint32_t lane, BytesView n
 }
 
 void StateStore::forget_clean() {
-  for (auto& [lane, entries] : lanes_) std::erase_if(entries, [](const auto& entry) { return !entry.second.dirty; });
-  bytes_ = 0;
+  for (auto& [number, lane] : lanes_) {
+    std::erase_if(lane.entries, [&](const auto& entry) {
+      if (entry.second.dirty) return false;
+      count(lane, 0, entry.first.size() + size_of(entry.second.value));
+      return true;
+    });
+  }
 }
 
 Status StateStore::put(std::uint32_t lane, BytesView name, BytesView key, std::optional<BytesView> value) {
@@ -56,17 +91,11 @@ Status StateStore::put(std::uint32_t lane, BytesView name, BytesView key, std::o
     // What it was before is what an undo goes back to.
     if (const auto before = held(lane, at, name, key); !before.ok()) return before.error();
   }
-  Entry& entry = lanes_[lane][at];
-  if (local_ != nullptr && value) bytes_ += at.size() + value->size();
+  Lane& changed = lanes_[lane];
+  Entry& entry = entry_at(changed, at, name, key);
   if (!entry.dirty) dirty_[lane].push_back(at);
   log_.push_back({lane, std::move(at), entry.value, entry.dirty});
-  entry.name = as_text(name);
-  entry.key = as_text(key);
-  if (value) {
-    entry.value.emplace(value->begin(), value->end());
-  } else {
-    entry.value.reset();
-  }
+  set(changed, entry, value ? std::optional<Bytes>(std::in_place, value->begin(), value->end()) : std::nullopt);
   entry.dirty = true;
   return {};
 }
@@ -74,19 +103,21 @@ Status StateStore::put(std::uint32_t lane, BytesView name, BytesView key, std::o
 void StateStore::undo() {
   for (; !log_.empty(); log_.pop_back()) {
     Undo& last = log_.back();
-    Entry& entry = lanes_[last.lane][last.slot];
-    entry.value = std::move(last.value);
-    entry.dirty = last.dirty;
+    Lane& lane = lanes_[last.lane];
+    const auto entry = lane.entries.find(last.slot);
+    if (entry == lane.entries.end()) continue;  // its lane was dropped since
+    set(lane, entry->second, std::move(last.value));
+    entry->second.dirty = last.dirty;
   }
 }
 
 void StateStore::take_changes(std::uint32_t lane, Bytes& out) {
   const auto dirty = dirty_.find(lane);
   if (dirty == dirty_.end()) return;
-  Lane& entries = lanes_[lane];
+  Lane& changed = lanes_[lane];
   for (const std::string& at : dirty->second) {
-    const auto entry = entries.find(at);
-    if (entry == entries.end()) continue;
+    const auto entry = changed.entries.find(at);
+    if (entry == changed.entries.end()) continue;
     Entry& it = entry->second;
     if (it.dirty) {
       wire::Change change{wire::Space::kState, as_bytes(it.name), as_bytes(it.key), std::nullopt};
@@ -94,7 +125,9 @@ void StateStore::take_changes(std::uint32_t lane, Bytes& out) {
       wire::append_change(out, change);
       it.dirty = false;
     }
-    if (!it.value) entries.erase(entry);
+    if (it.value) continue;
+    count(changed, 0, at.size());
+    changed.entries.erase(entry);
   }
   dirty_.erase(dirty);
 }

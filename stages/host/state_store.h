@@ -21,7 +21,7 @@ class StateStore {
  public:
   /// Restores an entry; no change of ours.
   void load(std::uint32_t lane, const wire::Change& change);
-  void drop(std::uint32_t lane) { lanes_.erase(lane); }
+  void drop(std::uint32_t lane);
 
   /// What it does not hold is found there, as the state of `stage`.
   void ask(LocalLanes& local, std::uint32_t stage) {
@@ -41,6 +41,7 @@ class StateStore {
   void mark() { log_.clear(); }
   /// Appends the changes of the transaction in `lane` to `out`, the last of each key, and forgets them.
   void take_changes(std::uint32_t lane, Bytes& out);
+  /// What the keys and values that it holds take.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
@@ -50,7 +51,10 @@ class StateStore {
     std::optional<Bytes> value;
     bool dirty = false;
   };
-  using Lane = std::unordered_map<std::string, Entry>;
+  struct Lane {
+    std::unordered_map<std::string, Entry> entries;  ///< by slot
+    std::uint64_t bytes = 0;                         ///< its part of bytes_
+  };
   struct Undo {
     std::uint32_t lane = 0;
     std::string slot;
@@ -60,6 +64,11 @@ class StateStore {
   /// The entry, also one that is not there; null where it is not held. Errors: as get().
   Result<Entry*> held(std::uint32_t lane, const std::string& at, BytesView name, BytesView key);
   static std::string slot(BytesView name, BytesView key);
+  /// The entry at the slot, made where there is none.
+  Entry& entry_at(Lane& lane, const std::string& at, BytesView name, BytesView key);
+  void set(Lane& lane, Entry& entry, std::optional<Bytes> value);
+  void count(Lane& lane, std::uint64_t more, std::uint64_t less);
+  static std::uint64_t size_of(const std::optional<Bytes>& value) { return value ? value->size() : 0; }
   std::map<std::uint32_t, Lane> lanes_;
   std::map<std::uint32_t, std::vector<std::string>>
       dirty_;  ///< slots changed in the open transaction; some undone since
