@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hot keys that are split: records by Zipf's law, from a stage and from a producer outside, are counted, summed and reduced by
-several workers, while workers and the broker are killed and a stage is scaled. Every key's result is what a loop over the input
-gives, once; the running counts of a key only rise, and end with it. The status names the keys that are hot.
+several workers, while workers and the broker are killed, a stage is scaled and two are upgraded. Every key's result is what a loop
+over the input gives, once; the running counts of a key only rise, and end with it. The status names the keys that are hot.
 
 hot_keys_test.py RECORDS KILLS [SEED]"""
 import collections
@@ -78,6 +78,13 @@ producer = subprocess.Popen([WEIR, "produce", "keyed", "--data", DATA, "--name",
 wait_for("records", lambda: consumed() > RECORDS // 50)
 seen = wait_for("the hottest key to be told", lambda: (lambda hot: hot if hot["keys"] else None)(hot_keys()))
 check(run("scale", "count", "4", "--data", DATA).returncode == 0, "it cannot be scaled")
+# Who sends such records, and who merges them, is given another library: the same with a byte behind its end.
+for stage, library in (("parse", "text.so"), ("running", "keyed.so")):
+    shutil.copy(os.path.join(os.path.dirname(WEIR), "../lib/weir", library), library)
+    with open(library, "ab") as file:
+        file.write(b"\n")
+    upgraded = run("upgrade", stage, "--library", library, "--data", DATA)
+    check(upgraded.returncode == 0, "%s cannot be upgraded: %s" % (stage, upgraded.stderr))
 done = kill_at_random(launcher, ["broker", "parse", "count", "sum", "running"] * KILLS, consumed, SEED)
 check(run("scale", "count", "3", "--data", DATA).returncode == 0, "it cannot be scaled")
 check(producer.wait(300) == 0, open("produce.txt").read())

@@ -46,6 +46,14 @@ TEST(LibraryFit, TakesWhatTheTopologyReliesOn) {
   EXPECT_EQ(because([](Plugin& other) { other.key_preserving = other.mergeable = true; }), "") << "more is no harm";
 }
 
+TEST(LibraryFit, LooksAtNoJointOfHotKeys) {
+  StageSpec splits = stage();
+  splits.inputs.push_back({"in", 3});  // records of hot keys
+  splits.inputs.push_back({"", 4});    // partial results
+  splits.outputs.push_back({"", 4});
+  EXPECT_EQ(because([](Plugin&) {}, splits), "");
+}
+
 TEST(LibraryFit, NamesWhatIsOtherwise) {
   EXPECT_EQ(because([](Plugin& other) { other.kind = PluginKind::kSink; }),
             "stage \"total\" is a stage, and the new acme.total is a sink");

@@ -19,7 +19,9 @@ namespace {
 std::set<std::string> ports_of(const std::vector<PortBinding>& bindings) {
   std::set<std::string> ports;
   for (const PortBinding& binding : bindings) {
-    if (!binding.resting) ports.insert(binding.port);
+    // What Weir has joined to a stage for hot keys (sdk/topology/hot_keys.h) has no port, or shares one that a person
+    // joined.
+    if (!binding.resting && !binding.port.empty()) ports.insert(binding.port);
   }
   return ports;
 }
