@@ -56,7 +56,7 @@ class HotKeyRules {
     };
     if (stage.plugin == nullptr) return;
     if (!stage.plugin->mergeable)
-      return refuse(fmt::format("plugin {} cannot merge partial results (`weir plugins` names those that can)",
+      return refuse(fmt::format("plugin {} cannot merge partial results (`weir plugins --json` says which can)",
                                 in_quotes(stages_[reader].plugin)));
     if (stage.order_sensitive)
       return refuse(fmt::format("the result of stage {} depends on the order of a key's records", name));

@@ -135,7 +135,7 @@ TEST(HotKeys, AreRefusedWhereTheyCouldNotBeMerged) {
   const std::string hot = "the hot keys of stream \"words\" are split, but ";
   EXPECT_EQ(refused(R"({"plugin": "filter", "input": "words", "output": "counts", "config": {}})"),
             "t.json:8: /stages/count/input: " + hot +
-                "plugin \"filter\" cannot merge partial results (`weir plugins` names those that can); leave its "
+                "plugin \"filter\" cannot merge partial results (`weir plugins --json` says which can); leave its "
                 "\"hot_keys\" out\n");
   EXPECT_EQ(refused(R"({"plugin": "keyed.reduce", "input": "words", "output": "counts", "config": {"op": "last"}})"),
             "t.json:8: /stages/count/input: " + hot +
