@@ -107,6 +107,7 @@ void Core::upgrade(const Client& client, const wire::MapReader& map) {
   wanted.before = runs;
   wanted.in_file = in_file_.at(stage).hash;
   wanted.by = back ? StageLibrary::By::kBack : StageLibrary::By::kPerson;
+  if (back) wanted.left = runs.hash;
   if (const std::string wrong = contradiction_of(wanted); !wrong.empty())
     return refuse(client, Refusal::kInvalid, "a request that " + wrong);
   const bool same = wanted.now.hash == runs.hash;
@@ -154,6 +155,7 @@ bool Core::go_back(std::uint32_t stage, const std::string& why) {
   back.now = known->before;
   back.in_file = known->in_file;
   back.by = StageLibrary::By::kItself;
+  back.left = known->now.hash;
   back.why = fmt::format("{} was given up: {}", known->now.name, why);
   std::string sentence = back.why;
   want_library(stage, std::move(back), std::move(sentence));
@@ -184,6 +186,7 @@ void Core::on_libraries(const std::map<std::uint32_t, LibraryVersion>& in_file, 
     in_file_[stage] = version;
     const StageLibrary* known = ledger_.library(stage);
     if (known == nullptr || version.hash == known->now.hash || version.hash == known->in_file) continue;
+    if (version.hash == known->left) continue;  // where it lies is no reason to come back to it
     // Whoever puts another library where the topology leads to wants that one.
     enter_library(stage, {Upgraded::What::kForgotten, {}});
     outside_.notify({Notice::Kind::kUpgraded, stage, 0, 0,

@@ -40,6 +40,7 @@ void put(ByteWriter& writer, const StageLibrary& library) {
   writer.put(library.by);
   writer.text(library.why);
   writer.put(static_cast<std::uint8_t>(library.settled));
+  writer.text(library.left);
 }
 
 StageLibrary get_stage_library(ByteReader& reader) {
@@ -50,6 +51,7 @@ StageLibrary get_stage_library(ByteReader& reader) {
   library.by = reader.get<StageLibrary::By>();
   library.why = reader.text();
   library.settled = reader.get<std::uint8_t>() != 0;
+  library.left = reader.text();
   return library;
 }
 
@@ -59,6 +61,8 @@ std::string contradiction_of(const StageLibrary& library) {
     return "names the library before in a way that no library is named";
   if (!library.in_file.empty() && !wire::is_library_hash(library.in_file))
     return "names the topology's library in a way that no library is named";
+  if (!library.left.empty() && !wire::is_library_hash(library.left))
+    return "names the library that was left in a way that no library is named";
   const bool known = library.by >= StageLibrary::By::kPerson && library.by <= StageLibrary::By::kItself;
   return known ? "" : "says of a stage library that nobody wants it";
 }

@@ -29,6 +29,7 @@ struct StageLibrary {
   By by{};
   std::string why;       ///< kItself
   bool settled = false;  ///< its workers have proven themselves: what befalls them later is no matter of the change
+  std::string left;      ///< kBack, kItself: hash of the one that was gone back from; the topology may lead to it still
 };
 
 /// Body of kUpgraded. `unit` in the header is the stage.

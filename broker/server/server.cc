@@ -44,7 +44,8 @@ constexpr std::size_t kMailboxCalls = 256;
 ordered_json library_json(const core::StageLibrary* library) {
   if (library == nullptr) return nullptr;
   return {{"hash", library->now.hash},   {"name", library->now.name},      {"origin", library->now.origin},
-          {"in_file", library->in_file}, {"before", library->before.hash}, {"settled", library->settled}};
+          {"in_file", library->in_file}, {"before", library->before.hash}, {"settled", library->settled},
+          {"left", library->left}};
 }
 
 /// What all workers together may have sent and not heard of.

@@ -185,7 +185,7 @@ std::vector<Bytes> ledger_entries() {
   add({EntryType::kScaled, {}, kWork}, core::encode(core::Scaled{3, core::Scaled::By::kPerson}));
   const core::LibraryVersion one{std::string(32, 'a'), "a.so", "/a.so"};
   const core::LibraryVersion two{std::string(32, 'b'), "b.so", "/b.so"};
-  const core::StageLibrary library{two, one, one.hash, core::StageLibrary::By::kPerson, "", false};
+  const core::StageLibrary library{two, one, one.hash, core::StageLibrary::By::kPerson, "", false, ""};
   add({EntryType::kUpgraded, {}, kWork}, core::encode(core::Upgraded{core::Upgraded::What::kWanted, library}));
   add({EntryType::kUpgraded, {}, kWork}, core::encode(core::Upgraded{core::Upgraded::What::kSettled, {}}));
 

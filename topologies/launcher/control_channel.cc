@@ -65,7 +65,8 @@ std::optional<BrokerEvent> parse_event(std::string_view line) {
       if (!said.is_object()) continue;
       const auto settled = said.find("settled");
       library = {text_of(said, "hash"),    text_of(said, "name"),   text_of(said, "origin"),
-                 text_of(said, "in_file"), text_of(said, "before"), settled != said.end() && *settled == true};
+                 text_of(said, "in_file"), text_of(said, "before"), settled != said.end() && *settled == true,
+                 text_of(said, "left")};
     }
   }
   return event;

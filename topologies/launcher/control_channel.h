@@ -23,6 +23,7 @@ struct LibrarySaid {
   std::string in_file;   ///< hash of the one that the topology led to when this one was chosen
   std::string before;    ///< hash of the one that there is a way back to
   bool settled = false;  ///< its workers have proven themselves
+  std::string left;      ///< hash of the one that was gone back from
 };
 
 /// What the broker says, one JSON object a line: its "event" and the fields that this event has (README.md lists them).

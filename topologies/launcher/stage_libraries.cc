@@ -37,7 +37,7 @@ StageLibraries::StageLibraries(const Topology& topology, const Plugins& plugins,
     looked_[stage.name] = look(plugin->library);
     std::string& hash = hashes[plugin->library];
     if (hash.empty()) hash = hash_of(plugin->library);
-    own_[stage.name] = {hash, file_name(plugin->library), plugin->library, "", "", false};
+    own_[stage.name] = {hash, file_name(plugin->library), plugin->library, "", "", false, ""};
   }
 }
 
@@ -46,7 +46,8 @@ Status StageLibraries::choose(const std::map<std::string, LibrarySaid>& chosen) 
     chosen_.erase(stage);
     const auto own = own_.find(stage);
     if (said.hash.empty() || own == own_.end()) continue;
-    if (own->second.hash != said.hash && own->second.hash != said.in_file) continue;  // the file's is wanted
+    const std::string& file = own->second.hash;
+    if (file != said.hash && file != said.in_file && file != said.left) continue;  // the file's is wanted
     if (own->second.hash != said.hash && !kept_.has(said.hash, said.name)) {
       const Result<std::string> again = kept_.keep(said.origin, said.hash, said.name);
       if (!again) {

@@ -372,6 +372,16 @@ TEST_F(UpgradeTest, IsKeptByTheJournalAndByCheckpoints) {
   EXPECT_EQ(again.library(kWork)->in_file, library('a').hash);
 }
 
+TEST_F(UpgradeTest, DoesNotComeBackToWhatWasLeftWhereTheTopologyLeadsToIt) {
+  // As where a new version is put in the place of the old one, and given up.
+  upgrade("work", 'b');
+  core_.on_upgrade_failed(kWork, library('b').hash, "it died 5 times", now_);
+  core_.on_libraries({{kWork, library('b')}}, now_);
+  EXPECT_EQ(now_with(kWork), "a.so");
+  core_.on_libraries({{kWork, library('c')}}, now_);
+  EXPECT_EQ(now_with(kWork), "") << "and yet to any other";
+}
+
 TEST_F(UpgradeTest, HoldsUntilTheTopologyLeadsToAnotherLibrary) {
   upgrade("work", 'b');
   core_.on_libraries({{kWork, library('a')}}, now_);
@@ -398,7 +408,7 @@ TEST_F(UpgradeTest, TakesNoEntryThatCannotBe) {
     const Status status = ledger.apply(ledger.next_sequence(), Buffer::of(std::move(payload)), {1, 8192, 0, 0}, false);
     return status.ok() ? std::string() : status.error().message;
   };
-  StageLibrary good{library('b'), library('a'), library('a').hash, StageLibrary::By::kPerson, "", false};
+  StageLibrary good{library('b'), library('a'), library('a').hash, StageLibrary::By::kPerson, "", false, ""};
   const auto wanted = [&](auto change) {
     StageLibrary other = good;
     change(other);
