@@ -84,7 +84,8 @@ for stage, library in (("parse", "text.so"), ("running", "keyed.so")):
     with open(library, "ab") as file:
         file.write(b"\n")
     upgraded = run("upgrade", stage, "--library", library, "--data", DATA)
-    check(upgraded.returncode == 0, "%s cannot be upgraded: %s" % (stage, upgraded.stderr))
+    # On a quick machine the first of them may have done all by now.
+    check(upgraded.returncode == 0 or "has finished" in upgraded.stderr, "%s cannot be upgraded: %s" % (stage, upgraded.stderr))
 done = kill_at_random(launcher, ["broker", "parse", "count", "sum", "running"] * KILLS, consumed, SEED)
 check(run("scale", "count", "3", "--data", DATA).returncode == 0, "it cannot be scaled")
 check(producer.wait(300) == 0, open("produce.txt").read())
