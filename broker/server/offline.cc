@@ -99,6 +99,7 @@ Status read_offline(const std::string& what, const std::string& directory, const
   std::string text;
   if (what == "status") {
     core.start(found.reign, {}, Monotonic{0});
+    core.on_settled(core.ledger().next_sequence(), Monotonic{0});  // whether it has finished shows only then
     text = core.status_text() + "\n";
   } else if (what == "dead-letters") {
     auto letters = letters_json(reader, core.dead_letter_parts(), core.ledger().topology());

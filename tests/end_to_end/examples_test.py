@@ -43,6 +43,8 @@ def a_finished_topology_does_not_run_again():
     before = os.stat("examples/out/counts.jsonl").st_mtime_ns
     result = example("wordcount")
     check("finished already" in result.stderr, "it does not say that it has finished: " + result.stderr)
+    said = run("status", "--data", ".weir/wordcount").stdout
+    check(said.startswith("wordcount: not running; finished"), "its status is " + said)
     check(os.stat("examples/out/counts.jsonl").st_mtime_ns == before, "the output was touched")
 
 
@@ -124,6 +126,22 @@ def compression():
     for stream in ("plain", "lz4", "zstd"):
         shown = run("tail", stream, "--data", ".weir/compression", "--from", "start", "--count", "1500")
         check([json.loads(line)["value"] for line in shown.stdout.splitlines()] == lines[:1500], "%s: a tap shows other lines" % stream)
+
+
+def fused():
+    """Both ways give what Python gives, and of the fused steps only what comes out of the last is in the journal."""
+    pattern = re.compile(r'^(\S+) .*"\S+ (\S+) [^"]*" 200 (\d+) ')
+    with open("examples/data/access.log") as log:
+        wanted = [match.groups() for match in map(pattern.match, log) if match]
+    example("fused")
+    for name in ("fused", "queued"):
+        with open("examples/out/%s.csv" % name) as file:
+            rows = [tuple(line.split(",")) for line in file.read().splitlines()]
+        check(rows[0] == ("host", "path", "bytes") and rows[1:] == wanted, "%s.csv has other rows" % name)
+    said = json.loads(run("status", "--json", "--data", ".weir/fused").stdout)
+    taken = {stream["name"]: stream["bytes"] for stream in said["streams"]}
+    check(taken["lines"] == taken["served"] == 0, "what is fused lies in the journal: %s" % taken)
+    check(taken["queued_lines"] > taken["queued_served"] > taken["fields"] == taken["queued_fields"] > 0, "the streams take %s" % taken)
 
 
 def large_state():
@@ -253,7 +271,7 @@ def stays_up_with_hold():
 folder = tempfile.mkdtemp(prefix="weir-examples-")
 shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
 os.chdir(folder)
-for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, large_state, push_pull, send_receive, pub_sub, dispatch, scaling, skewed, hot_keys, full_dead_letters_fail_the_stage, stays_up_with_hold):
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, fused, large_state, push_pull, send_receive, pub_sub, dispatch, scaling, skewed, hot_keys, full_dead_letters_fail_the_stage, stays_up_with_hold):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)
