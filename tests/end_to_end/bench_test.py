@@ -16,10 +16,11 @@ from weir_run import BIN, WEIR, check, children_of, role_of, run, wait_for
 
 RECORDS = 3000
 KEYS = 100
-TOPOLOGIES = ["relay", "keyed_total", "keyed_running_total", "wordcount", "chain_fused", "chain_queued", "chain_pushed", "chain_published"]
+TOPOLOGIES = ["relay", "keyed_total", "keyed_running_total", "wordcount", "chain_fused", "chain_queued", "chain_pushed", "chain_sent",
+              "chain_published"]
 STAGES = {"relay": [], "keyed_total": ["sum"], "keyed_running_total": ["sum"], "wordcount": ["count", "split"],
           "chain_fused": ["pass1"], "chain_queued": ["pass%d" % i for i in range(1, 9)],
-          "chain_pushed": ["pass%d" % i for i in range(1, 9)], "chain_published": ["pass%d" % i for i in range(1, 9)]}
+          **{chain: ["pass%d" % i for i in range(1, 9)] for chain in ("chain_pushed", "chain_sent", "chain_published")}}
 
 
 def is_amount(number):

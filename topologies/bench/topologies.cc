@@ -3,7 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "sdk/base/check.h"
 
@@ -16,9 +21,12 @@ constexpr int kShards = 32;
 constexpr int kChainStages = 8;
 
 const Json kHashed = {{"partition", {{"by", "hash"}}}, {"shards", kShards}};
-const Json kFused = {{"transport", "fused"}};
-const Json kPushed = {{"transport", "push_pull"}};
-const Json kPublished = {{"transport", "pub_sub"}};
+/// Chains, by what joins their stages.
+const std::map<std::string, Json, std::less<>> kChains = {{"chain_fused", {{"transport", "fused"}}},
+                                                          {"chain_queued", Json::object()},
+                                                          {"chain_pushed", {{"transport", "push_pull"}}},
+                                                          {"chain_sent", {{"transport", "send_receive"}}},
+                                                          {"chain_published", {{"transport", "pub_sub"}}}};
 
 Json records(const Workload& workload, const std::string& output) {
   return {{"plugin", "bench.records"},
@@ -81,9 +89,9 @@ Json chain(const std::string& name, const Workload& workload, const Json& betwee
 }  // namespace
 
 const std::vector<std::string>& topology_names() {
-  static const std::vector<std::string> kNames = {"relay",        "keyed_total",    "keyed_running_total",
-                                                  "wordcount",    "chain_fused",    "chain_queued",
-                                                  "chain_pushed", "chain_published"};
+  static const std::vector<std::string> kNames = {"relay",        "keyed_total", "keyed_running_total",
+                                                  "wordcount",    "chain_fused", "chain_queued",
+                                                  "chain_pushed", "chain_sent",  "chain_published"};
   return kNames;
 }
 
@@ -92,11 +100,9 @@ Json make_topology(const std::string& name, const Workload& workload) {
   if (name == "keyed_total") return keyed(name, workload, "final");
   if (name == "keyed_running_total") return keyed(name, workload, "every");
   if (name == "wordcount") return wordcount();
-  if (name == "chain_fused") return chain(name, workload, kFused);
-  if (name == "chain_pushed") return chain(name, workload, kPushed);
-  if (name == "chain_published") return chain(name, workload, kPublished);
-  WEIR_CHECK(name == "chain_queued", "the name of a topology was checked by the command line");
-  return chain(name, workload, Json::object());
+  const auto found = kChains.find(name);
+  WEIR_CHECK(found != kChains.end(), "the name of a topology was checked by the command line");
+  return chain(name, workload, found->second);
 }
 
 Json make_sum_topology() {
