@@ -6,6 +6,7 @@
 #include <utility>
 #include <zmq.hpp>
 
+#include "sdk/client/endpoint_file.h"
 #include "sdk/wire/map.h"
 
 namespace weir::client {
@@ -33,6 +34,13 @@ Result<ClientConnection> ClientConnection::open(const std::string& endpoint) {
   } catch (const zmq::error_t& error) {
     return {Code::kInvalid, endpoint + " cannot be connected to: " + error.what()};
   }
+}
+
+Result<ClientConnection> ClientConnection::open_at(const std::string& where) {
+  if (is_endpoint(where)) return open(where);
+  const Result<EndpointFile> file = read_endpoint(where);
+  if (!file) return file.error();
+  return open(file->broker);
 }
 
 ClientConnection::ClientConnection(std::unique_ptr<Sockets> sockets, std::string endpoint)

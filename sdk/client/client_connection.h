@@ -19,6 +19,9 @@ class ClientConnection {
  public:
   /// Errors: kInvalid where `endpoint` is none.
   static Result<ClientConnection> open(const std::string& endpoint);
+  /// To the broker at `where`: its endpoint, or the data directory that it holds. Errors: also those of
+  /// read_endpoint().
+  static Result<ClientConnection> open_at(const std::string& where);
 
   ClientConnection(ClientConnection&&) noexcept;
   ClientConnection& operator=(ClientConnection&&) noexcept;

@@ -6,14 +6,13 @@
 #include <optional>
 #include <random>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "sdk/base/clock.h"
+#include "sdk/client/attempts.h"
 #include "sdk/client/client_connection.h"
 #include "sdk/client/delivery.h"
-#include "sdk/client/endpoint_file.h"
 #include "sdk/wire/map.h"
 
 namespace weir {
@@ -25,7 +24,6 @@ using std::chrono::milliseconds;
 constexpr Monotonic kPingEvery = milliseconds(500);
 /// Silence after which the connection is made anew, with the endpoint read again.
 constexpr Monotonic kSilenceMax = std::chrono::seconds(2);
-constexpr Monotonic kAgainAfter = milliseconds(50);
 /// Acknowledgements, room and pings go out so often while the caller works on what is at hand; the clock is looked at
 /// every few records.
 constexpr Monotonic kWorkEvery = milliseconds(50);
@@ -323,31 +321,15 @@ class Consumer::Session {
 
   /// Opens a session, again and again until `deadline`.
   bool reach(Monotonic deadline) {
-    std::string why;
-    do {
-      const Status status = try_open();
-      if (status.ok()) return true;
-      why = status.error().message;
-      if (status.error().code == Code::kRefused) {
-        failure_ = ConsumerStatus::failed(why);
-        break;
-      }
-      // Nobody has been there yet: to wait for a topology to be started is the caller's business.
-      if (!ever_opened_ && status.error().code == Code::kNotFound) break;
-      std::this_thread::sleep_for(kAgainAfter);
-    } while (monotonic_now() < deadline);
-    status_ = ConsumerStatus::failed(why);
+    const Status status = client::attempt_until(deadline, ever_opened_, [this] { return try_open(); });
+    if (status.ok()) return true;
+    status_ = ConsumerStatus::failed(status.error().message);
+    if (status.error().code == Code::kRefused) failure_ = status_;
     return false;
   }
 
   Status try_open() {
-    std::string endpoint = where_;
-    if (!client::is_endpoint(where_)) {
-      const Result<client::EndpointFile> file = client::read_endpoint(where_);
-      if (!file) return file.status();
-      endpoint = file->broker;
-    }
-    Result<client::ClientConnection> connection = client::ClientConnection::open(endpoint);
+    Result<client::ClientConnection> connection = client::ClientConnection::open_at(where_);
     if (!connection) return connection.status();
     wire::MapWriter request("consume");
     request.put("version", wire::kClientVersion);

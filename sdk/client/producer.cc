@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <deque>
 #include <iterator>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "sdk/base/clock.h"
+#include "sdk/client/attempts.h"
 #include "sdk/client/client_connection.h"
-#include "sdk/client/endpoint_file.h"
 #include "sdk/wire/map.h"
 
 namespace weir {
@@ -290,30 +289,15 @@ class Producer::Session {
 
   /// Opens a session, again and again until `deadline`, and makes ready to send what the broker does not have.
   ProducerStatus reach(Monotonic deadline) {
-    std::string why;
-    do {
-      const Status status = try_open();
-      if (status.ok()) return {};
-      why = status.error().message;
-      if (status.error().code == Code::kRefused) {
-        failure_ = ProducerStatus::failed(why);
-        break;
-      }
-      // Nobody has been there yet: to wait for a topology to be started is the caller's business.
-      if (!ever_opened_ && status.error().code == Code::kNotFound) break;
-      std::this_thread::sleep_for(kAgainAfter);
-    } while (monotonic_now() < deadline);
-    return ProducerStatus::failed(why);
+    const Status status = client::attempt_until(deadline, ever_opened_, [this] { return try_open(); });
+    if (status.ok()) return {};
+    ProducerStatus failed = ProducerStatus::failed(status.error().message);
+    if (status.error().code == Code::kRefused) failure_ = failed;
+    return failed;
   }
 
   Status try_open() {
-    std::string endpoint = where_;
-    if (!client::is_endpoint(where_)) {
-      const Result<client::EndpointFile> file = client::read_endpoint(where_);
-      if (!file) return file.status();
-      endpoint = file->broker;
-    }
-    Result<client::ClientConnection> connection = client::ClientConnection::open(endpoint);
+    Result<client::ClientConnection> connection = client::ClientConnection::open_at(where_);
     if (!connection) return connection.status();
     wire::MapWriter request("open");
     request.put("version", wire::kClientVersion);
