@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "broker/journal/growth.h"
 #include "broker/journal/segment_reader.h"
 
 namespace weir::journal {
@@ -114,6 +115,13 @@ Status Journal::append(std::span<const EntryView> group, std::vector<Position>& 
   return {};
 }
 
+Status Journal::grow_for(std::uint64_t end) {
+  if (current_->file->size() >= file_bytes_for(end, options_.segment_bytes)) return {};
+  Status grown = grow(*current_->file, grown_bytes(end, options_.segment_bytes));
+  if (grown.ok()) count(syncs_);
+  return grown;
+}
+
 Status Journal::write_group(std::span<const EntryView> entries, std::vector<Position>& out) {
   frames_.clear();
   frames_.reserve(entries.size());
@@ -142,6 +150,7 @@ Status Journal::write_group(std::span<const EntryView> entries, std::vector<Posi
     at = end;
   }
   const std::uint32_t end = block_up(at);
+  if (Status grown = grow_for(end); !grown.ok()) return grown;
   if (end != at) parts_.push_back(BytesView(kZeros, static_cast<std::size_t>(end - at)));
   if (Status wrote = write(offset_, parts_); !wrote.ok()) return wrote;
   count(groups_);

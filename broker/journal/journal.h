@@ -192,6 +192,8 @@ class Journal {
   Status find_room(std::size_t roll_overs);
   Status roll_over();
   Status write_group(std::span<const EntryView> entries, std::vector<Position>& out);
+  /// Before a group that ends at `end` is written: makes a file that is not full longer than that.
+  Status grow_for(std::uint64_t end);
   Status write(std::uint64_t offset, std::span<const BytesView> parts);
   void settle_checkpoints();
   void recycle();

@@ -9,6 +9,8 @@
 #include <tuple>
 #include <utility>
 
+#include "broker/journal/growth.h"
+
 namespace weir::journal {
 namespace {
 
@@ -63,7 +65,7 @@ Status Opening::prove_reign() {
   return {};
 }
 
-Result<std::size_t> Opening::choose_fresh(const JournalOptions& options) {
+Result<std::size_t> Opening::choose_fresh(const JournalOptions& options, std::uint64_t file_bytes) {
   using Rank = std::tuple<bool, bool, bool>;
   std::optional<std::pair<Rank, std::size_t>> best;
   std::uint64_t file_number_max = 0;
@@ -71,7 +73,7 @@ Result<std::size_t> Opening::choose_fresh(const JournalOptions& options) {
     const SegmentFile& file = files_[i];
     file_number_max = std::max(file_number_max, segment_file_number(file.name).value_or(0));
     if (std::find(history_.chain.begin(), history_.chain.end(), i) != history_.chain.end()) continue;
-    if (history_.predecessor == i) continue;
+    if (history_.predecessor == i || file.file == nullptr) continue;
     // Unreadable files last: a header may be rotten that a person can still mend. Then what needs not grow; then a
     // superseded version of the newest segment, so that there are never many for the next start to look through.
     const bool superseded = file.state == HeaderState::kValid && history_.newest &&
@@ -79,11 +81,17 @@ Result<std::size_t> Opening::choose_fresh(const JournalOptions& options) {
     const Rank rank{file.state == HeaderState::kUnreadable, file.file->size() < options.segment_bytes, !superseded};
     if (!best || rank < best->first) best = {rank, i};
   }
-  if (best) return best->second;
+  if (best) {
+    if (Status grown = grow(*files_[best->second].file, file_bytes); !grown.ok()) return grown.error();
+    return best->second;
+  }
+  // Under its own name only when it is as long as it must be: one that is shorter was cut.
+  constexpr std::string_view kPartial = "start.partial";
   SegmentFile made;
   made.name = segment_file_name(file_number_max + 1);
-  auto file = disk_.create(made.name, 0);
+  auto file = disk_.create(kPartial, file_bytes);
   if (!file.ok()) return file.error();
+  if (Status named = disk_.rename(kPartial, made.name); !named.ok()) return named.error();
   made.file = std::move(*file);
   files_.push_back(std::move(made));
   return files_.size() - 1;
@@ -136,6 +144,15 @@ Status Opening::remove_leftovers() {
   return {};
 }
 
+Status Opening::remove_stubs() {
+  for (SegmentFile& file : files_) {
+    if (file.state == HeaderState::kValid || file.file->size() >= kBlockBytes) continue;
+    if (Status removed = disk_.remove(file.name); !removed.ok()) return removed;
+    file.file.reset();
+  }
+  return {};
+}
+
 std::unique_ptr<Journal> Opening::make(const JournalOptions& options) {
   std::uint64_t file_number_max = 0;
   for (const SegmentFile& file : files_) {
@@ -171,7 +188,10 @@ Result<Opening::Place> Opening::begin_reign(const JournalOptions& options) {
   header.checkpoint_newest = history_.checkpoint_newest;
   header.checkpoint_before = history_.checkpoint_before;
 
-  const auto fresh = choose_fresh(options);
+  header.sized = true;
+
+  if (Status removed = remove_stubs(); !removed.ok()) return removed.error();
+  const auto fresh = choose_fresh(options, grown_bytes(header.copy_end + kOpeningBytes, header.segment_bytes));
   Status done = fresh.status();
   if (done.ok()) done = copy_newest(*files_[*fresh].file, header);
   if (done.ok()) done = put_in_force(*files_[*fresh].file, header);

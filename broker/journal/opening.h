@@ -37,10 +37,13 @@ class Opening {
  private:
   Status read();
   Status prove_reign();
-  Result<std::size_t> choose_fresh(const JournalOptions& options);
+  /// A file of `file_bytes` at least.
+  Result<std::size_t> choose_fresh(const JournalOptions& options, std::uint64_t file_bytes);
   Status copy_newest(File& to, const SegmentHeader& header);
   Status put_in_force(File& file, const SegmentHeader& header);
   Status remove_leftovers();
+  /// Files without a header's worth of bytes, which starts of format 1 may have left: behind this one they mean damage.
+  Status remove_stubs();
   [[nodiscard]] std::unique_ptr<Journal> make(const JournalOptions& options);
   void report(Recovery& out) const;
 

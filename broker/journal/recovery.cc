@@ -231,7 +231,37 @@ class Historian {
     found.reign_above = groups_[i].reign_max > out_.reign;
     found.mark_above_end =
         groups_[i].mark_max > out_.end || (file.state == HeaderState::kValid && file.header.mark > out_.end);
+    found.cut_short = cut_short(i);
     return found;
+  }
+
+  /// Whether a file ends where none that may count does. What is superseded counts for nothing, and of format 1 nobody
+  /// knows how long a file was.
+  [[nodiscard]] bool cut_short(std::size_t i) const {
+    const SegmentFile& file = files_[i];
+    const std::uint64_t bytes = file.file->size();
+    if (file.state != HeaderState::kValid) {
+      return bytes < kBlockBytes && out_.newest && files_[*out_.newest].header.sized;
+    }
+    const std::uint64_t capacity = file.header.segment_bytes;
+    if (!file.header.opening) return out_.newest == i && bytes < capacity;  // a roll-over takes what is full
+    if (!file.header.sized || bytes >= capacity) return false;
+    if (out_.newest == i) return bytes < block_up(std::max(end_offset_, torn_group_end_)) + std::uint64_t{kBlockBytes};
+    return !groups_[i].own && file.header.reign > out_.reign &&
+           bytes < std::uint64_t{file.header.copy_end} + kOpeningBytes + kBlockBytes;
+  }
+
+  /// The sequence that a checkpoint's file names although it cannot be read up to there, and the file's name.
+  Result<std::optional<std::pair<Sequence, std::string>>> checkpoint_above_end() const {
+    const auto names = disk_.list();
+    if (!names.ok()) return names.error();
+    std::optional<std::pair<Sequence, std::string>> highest;
+    for (const std::string& name : *names) {
+      const auto ref = checkpoint_of(name);
+      if (!ref || (out_.newest && ref->through <= out_.end)) continue;
+      if (!highest || ref->through > highest->first) highest = {ref->through, name};
+    }
+    return highest;
   }
 
   Status judge_files() {
@@ -249,6 +279,13 @@ class Historian {
                        fmt::format("a mark says that entries before {} are durable, but no segment of them can be read",
                                    out_.mark.value()));
       }
+      if (file.verdict == FileVerdict::kCutShort) {
+        return corrupt(
+            i, file.file->size(),
+            fmt::format("the file was cut short: it ends here, at {} bytes, where none of this journal does; "
+                        "what stood behind that may have been durable",
+                        file.file->size()));
+      }
       if (file.verdict == FileVerdict::kUnreadable) {
         note(fmt::format("{}/{}: its header is unreadable and nothing in it was durable; it is free", disk_.name(),
                          file.name));
@@ -256,7 +293,7 @@ class Historian {
     }
     // Nothing was ever served: whatever is here is left from starts that failed.
     finished_ = !out_.newest;
-    return {};
+    return finished_ ? find_checkpoint() : Status();
   }
 
   Status judge_tail() {
@@ -337,7 +374,9 @@ class Historian {
       out_.checkpoint_used = refs[i];
       out_.checkpoint_bytes = std::move(content[i]);
     };
-    switch (judge(CheckpointEvidence{states[0], states[1]})) {
+    const auto above = checkpoint_above_end();
+    if (!above.ok()) return above.error();
+    switch (judge(CheckpointEvidence{states[0], states[1], above->has_value()})) {
       case CheckpointVerdict::kNewest:
         use(0);
         break;
@@ -352,6 +391,15 @@ class Historian {
       case CheckpointVerdict::kCorrupt:
         out_.fault = Fault{};
         return {Code::kCorrupt, fmt::format("{}/{}: no checkpoint is left to start from", disk_.name(), damage)};
+      case CheckpointVerdict::kLostEntries: {
+        out_.fault = Fault{};
+        const auto& [through, name] = **above;
+        return {Code::kCorrupt,
+                fmt::format("{}/{}: is a checkpoint of what was durable before sequence {}, but {}", disk_.name(), name,
+                            through.value(),
+                            out_.newest ? fmt::format("the journal can be read only up to {}", out_.end.value())
+                                        : "no segment of the journal is left")};
+      }
     }
     return {};
   }

@@ -34,7 +34,7 @@ bool sound(const SegmentHeaderWire& wire) {
 Bytes encode(const SegmentHeader& header) {
   SegmentHeaderWire wire{};
   std::memcpy(wire.magic, kMagic, sizeof(kMagic));
-  wire.version = kFormatVersion;
+  wire.version = header.sized ? kFormatVersion : kFormatVersionMin;
   wire.seed = header.seed;
   wire.number = header.number;
   wire.segment_bytes = header.segment_bytes;
@@ -64,10 +64,10 @@ Result<HeaderState> decode(BytesView block, SegmentHeader& header) {
   std::memcpy(&wire, block.data(), sizeof(wire));
   if (std::memcmp(wire.magic, kMagic, sizeof(kMagic)) != 0) return HeaderState::kUnreadable;
   if (block_crc(Bytes(block.begin(), block.end())) != wire.crc) return HeaderState::kUnreadable;
-  if (wire.version != kFormatVersion) {
-    return {Code::kRefused, fmt::format("the journal has format {}, this program reads format {}: use the Weir that "
-                                        "wrote it, or a newer one",
-                                        wire.version, kFormatVersion)};
+  if (wire.version < kFormatVersionMin || wire.version > kFormatVersion) {
+    return {Code::kRefused, fmt::format("the journal has format {}, this program reads formats {} to {}: use the Weir "
+                                        "that wrote it, or a newer one",
+                                        wire.version, kFormatVersionMin, kFormatVersion)};
   }
   if (!sound(wire))
     return {Code::kRefused, "a segment's header is whole but makes no sense: written by another program"};
@@ -81,6 +81,7 @@ Result<HeaderState> decode(BytesView block, SegmentHeader& header) {
   header.reign_predecessor = Reign(wire.reign_predecessor);
   header.copy_end = wire.copy_end;
   header.opening = wire.opening != 0;
+  header.sized = wire.version > kFormatVersionMin;
   header.checkpoint_newest = from_wire(wire.checkpoint_newest);
   header.checkpoint_before = from_wire(wire.checkpoint_before);
   return HeaderState::kValid;

@@ -15,7 +15,9 @@ namespace weir::journal {
 inline constexpr std::uint32_t kBlockBytes = 4096;
 /// Kept at the end of each segment, so that a start always finds room behind the copy (FORMAT.md, trap F7).
 inline constexpr std::uint32_t kOpeningBytes = 2 * kBlockBytes;
-inline constexpr std::uint32_t kFormatVersion = 1;
+inline constexpr std::uint32_t kFormatVersion = 2;
+/// The oldest that is read.
+inline constexpr std::uint32_t kFormatVersionMin = 1;
 
 constexpr std::uint32_t block_up(std::uint64_t offset) {
   return static_cast<std::uint32_t>((offset + kBlockBytes - 1) / kBlockBytes * kBlockBytes);
@@ -33,6 +35,7 @@ struct SegmentHeader {
   Reign reign_predecessor;               ///< of segment number - 1; 0: there is none
   std::uint32_t copy_end = kBlockBytes;  ///< byte behind the copied blocks; kBlockBytes: nothing copied
   bool opening = false;                  ///< written by a start (which only its opening marks put in force)
+  bool sized = true;                     ///< not of format 1: the file always ends behind what is written into it
   std::optional<CheckpointRef> checkpoint_newest;
   std::optional<CheckpointRef> checkpoint_before;
 };

@@ -3,10 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <span>
 #include <utility>
 
+#include "broker/journal/growth.h"
 #include "broker/journal/segment.h"
 
 namespace weir::journal {
@@ -52,14 +51,7 @@ Result<std::unique_ptr<File>> SegmentPool::make() {
 
 Status SegmentPool::extend(File& file) {
   if (Status room = room_for(segment_bytes_ - file.size()); !room.ok()) return room;
-  const Bytes zeros(1 << 16);
-  for (std::uint64_t at = file.size(); at < segment_bytes_;) {
-    const BytesView part =
-        BytesView(zeros).first(static_cast<std::size_t>(std::min<std::uint64_t>(zeros.size(), segment_bytes_ - at)));
-    if (Status wrote = file.write(at, std::span(&part, 1)); !wrote.ok()) return wrote;
-    at += part.size();
-  }
-  return file.sync();
+  return grow(file, segment_bytes_);
 }
 
 Status SegmentPool::prepare(std::size_t target) {

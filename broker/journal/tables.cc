@@ -17,6 +17,8 @@ constexpr TableRow<FileVerdict> kFileTable[] = {
      FileVerdict::kLostReign},
     // A mark is written only after the sync that it speaks of: what it covers was durable.
     {"a mark above the end", [](const void* e) { return file(e).mark_above_end; }, FileVerdict::kLostEntries},
+    // Files are synced longer than what is then written into them.
+    {"cut short", [](const void* e) { return file(e).cut_short; }, FileVerdict::kCutShort},
     {"valid, roll-over or opened, and the history runs through it",
      [](const void* e) {
        return file(e).header == HeaderState::kValid && file(e).needed && (!file(e).opening || file(e).own_group);
@@ -47,6 +49,9 @@ constexpr TableRow<TailVerdict> kTailTable[] = {
 };
 
 constexpr TableRow<CheckpointVerdict> kCheckpointTable[] = {
+    // A checkpoint is written of durable entries only, and gets its name when it is whole and synced.
+    {"a checkpoint above the end", [](const void* e) { return checkpoint(e).above_end; },
+     CheckpointVerdict::kLostEntries},
     {"the newest is whole", [](const void* e) { return checkpoint(e).newest == CheckpointState::kWhole; },
      CheckpointVerdict::kNewest},
     {"there is none yet", [](const void* e) { return checkpoint(e).newest == CheckpointState::kNone; },

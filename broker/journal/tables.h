@@ -20,6 +20,7 @@ struct FileEvidence {
   bool needed = false;          ///< the history that was read runs through it
   bool reign_above = false;     ///< holds a group of a reign above R
   bool mark_above_end = false;  ///< holds a mark above the end
+  bool cut_short = false;       ///< ends where no file that may count ever does
 };
 
 enum class FileVerdict {
@@ -30,6 +31,7 @@ enum class FileVerdict {
   kUnreadable,   ///< never synced, or damage to what only the last sync covered: free, taken last
   kLostReign,    ///< corruption: a reign served and its opening is gone
   kLostEntries,  ///< corruption: what was durable cannot be read
+  kCutShort,     ///< corruption: what stood behind the file's end may have been durable
 };
 
 /// The block at which the newest segment's run ends.
@@ -63,13 +65,15 @@ enum class CheckpointState {
 struct CheckpointEvidence {
   CheckpointState newest = CheckpointState::kNone;
   CheckpointState before = CheckpointState::kNone;
+  bool above_end = false;  ///< a file of one, named or not, says that more was durable than can be read
 };
 
 enum class CheckpointVerdict {
   kNewest,
-  kBefore,     ///< what is wrong with the newest is reported
-  kBeginning,  ///< the journal is read from its first segment, all of which must be there
-  kCorrupt,    ///< segments before the older one are gone: there is nothing to start from
+  kBefore,       ///< what is wrong with the newest is reported
+  kBeginning,    ///< the journal is read from its first segment, all of which must be there
+  kCorrupt,      ///< segments before the older one are gone: there is nothing to start from
+  kLostEntries,  ///< corruption: a checkpoint holds only what was durable
 };
 
 /// What is known of the segment before one that the history runs through.

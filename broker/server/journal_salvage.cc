@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "broker/journal/archive.h"
+#include "broker/journal/growth.h"
 #include "broker/server/data_dir.h"
 #include "broker/server/entry_json.h"
 #include "broker/server/journal_check.h"
@@ -261,7 +262,8 @@ class Salvage {
     header.mark = first;
     header.reign = archive_.reign_next();
     header.opening = true;
-    auto file = disk.create(journal::segment_file_name(1), 0);
+    const std::uint64_t bytes = journal::grown_bytes(header.copy_end + journal::kOpeningBytes, header.segment_bytes);
+    auto file = disk.create(journal::segment_file_name(1), bytes);
     if (!file.ok()) return file.status();
     const Bytes block = encode(header);
     const Bytes marks = journal::encode_opening_marks(seed, header.reign, first, header.copy_end);

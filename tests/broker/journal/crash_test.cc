@@ -17,7 +17,7 @@ namespace {
 class Lives {
  public:
   explicit Lives(std::uint64_t seed) : random_(seed), disk_(seed * 7919 + 1), seed_(seed) {
-    options_.segment_bytes = 64 << 10;
+    options_.segment_bytes = seed % 3 == 0 ? 512 << 10 : 64 << 10;  // the larger ones grow while they are written
     options_.seed = seed * 0x9E3779B97F4A7C15ULL + 1;
     options_.segments_reserve = 1;
   }

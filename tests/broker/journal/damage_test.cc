@@ -98,6 +98,116 @@ TEST_F(JournalDamage, OfTheOnlyHeaderIsRefused) {
   EXPECT_EQ(refused().code, Code::kCorrupt);
 }
 
+/// The first segment of a directory grows; a file that was cut is known by where it ends.
+TEST_F(JournalDamage, OfAGrowingFileThatIsCutAnywhereLosesNothingInSilence) {
+  options_.segment_bytes = 512 << 10;
+  for (const bool marked : {false, true}) {
+    disk_ = std::make_unique<SimDisk>(1);
+    open();
+    for (int i = 0; i < 12; ++i) {
+      append(std::string(static_cast<std::size_t>(100 + 1500 * i), static_cast<char>('a' + i)));
+      sync();
+      if (marked) mark();
+    }
+    const std::uint64_t durable = journal_->durable().value();
+    kill();
+    const std::string name = file_of(1);
+    const std::uint64_t size = disk_->content(name).size();
+    ASSERT_GE(size, 128U << 10);
+    ASSERT_LT(size, options_.segment_bytes);
+    std::uint64_t refusals = 0;
+    for (std::uint64_t length = journal::kBlockBytes; length < size; length += length % 4096 == 0 ? 48 : 4048) {
+      auto twin = disk_->clone(length);
+      twin->truncate(name, length);
+      journal::Recovery recovery;
+      const auto opened = journal::Journal::open(*twin, options_, recovery);
+      if (opened.ok()) {
+        ASSERT_EQ(recovery.end.value(), durable) << length;
+        continue;
+      }
+      ++refusals;
+      ASSERT_EQ(opened.error().code, Code::kCorrupt) << length << ": " << opened.error().message;
+      ASSERT_THAT(opened.error().message, HasSubstr(name)) << length;
+    }
+    EXPECT_GT(refusals, 50U);
+  }
+}
+
+TEST_F(JournalDamage, OfASegmentThatWasEmptiedIsRefused) {
+  write_history();
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(journal_->prepare_spare().ok());
+    append(std::string(30000, 'd'));
+    sync();
+  }
+  kill();
+  for (const std::string& name : disk_->names()) {
+    if (!journal::segment_file_number(name)) continue;
+    auto twin = disk_->clone(1);
+    twin->truncate(name, 0);
+    std::swap(disk_, twin);
+    const Error error = refused();
+    EXPECT_EQ(error.code, Code::kCorrupt) << name << ": " << error.message;
+    std::swap(disk_, twin);
+  }
+}
+
+TEST_F(JournalDamage, OfAllSegmentsIsRefusedWhereACheckpointIsLeft) {
+  write_history();
+  checkpoint("state", 1);
+  kill();
+  auto without = disk_->clone(1);
+  auto emptied = disk_->clone(2);
+  for (const std::string& name : disk_->names()) {
+    if (!journal::segment_file_number(name)) continue;
+    ASSERT_TRUE(without->remove(name).ok());
+    emptied->truncate(name, 0);
+  }
+  for (auto* twin : {&without, &emptied}) {
+    std::swap(disk_, *twin);
+    const Error error = refused();
+    EXPECT_EQ(error.code, Code::kCorrupt) << error.message;
+    EXPECT_THAT(error.message, HasSubstr("no segment of the journal is left"));
+    std::swap(disk_, *twin);
+  }
+}
+
+TEST_F(JournalDamage, ThatTakesWhatACheckpointHoldsIsRefused) {
+  write_history();
+  checkpoint("state", 1);
+  const auto ref = journal_->write_checkpoint_file(journal_->durable(), 1, as_bytes("later"));
+  ASSERT_TRUE(ref.ok());
+  kill();
+  // As if the segment were an earlier copy of itself.
+  auto earlier = disk_->clone(1);
+  ASSERT_TRUE(earlier->rename(journal::checkpoint_file_name(*ref), "checkpoint-000000009999-00000000").ok());
+  std::swap(disk_, earlier);
+  const Error error = refused();
+  EXPECT_EQ(error.code, Code::kCorrupt) << error.message;
+  EXPECT_THAT(error.message, HasSubstr("before sequence 9999, but the journal can be read only up to"));
+}
+
+/// Format 1 did not make files longer than what it wrote: nobody can tell that one was cut, and none is refused for it.
+TEST_F(JournalDamage, OfAFileOfFormat1IsNotSeenInItsLength) {
+  write_history();
+  kill();
+  const std::string name = file_of(1);
+  Bytes block = disk_->content(name);
+  block.resize(journal::kBlockBytes);
+  journal::SegmentHeader header;
+  ASSERT_TRUE(journal::decode(block, header).ok());
+  EXPECT_TRUE(header.sized);
+  header.sized = false;
+  disk_->overwrite(name, 0, journal::encode(header));
+  disk_->truncate(name, positions_.back().offset + journal::kBlockBytes);
+  open();
+  EXPECT_EQ(recovery_.end.value(), 3U);
+  kill();
+  // What this start has written is of the newer one, and so is known by its length.
+  disk_->truncate(file_of(1), positions_.back().offset + journal::kBlockBytes);
+  EXPECT_EQ(refused().code, Code::kCorrupt);
+}
+
 TEST_F(JournalDamage, OfHeadersAloneLosesNothingForASalvage) {
   // The only segment; one that a start copied; and one that a roll-over began.
   for (const int lives : {1, 3}) {

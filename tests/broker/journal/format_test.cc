@@ -34,7 +34,7 @@ class JournalFormat : public JournalFixture {
 TEST_F(JournalFormat, HasTheGoldenBytesOfAHeader) {
   const Bytes file = written();
   EXPECT_EQ(hex(BytesView(file).first(144)),
-            "57 45 49 52 53 45 47 0a 01 00 00 00 a3 f7 7c d0\n"
+            "57 45 49 52 53 45 47 0a 02 00 00 00 cb 25 99 52\n"
             "ef cd ab 89 67 45 23 01 01 00 00 00 00 00 00 00\n"
             "00 00 01 00 00 00 00 00 00 00 00 00 00 00 00 00\n"
             "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00\n"
@@ -56,12 +56,12 @@ TEST_F(JournalFormat, HasTheGoldenBytesOfAnOpeningMarkAndAnEntry) {
             "e1 7f 65 c6 72 db 94 3e 04 00 00 00 30 00 00 00\n"
             "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00\n"
             "01 00 00 00 01 00 00 00 77 65 69 72 00 00 00 00");
-  EXPECT_EQ(file.size(), 16384U);
+  EXPECT_EQ(file.size(), 65536U);
 }
 
 TEST_F(JournalFormat, OfANewerWeirIsRefusedAndNotTakenForDamage) {
   Bytes file = written();
-  std::uint32_t version = 2;
+  std::uint32_t version = 3;
   std::memcpy(file.data() + 8, &version, sizeof(version));
   std::memset(file.data() + 12, 0, 4);
   const std::uint32_t crc = crc32c(0, BytesView(file).first(journal::kBlockBytes));
@@ -69,7 +69,7 @@ TEST_F(JournalFormat, OfANewerWeirIsRefusedAndNotTakenForDamage) {
   disk_->overwrite("segment-000001", 0, file);
   const Error error = refused();
   EXPECT_EQ(error.code, Code::kRefused);
-  EXPECT_NE(error.message.find("format 2"), std::string::npos);
+  EXPECT_NE(error.message.find("format 3"), std::string::npos);
 }
 
 TEST_F(JournalFormat, RefusesAnEntryOfAKindThatItDoesNotKnow) {

@@ -200,15 +200,16 @@ TEST_F(JournalSpace, StartsOnAFullDiskOnceItHasSpares) {
 }
 
 TEST_F(JournalSpace, RepeatsAWriteThatDidNotFitIntoAGrowingSegment) {
+  options_.segment_bytes = 512 << 10;
   open();
   append("one");
   disk_->limit_bytes(disk_->bytes() + 5000);
-  EXPECT_EQ(try_append(std::string(20000, 'x')).error().code, Code::kDiskFull);
+  EXPECT_EQ(try_append(std::string(80000, 'x')).error().code, Code::kDiskFull);
   EXPECT_EQ(journal_->written(), Sequence(1));
   append("small enough");
   sync();
-  disk_->limit_bytes(1 << 20);
-  append(std::string(20000, 'y'));
+  disk_->limit_bytes(4 << 20);
+  append(std::string(80000, 'y'));
   power_cut();
   open();
   const auto all = replayed();

@@ -13,8 +13,9 @@ namespace {
 std::vector<FileEvidence> all_files() {
   std::vector<FileEvidence> all;
   for (const HeaderState header : {HeaderState::kBlank, HeaderState::kUnreadable, HeaderState::kValid}) {
-    for (int bits = 0; bits < 32; ++bits) {
-      all.push_back({header, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, (bits & 16) != 0});
+    for (int bits = 0; bits < 64; ++bits) {
+      all.push_back({header, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, (bits & 16) != 0,
+                     (bits & 32) != 0});
     }
   }
   return all;
@@ -32,7 +33,9 @@ std::vector<CheckpointEvidence> all_checkpoints() {
   constexpr CheckpointState kStates[] = {CheckpointState::kNone, CheckpointState::kWhole, CheckpointState::kBroken};
   std::vector<CheckpointEvidence> all;
   for (const CheckpointState newest : kStates) {
-    for (const CheckpointState before : kStates) all.push_back({newest, before});
+    for (const CheckpointState before : kStates) {
+      for (const bool above_end : {false, true}) all.push_back({newest, before, above_end});
+    }
   }
   return all;
 }
@@ -63,9 +66,9 @@ TEST(RecoveryTables, HaveARowForEveryCombinationAndNoRowThatIsNeverMet) {
     EXPECT_FALSE(met.contains(-1));
     EXPECT_EQ(met.size(), table.size());
   };
-  expect_complete(all_files(), file_table(), std::size_t{3} * 32);
+  expect_complete(all_files(), file_table(), std::size_t{3} * 64);
   expect_complete(all_tails(), tail_table(), std::size_t{4} * 4);
-  expect_complete(all_checkpoints(), checkpoint_table(), std::size_t{3} * 3);
+  expect_complete(all_checkpoints(), checkpoint_table(), std::size_t{3} * 3 * 2);
   expect_complete(all_segments(), segment_table(), 32U);
 }
 
@@ -73,12 +76,13 @@ TEST(RecoveryTables, HaveARowForEveryCombinationAndNoRowThatIsNeverMet) {
 /// exactly one fits each combination.
 TEST(RecoveryTables, DecideEveryCombinationAsItsMeaningDemands) {
   for (const FileEvidence& e : all_files()) {
-    const bool alarm = e.reign_above || e.mark_above_end;
+    const bool alarm = e.reign_above || e.mark_above_end || e.cut_short;
     const bool valid = !alarm && e.header == HeaderState::kValid;
     const bool proven = !e.opening || e.own_group;
     const std::map<FileVerdict, bool> meaning = {
         {FileVerdict::kLostReign, e.reign_above},
         {FileVerdict::kLostEntries, e.mark_above_end && !e.reign_above},
+        {FileVerdict::kCutShort, e.cut_short && !e.mark_above_end && !e.reign_above},
         {FileVerdict::kInForce, valid && e.needed && proven},
         {FileVerdict::kFailedStart, valid && !proven},
         {FileVerdict::kStale, valid && !e.needed && proven},
@@ -98,13 +102,15 @@ TEST(RecoveryTables, DecideEveryCombinationAsItsMeaningDemands) {
     for (const auto& [verdict, holds] : meaning) EXPECT_EQ(judge(e) == verdict, holds);
   }
   for (const CheckpointEvidence& e : all_checkpoints()) {
-    const bool broken = e.newest == CheckpointState::kBroken;
+    const bool lost = e.above_end;
+    const bool broken = !lost && e.newest == CheckpointState::kBroken;
     const std::map<CheckpointVerdict, bool> meaning = {
-        {CheckpointVerdict::kNewest, e.newest == CheckpointState::kWhole},
+        {CheckpointVerdict::kLostEntries, lost},
+        {CheckpointVerdict::kNewest, !lost && e.newest == CheckpointState::kWhole},
         {CheckpointVerdict::kBefore, broken && e.before == CheckpointState::kWhole},
         {CheckpointVerdict::kCorrupt, broken && e.before == CheckpointState::kBroken},
         {CheckpointVerdict::kBeginning,
-         e.newest == CheckpointState::kNone || (broken && e.before == CheckpointState::kNone)},
+         (!lost && e.newest == CheckpointState::kNone) || (broken && e.before == CheckpointState::kNone)},
     };
     for (const auto& [verdict, holds] : meaning) EXPECT_EQ(judge(e) == verdict, holds);
   }
@@ -123,8 +129,9 @@ TEST(RecoveryTables, DecideEveryCombinationAsItsMeaningDemands) {
 TEST(RecoveryTables, NeverFreeAFileThatHoldsWhatWasDurable) {
   for (const FileEvidence& evidence : all_files()) {
     const FileVerdict verdict = judge(evidence);
-    const bool refused = verdict == FileVerdict::kLostReign || verdict == FileVerdict::kLostEntries;
-    EXPECT_EQ(refused, evidence.reign_above || evidence.mark_above_end);
+    const bool refused =
+        verdict == FileVerdict::kLostReign || verdict == FileVerdict::kLostEntries || verdict == FileVerdict::kCutShort;
+    EXPECT_EQ(refused, evidence.reign_above || evidence.mark_above_end || evidence.cut_short);
     if (!refused && evidence.header == HeaderState::kValid && evidence.needed && !evidence.opening) {
       EXPECT_EQ(verdict, FileVerdict::kInForce);
     }
