@@ -75,10 +75,17 @@ void BrokerSession::commit(Bytes message) {
 }
 
 void BrokerSession::send_commits() {
+  const auto let_go = [&] {
+    for (; !releases_.empty() && (unsent_.empty() || unsent_.front().first > releases_.front().first);
+         releases_.pop_front())
+      send(MessageType::kReleased, releases_.front().second);
+  };
+  let_go();
   while (!unsent_.empty() && (!outbox_ || outbox_->acknowledged(unsent_.front().first))) {
     wire::put_header(unsent_.front().second, next_header(MessageType::kCommit));
     transmit(std::move(unsent_.front().second));
     unsent_.pop_front();
+    let_go();
   }
   if (!drained_) return;
   // Nobody is left who could acknowledge them: they are dropped, and their input comes again.
@@ -164,7 +171,8 @@ void BrokerSession::confirm_peers() {
 }
 
 void BrokerSession::release(const std::vector<wire::Lease>& leases) {
-  send(MessageType::kReleased, wire::encode_leases(leases));
+  releases_.emplace_back(committed_, wire::encode_leases(leases));
+  send_commits();
 }
 
 void BrokerSession::beat(const wire::Measured& measured) {

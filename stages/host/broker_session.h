@@ -105,8 +105,8 @@ class BrokerSession : public Engine {
   void hear_peers(wire::Peers peers);
   /// Peers that were left out are parted from once all that they had sent is committed.
   void confirm_peers();
-  /// Commits wait until what they emitted to `send_receive` streams is acknowledged; so does the word that all is
-  /// committed.
+  /// Commits wait until what they emitted to `send_receive` streams is acknowledged; so does the word that a lease is
+  /// let go behind them, or that all is committed.
   void send_commits();
   /// Sends what consumers have credit for, and credit to producers.
   void serve_peers(bool all_credit);
@@ -145,9 +145,10 @@ class BrokerSession : public Engine {
     std::set<Incarnation> parting;
   };
   std::deque<Unconfirmed> unconfirmed_;
-  std::deque<std::pair<std::uint64_t, Bytes>> unsent_;  ///< commits, by number; the window bounds them
-  bool drained_ = false;                                ///< to be said once they have been sent
-  bool peer_was_last_ = false;                          ///< of what was handed out
+  std::deque<std::pair<std::uint64_t, Bytes>> unsent_;    ///< commits, by number; the window bounds them
+  std::deque<std::pair<std::uint64_t, Bytes>> releases_;  ///< by the number of the commit that they go behind
+  bool drained_ = false;                                  ///< to be said once they have been sent
+  bool peer_was_last_ = false;                            ///< of what was handed out
   wire::Totals worked_;
   wire::Totals credited_;
   Monotonic commit_after_{0};

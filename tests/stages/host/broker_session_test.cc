@@ -230,6 +230,26 @@ TEST(BrokerSession, ACommitWaitsUntilWhatItEmittedIsAcknowledgedAndSoDoesTheDrai
   EXPECT_EQ(session.count_said(MessageType::kDrained), 1U);
 }
 
+TEST(BrokerSession, ALeaseIsLetGoBehindAllThatWasCommittedUnderIt) {
+  Session session;
+  session.release({{}});
+  EXPECT_EQ(session.count_said(MessageType::kReleased), 1U) << "nothing is in front of it";
+  session.said.clear();
+  one_stream(session, Transport::kSendReceive);
+  session.consumer(kTaker, 1);
+  session.emit();
+  session.release({{}});
+  session.commit(Bytes(sizeof(wire::MessageHeader) + 10));
+  EXPECT_EQ(session.count_said(MessageType::kReleased), 0U);
+  session.direct({MessageType::kRecordsDone, wire::kWireVersion, 0, kTaker.value(), 7, 1});
+  std::vector<MessageType> order;
+  for (const Bytes& message : session.said) {
+    const MessageType type = wire::decode_header(message)->type;
+    if (type == MessageType::kCommit || type == MessageType::kReleased) order.push_back(type);
+  }
+  EXPECT_EQ(order, (std::vector{MessageType::kCommit, MessageType::kReleased, MessageType::kCommit}));
+}
+
 TEST(BrokerSession, IsDrainedWithoutWhatNobodyIsLeftToAcknowledge) {
   Session session;
   one_stream(session, Transport::kSendReceive);
