@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -317,7 +318,6 @@ class Core {
   /// Whoever asked to go and is drained goes, once its source, if it is one, knows that all it committed is settled.
   void let_leave();
   void lease(std::uint32_t unit, Monotonic now);
-  void lease_splits(std::uint32_t unit);
   void lease_lanes(std::uint32_t unit, Monotonic now);
   [[nodiscard]] std::uint32_t restored_together(const UnitState& unit) const;
   void grant(Worker& worker, const std::vector<std::uint32_t>& lanes);
@@ -339,6 +339,27 @@ class Core {
   void send_built(Worker& worker, wire::MessageType type, Bytes message);
   Worker* find_worker(Incarnation incarnation);
   std::vector<Worker*> workers_of(std::uint32_t unit, bool only_ready = true);
+
+  // core_splits.cc
+  /// How many splits that have not ended a worker reads.
+  struct SplitShare {
+    Incarnation worker;
+    std::uint32_t splits = 0;
+  };
+  /// By the host where they lie; all under "" where they lie nowhere. Each has one worker at least.
+  using SplitShares = std::map<std::string, std::list<SplitShare>>;
+  void lease_splits(std::uint32_t unit, Monotonic now);
+  /// Ready, and not about to go.
+  std::vector<Worker*> readers_of_splits(std::uint32_t unit);
+  [[nodiscard]] SplitShares split_shares(std::uint32_t unit, const std::vector<const Worker*>& workers) const;
+  /// Asks a split back from whoever has more than a fair share, if it is time.
+  void share_splits(std::uint32_t unit, const SplitShares& shares);
+  /// Their records keep their order where another worker reads on.
+  [[nodiscard]] bool splits_may_move(const UnitState& unit) const;
+  /// How many splits are still to move until all have fair shares.
+  [[nodiscard]] std::uint32_t splits_moving(std::uint32_t unit) const;
+  /// A sentence about a split that waits for a worker on its host; "" for none.
+  [[nodiscard]] std::string unreachable_split(std::uint32_t unit) const;
 
   // core_scale.cc
   void scale(const Client& client, const wire::MapReader& map);
@@ -394,7 +415,7 @@ class Core {
   [[nodiscard]] Sharing sharing_of(std::uint32_t unit) const;
   /// Which shard is to move next, or is on its way.
   [[nodiscard]] std::optional<LeaseBalance::Move> next_move(std::uint32_t unit, const Sharing& sharing) const;
-  /// How many shards are still to come to the workers that are to have them.
+  /// How many shards, or splits of a source, are still to come to the workers that are to have them.
   [[nodiscard]] std::uint32_t shards_moving(std::uint32_t unit) const;
 
   // core_follow.cc
@@ -478,8 +499,6 @@ class Core {
   void flush(Worker& worker, Delivery& delivery);
   void send_watermarks(std::uint32_t unit);
   void send_publish_credit(std::uint32_t unit);
-  /// A sentence about a split that waits for a worker on its host; "" for none.
-  [[nodiscard]] std::string unreachable_split(std::uint32_t unit) const;
   [[nodiscard]] bool blocked(const UnitState& unit) const;
   /// Whether a unit must add no records, since the disk is full and those behind it go first.
   [[nodiscard]] bool waits_for_space(const UnitState& unit) const;

@@ -76,7 +76,8 @@ std::optional<LeaseBalance::Move> Core::next_move(std::uint32_t index, const Sha
 
 std::uint32_t Core::shards_moving(std::uint32_t index) const {
   const UnitState& unit = ledger_.units()[index];
-  if (unit.intake() != Intake::kShards || unit.finished || unit.resting()) return 0;
+  if (unit.finished || unit.resting() || unit.intake() == Intake::kRanges) return 0;
+  if (unit.intake() == Intake::kSplits) return splits_moving(index);
   const auto& lanes = leases_[index].lanes;
   std::uint32_t under_way = 0;
   for (std::uint32_t lane = 0; lane < lanes.size(); ++lane)

@@ -7,7 +7,6 @@
 #include "broker/core/core.h"
 #include "sdk/wire/changes.h"
 #include "sdk/wire/library_hash.h"
-#include "sdk/wire/split_id.h"
 
 namespace weir::core {
 
@@ -146,6 +145,7 @@ void Core::let_leave() {
   }
   for (const Incarnation incarnation : leaving) {
     Worker& worker = *find_worker(incarnation);
+    tell_committed(worker);  // a source says so outside before it ends
     send(worker, MessageType::kStop, {});
     const std::uint32_t stage = ledger_.units()[worker.unit].stage();
     outside_.notify({Notice::Kind::kLeft, stage, worker.index, worker.pid, ""});
@@ -220,58 +220,12 @@ void Core::lease(std::uint32_t unit, Monotonic now) {
   let_superfluous_go(unit);
   switch (ledger_.units()[unit].intake()) {
     case Intake::kSplits:
-      return lease_splits(unit);
+      return lease_splits(unit, now);
     case Intake::kShards:
       return lease_lanes(unit, now);
     case Intake::kRanges:
       return;
   }
-}
-
-void Core::lease_splits(std::uint32_t index) {
-  const UnitState& unit = ledger_.units()[index];
-  UnitLeases& leases = leases_[index];
-  auto workers = workers_of(index);
-  keep_those_with_the_right_library(workers);
-  if (workers.empty()) return;
-  const bool local = topology_.stages[unit.stage()].local;
-  if (!unit.enumeration_ended && leases.enumerator.value() == 0) {
-    // Local things are looked for where the broker is, as long as anybody is there to look.
-    const auto here =
-        std::find_if(workers.begin(), workers.end(), [](const Worker* each) { return each->host.empty(); });
-    Worker* const chosen = local && here != workers.end() ? *here : workers.front();
-    leases.enumerator = chosen->incarnation;
-    wire::Lease lease;
-    lease.kind = wire::LeaseKind::kEnumerate;
-    send(*chosen, MessageType::kGrant, wire::encode_leases({lease}));
-  }
-  std::map<Worker*, std::vector<wire::Lease>,
-           decltype([](const Worker* a, const Worker* b) { return a->incarnation < b->incarnation; })>
-      granted;
-  leases.lanes.resize(unit.lanes.size());
-  for (std::uint32_t lane = 0; lane < leases.lanes.size(); ++lane) {
-    if (leases.lanes[lane].state != LaneLease::State::kFree || unit.lanes[lane].finished) continue;
-    const std::string_view host = wire::SplitId::parse(unit.lanes[lane].split).host;
-    Worker* worker = nullptr;
-    for (Worker* each : workers) {
-      const bool can = !local || unit.lanes[lane].split_ended || each->host == host;
-      if (can && (worker == nullptr || each->lanes < worker->lanes)) worker = each;
-    }
-    if (worker == nullptr) continue;  // until one comes on the host where it is: unhealthy() says so
-    leases.lanes[lane].state = LaneLease::State::kHeld;
-    leases.lanes[lane].holder = worker->incarnation;
-    ++worker->lanes;
-    if (unit.lanes[lane].split_ended) continue;  // only its finish is left
-    wire::Lease lease;
-    lease.kind = wire::LeaseKind::kSplit;
-    lease.shard = lane;
-    lease.epoch = ++leases.lanes[lane].epoch;
-    lease.watermark = unit.lanes[lane].advanced;
-    lease.split = unit.lanes[lane].split;
-    lease.position = unit.lanes[lane].position;
-    granted[worker].push_back(lease);
-  }
-  for (const auto& [worker, list] : granted) send(*worker, MessageType::kGrant, wire::encode_leases(list));
 }
 
 void Core::keep_those_with_the_right_library(std::vector<Worker*>& workers) const {

@@ -8,7 +8,6 @@
 
 #include "broker/core/core.h"
 #include "sdk/topology/choices.h"
-#include "sdk/wire/split_id.h"
 #include "weir/json.h"
 
 namespace weir::core {
@@ -247,25 +246,6 @@ std::uint64_t Core::waiting() const {
     if (!topology_.stages[stage].resting) total += ledger_.requeued(stage).size();
   }
   return total;
-}
-
-std::string Core::unreachable_split(std::uint32_t index) const {
-  const UnitState& unit = ledger_.units()[index];
-  if (unit.intake() != Intake::kSplits || unit.resting() || !topology_.stages[unit.stage()].local) return "";
-  for (std::uint32_t lane = 0; lane < leases_[index].lanes.size(); ++lane) {
-    if (leases_[index].lanes[lane].state != LaneLease::State::kFree) continue;
-    if (unit.lanes[lane].finished || unit.lanes[lane].split_ended) continue;
-    const wire::SplitId split = wire::SplitId::parse(unit.lanes[lane].split);
-    const bool any = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
-      return entry.second.unit == index && entry.second.state == Worker::State::kReady &&
-             entry.second.host == split.host;
-    });
-    if (any) continue;
-    return fmt::format("\"{}\" of stage \"{}\" is on {}, where no worker of the stage is: it waits for one", split.name,
-                       topology_.stages[unit.stage()].name,
-                       split.host.empty() ? std::string("the broker's host") : std::string(split.host));
-  }
-  return "";
 }
 
 std::string Core::waits_outside() const {

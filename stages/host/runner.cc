@@ -59,12 +59,14 @@ Exit Runner::give_up(const Status& status) {
 std::optional<Exit> Runner::turn() {
   if (engine_.beat_due()) beat();
   tell_durable();
+  let_splits_go();
   if (chain_.local() != nullptr) {
     if (const Status status = store_durable(); !status.ok()) return give_up(status);
   }
   if (!open_) bound_memory();
-  const bool reads = !draining_ && (enumerating_ || std::any_of(splits_.begin(), splits_.end(),
-                                                                [](const auto& entry) { return !entry.second.ended; }));
+  const bool reads = !draining_ && (enumerating_ || std::any_of(splits_.begin(), splits_.end(), [](const auto& entry) {
+                                      return entry.second.reads_on();
+                                    }));
   const bool may_read = reads && engine_.may_publish() && engine_.has_window();
   // How long nothing but an event can happen.
   Monotonic wait = kIdleWait;
@@ -558,7 +560,7 @@ void Runner::close_target(std::uint32_t target) {
 Status Runner::revoke(const std::vector<wire::Lease>& leases) {
   if (Status status = close(); !status.ok()) return status;
   for (const wire::Lease& lease : leases) {
-    if (lease.kind == wire::LeaseKind::kSplit) splits_.erase(lease.shard);
+    if (lease.kind == wire::LeaseKind::kSplit) splits_[lease.shard].going = lease;
     if (lease.kind == wire::LeaseKind::kEnumerate) enumerating_ = false;
     if (lease.kind == wire::LeaseKind::kAhead) drop_ahead(lease.shard);
     if (lease.kind != wire::LeaseKind::kShard) continue;
@@ -576,14 +578,30 @@ Status Runner::revoke(const std::vector<wire::Lease>& leases) {
     chain_.local()->drop(lease.shard);
   }
   std::vector<wire::Lease> let_go;
-  std::copy_if(leases.begin(), leases.end(), std::back_inserter(let_go),
-               [](const wire::Lease& lease) { return lease.kind != wire::LeaseKind::kAhead; });
+  std::copy_if(leases.begin(), leases.end(), std::back_inserter(let_go), [](const wire::Lease& lease) {
+    return lease.kind != wire::LeaseKind::kAhead && lease.kind != wire::LeaseKind::kSplit;
+  });
   // The next holder does not wait until what lies in memory here is taken apart.
   if (!let_go.empty()) engine_.release(let_go);
   for (const wire::Lease& lease : let_go) {
     if (lease.kind == wire::LeaseKind::kShard && chain_.local() == nullptr) drop_state(lease.shard);
   }
+  let_splits_go();
   return {};
+}
+
+void Runner::let_splits_go() {
+  std::vector<wire::Lease> let_go;
+  for (auto split = splits_.begin(); split != splits_.end();) {
+    // What is acknowledged outside for the next holder's commits must not pass over what is not for these.
+    if (!split->second.going || !split->second.settling.empty()) {
+      ++split;
+      continue;
+    }
+    let_go.push_back(*split->second.going);
+    split = splits_.erase(split);
+  }
+  if (!let_go.empty()) engine_.release(let_go);
 }
 
 Status Runner::finish(const std::vector<std::uint32_t>& lanes) {
@@ -641,7 +659,7 @@ Status Runner::read_splits(bool& any) {
   for (std::uint32_t i = 0; i < count; ++i) {
     auto it = splits_.begin();
     std::advance(it, (split_next_ + i) % count);
-    if (it->second.ended) continue;
+    if (!it->second.reads_on()) continue;
     bool read_some = false;
     if (Status status = read(it->first, it->second, read_some); !status.ok()) return status;
     if (!read_some) continue;

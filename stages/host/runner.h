@@ -52,6 +52,9 @@ class Runner {
     Split split;
     Timestamp watermark = INT64_MIN;
     bool ended = false;
+    /// It was asked back, and is let go once the source knows that all it has read of it is settled.
+    std::optional<wire::Lease> going;
+    [[nodiscard]] bool reads_on() const { return !ended && !going; }
     /// Positions that are committed and not yet durable: by the number of the commit, for a source that asks.
     std::deque<std::pair<std::uint64_t, Bytes>> settling;
   };
@@ -89,6 +92,8 @@ class Runner {
   Status enumerate();
   Status close();
   void tell_durable();
+  /// Splits that were asked back, and of which nothing is left to be told, go.
+  void let_splits_go();
   /// What is on the broker's disk goes to ours.
   Status store_durable();
   Status restore_local(const wire::StatePart& part);

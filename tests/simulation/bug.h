@@ -50,6 +50,7 @@ enum class Bug : std::uint8_t {
   kPartialUnmoved,         ///< a worker commits what it has consumed of hot keys without the partial result
   kUpgradeForgotten,       ///< a library that was told is not what the journal keeps
   kOldLibraryStarted,      ///< a worker has the library from before, and says that it has the new one
+  kSplitKept,              ///< a worker reads on in a split that it has given back
   kEnd,
 };
 
@@ -93,7 +94,8 @@ constexpr const char* kBugNames[] = {"none",
                                      "a partial result is sent and kept",
                                      "a partial result is not sent",
                                      "the journal keeps another library",
-                                     "a worker starts with the library from before"};
+                                     "a worker starts with the library from before",
+                                     "a split is read on after it was given back"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

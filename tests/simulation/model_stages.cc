@@ -18,13 +18,13 @@ namespace {
 using Numbers = std::vector<std::uint64_t>;
 
 /// Emits the numbers that are its split modulo the number of splits, in rising order, a few at a time.
-class NumberSource final : public Source {
+class NumberSource : public Source {
  public:
   void splits(SplitList& list) override {
     for (std::uint32_t split = 0; split < plan_.splits; ++split) list.add(std::to_string(split));
   }
   Progress read(Split& split, Context& out) override {
-    if (world_.below(3) == 0) return Progress::kEmpty;
+    if (world_.below(3) == 0 || (plan_.moves && world_.below(3) != 0)) return Progress::kEmpty;
     const std::uint64_t which = std::stoull(std::string(split.id()));
     const std::uint64_t total = (plan_.numbers + plan_.splits - 1 - which) / plan_.splits;
     auto position = split.position<std::uint64_t>();
@@ -42,6 +42,15 @@ class NumberSource final : public Source {
  private:
   World& world_ = WorkerProcess::at_work().world();
   const Plan& plan_ = world_.plan();
+};
+
+/// The same, which acknowledges outside what is settled.
+class NumberSourceTold final : public NumberSource {
+ public:
+  void on_durable(Split& split) override {
+    WorkerProcess& process = WorkerProcess::at_work();
+    process.world().acknowledged(process, std::string(split.id()), split.position<std::uint64_t>());
+  }
 };
 
 class Pass final : public Stage {
@@ -221,9 +230,14 @@ class Extra final : public Out {
 }  // namespace
 
 Result<const weir_descriptor*> find_model_stage(const std::string& name) {
-  static const std::array kStages = {
-      stage<NumberSource>("numbers"),    stage<Pass>("pass"),  sum(), stage<Tally>("tally"), stage<Out>("out"),
-      stage<OutByShard>("out_by_shard"), stage<Extra>("extra")};
+  static const std::array kStages = {stage<NumberSource>("numbers"),
+                                     stage<NumberSourceTold>("numbers_told"),
+                                     stage<Pass>("pass"),
+                                     sum(),
+                                     stage<Tally>("tally"),
+                                     stage<Out>("out"),
+                                     stage<OutByShard>("out_by_shard"),
+                                     stage<Extra>("extra")};
   for (const weir_descriptor& descriptor : kStages) {
     if (name == descriptor.name) return &descriptor;
   }

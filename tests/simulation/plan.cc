@@ -98,6 +98,11 @@ Plan Plan::of(std::uint64_t seed, int era) {
     plan.keys = static_cast<std::uint32_t>(1 + random() % 50);
   }
   plan.upgrades = era >= 18 && random() % 3 == 0;
+  if (era >= 20 && random() % 3 == 0 && !plan.pub_sub) {
+    plan.moves = plan.scales = true;
+    plan.splits = static_cast<std::uint32_t>(4 + random() % 9);
+    plan.tells = random() % 2 == 0;
+  }
   return plan;
 }
 
@@ -171,6 +176,7 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
     raw.priority.field = "/2";
   }
   stage("numbers", PluginKind::kSource, workers(), -1, plan.unkeyed_stage ? 2 : 0);
+  if (plan.tells) topology.stages.back().plugin = "numbers_told";
   if (plan.unkeyed_stage) stage("pass", PluginKind::kStage, plan.pub_sub ? 1 : workers(), 2, 0);
   stage("sum", PluginKind::kStage, workers(), 0, 1);
   topology.stages.back().keyed = true;

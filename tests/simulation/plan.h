@@ -69,10 +69,12 @@ struct Plan {
   bool pub_sub = false;          ///< ... or it is published, to one worker, so that each record is there once at most
   bool weighs = false;           ///< shards are shared out by what they have to do, however little that is
   bool splits_hot_keys = false;  ///< of what the sum reads, which then has few keys, most of them hot
+  bool moves = false;            ///< there are more splits, and the source is scaled while it reads them
+  bool tells = false;            ///< the source acknowledges outside what is settled of a split
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
-  static constexpr int kEra = 18;
+  static constexpr int kEra = 20;
   static Plan of(std::uint64_t seed, int era = kEra);
 
   [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }

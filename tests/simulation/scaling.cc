@@ -16,7 +16,8 @@ void World::scale() {
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     if (topology_.stages[stage].host == stage) stages.push_back(stage);
   }
-  const std::uint32_t stage = stages[wishes_() % stages.size()];
+  std::uint32_t stage = stages[wishes_() % stages.size()];
+  if (plan_.moves && wishes_() % 2 == 0) stage = 0;  // the source
   const auto workers = static_cast<std::uint32_t>(1 + wishes_() % 5);
   const bool crashes = plan_.kills && wishes_() % 4 == 0;
   const std::uint64_t when = 1 + wishes_() % 8;
@@ -89,6 +90,29 @@ void World::start_worker_later(std::uint32_t stage, std::uint32_t index) {
     if (plan_.upgrades && is_there(stage, index)) return;
     if (index < wanted_workers(stage)) start_worker(stage, index);
   });
+}
+
+void World::split_moves(const WorkerProcess& worker) {
+  if (!plan_.moves || !plan_.kills) return;
+  // The most interesting moments for a death.
+  if (chance(50'000)) disk_.crash_after(1 + below(8));
+  if (!chance(50'000)) return;
+  ++outcome_.deaths_amid_moves;
+  workers_.at(worker.pid())->die_at_record();
+}
+
+void World::acknowledged(const WorkerProcess& worker, const std::string& split, std::uint64_t position) {
+  if (has_no_rights(worker.incarnation())) return;
+  std::uint64_t& known = acknowledged_[split];
+  if (position < known) problem("what is acknowledged outside of a split goes back");
+  known = position;
+}
+
+void World::check_alone(const WorkerProcess& worker, std::uint32_t split) {
+  for (const auto& [pid, other] : workers_) {
+    const bool reads = other.get() != &worker && other->alive() && other->reads(split);
+    if (reads && !has_no_rights(other->incarnation())) problem("two workers read a split at once (I4)");
+  }
 }
 
 }  // namespace weir::simulation

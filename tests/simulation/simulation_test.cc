@@ -113,6 +113,8 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"records that came there again", &Outcome::records_again},
     {"records of hot keys processed where they lay", &Outcome::records_split},
     {"partial results merged", &Outcome::partials_merged},
+    {"splits given back while they were read", &Outcome::splits_moved},
+    {"deaths of workers amid the move of a split", &Outcome::deaths_amid_moves},
     {"connections between workers that broke", &Outcome::links_broken},
 };
 
@@ -201,6 +203,7 @@ TEST(Simulation, FindsEveryBugThatIsPutIn) {
       if (plan.bug == Bug::kSentOvertold && (!plan.direct || plan.acknowledged || plan.pub_sub)) continue;
       if (plan.bug == Bug::kScaleForgotten && !plan.scales) continue;
       if (plan.bug == Bug::kChangesLostBehindCopy && (!plan.scales || plan.local)) continue;
+      if (plan.bug == Bug::kSplitKept && !plan.moves) continue;
       if (plan.bug == Bug::kUpgradeForgotten && !plan.upgrades) continue;
       if (plan.bug == Bug::kOldLibraryStarted && !plan.upgrades) continue;
       if (plan.bug == Bug::kUnacknowledged && !plan.acknowledged) continue;

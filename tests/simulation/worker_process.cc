@@ -209,6 +209,14 @@ host::Event WorkerProcess::next(Monotonic) {
       state_ = without(wire::Space::kParked, event->state.changes);
       event->state.changes = state_;
     }
+    const auto of_split = [](const wire::Lease& lease) { return lease.kind == wire::LeaseKind::kSplit; };
+    const bool asked_back =
+        event->kind == host::Event::Kind::kRevoke && std::any_of(event->leases.begin(), event->leases.end(), of_split);
+    if (world_.has(Bug::kSplitKept) && asked_back) {
+      check(*event);
+      release(event->leases);
+      return {};
+    }
     const bool behind_copy = event->kind == host::Event::Kind::kState && event->state.on_top && !local_;
     if (world_.has(Bug::kChangesLostBehindCopy) && behind_copy) event->state.changes = {};
     check(*event);
@@ -244,6 +252,10 @@ void WorkerProcess::transmit(Bytes message) {
       for (wire::Sent& sent : routed->sent) ++sent.records;
       message = wire::message(header, wire::encode_routed(*routed));
     }
+  }
+  if (const auto header = *wire::decode_header(message); header.type == wire::MessageType::kReleased) {
+    const auto leases = wire::decode_leases(wire::body_of(message));
+    for (const wire::Lease& lease : *leases) world_.outcome().splits_moved += reading_.erase(lease.shard);
   }
   world_.to_broker(pid_, message);
 }
@@ -367,6 +379,7 @@ void WorkerProcess::check(const host::Event& event) {
       world_.outcome().copies_void += ahead_.erase(lease.shard);
     } else {
       lanes_.erase(lease.shard);
+      if (lease.kind == wire::LeaseKind::kSplit) world_.split_moves(*this);
     }
   }
 }
@@ -434,6 +447,9 @@ void WorkerProcess::check_grant(const std::vector<wire::Lease>& leases) {
     if (lease.kind == wire::LeaseKind::kSplit) {
       const std::uint64_t position = lease.position.empty() ? 0 : ValueView(lease.position).as<std::uint64_t>();
       world_.restored(welcome().incarnation, "split " + std::to_string(lease.shard), position);
+      world_.check_alone(*this, lease.shard);
+      reading_.insert(lease.shard);
+      if (position != 0) world_.split_moves(*this);
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "sdk/wire/commit.h"
@@ -50,6 +51,8 @@ class WorkerProcess final : private host::BrokerSession {
   [[nodiscard]] std::uint32_t stage() const { return stage_; }
   [[nodiscard]] std::uint32_t index() const { return index_; }
   [[nodiscard]] std::int64_t pid() const { return pid_; }
+  [[nodiscard]] Incarnation::number_type incarnation() const { return welcome().incarnation.value(); }
+  [[nodiscard]] bool reads(std::uint32_t split) const { return reading_.contains(split); }
   [[nodiscard]] const std::string& says() const { return says_; }  ///< what it runs, as it says, ...
   [[nodiscard]] const std::string& runs() const { return runs_; }  ///< ... and as it is
 
@@ -74,6 +77,8 @@ class WorkerProcess final : private host::BrokerSession {
     std::uint64_t position = 0;             ///< of a sink
     std::map<std::uint32_t, Input> inputs;  ///< by stream
   };
+  /// As the broker knows it: granted, and not let go.
+  std::set<std::uint32_t> reading_;
   using Facts = std::map<std::string, std::uint64_t>;
 
   // host::BrokerSession

@@ -70,6 +70,12 @@ class World final : public core::Outside {
   }
   void problem(const std::string& what);
   Outcome& outcome() { return outcome_; }
+  /// A split is to go from the worker to another, or has just come to it.
+  void split_moves(const WorkerProcess& worker);
+  /// The source of the worker acknowledges outside what comes before `position`.
+  void acknowledged(const WorkerProcess& worker, const std::string& split, std::uint64_t position);
+  /// Nobody but the worker reads the split.
+  void check_alone(const WorkerProcess& worker, std::uint32_t split);
   /// Something goes wrong now, with this probability, unless calm has come.
   [[nodiscard]] bool chance(std::uint32_t per_million) {
     return now_ < plan_.calm_from && below(1'000'000) < per_million;
@@ -331,6 +337,7 @@ class World final : public core::Outside {
   LettersAsked letters_;
   ReplaysAsked replays_;
   ScalesAsked scales_;
+  std::map<std::string, std::uint64_t> acknowledged_;  ///< outside, by split
   ScalesAsked upgrades_;                                    ///< versions of libraries in place of numbers of workers
   std::map<std::uint32_t, std::uint32_t> versions_;         ///< that were chosen, by stage, as the broker has said
   std::map<std::uint32_t, std::uint32_t> versions_before_;  ///< and what they were before that

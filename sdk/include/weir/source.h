@@ -99,8 +99,8 @@ class Split {
 /// Constructor, kSchema, kOutputs and kDeterministic as in stage.h. `static constexpr bool kLocal = true` says that
 /// splits name things of one host (files, devices): a worker on another host does not get them. One instance may read
 /// several splits, now one, now the other; a split may come back with an older position, when a transaction was lost,
-/// or move to another worker. Errors: an exception from any call fails the call with its sentence; Fatal ends the
-/// worker. [one thread]
+/// go on elsewhere (weir scale), or come back from there with a later one. Errors: an exception from any call fails the
+/// call with its sentence; Fatal ends the worker. [one thread]
 class Source {
  public:
   Source() = default;
