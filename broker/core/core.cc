@@ -230,6 +230,9 @@ void Core::on_message(const Buffer& message, Monotonic now) {
       } else if (draining_) {
         worker->state = Worker::State::kDraining;
         send(*worker, wire::MessageType::kDrain, {});
+      } else {
+        // Before anybody hears of this worker, and sends it such a record.
+        for (const DirectSuspect& suspect : leases_[worker->unit].direct_suspects) tell_suspect(*worker, suspect);
       }
       return;
     case wire::MessageType::kCommit:

@@ -242,10 +242,11 @@ class Core {
     std::vector<LaneLease> lanes;
     std::map<std::uint64_t, RequeuedAt> requeued;  ///< letters that a worker has been sent, by number
     std::map<std::uint64_t, RequeuedSuspect> requeued_suspects;
-    std::vector<Suspect> suspects;     ///< records that are delivered alone
-    std::vector<std::uint64_t> scan;   ///< ranges: per input, the next frame to dispatch
-    std::vector<PriorityTurns> turns;  ///< per input; of use where it is dispatched by priority
-    std::uint32_t worker_next = 0;     ///< round robin
+    std::vector<Suspect> suspects;              ///< records that are delivered alone
+    std::deque<DirectSuspect> direct_suspects;  ///< the same of those that come past the broker; the newest
+    std::vector<std::uint64_t> scan;            ///< ranges: per input, the next frame to dispatch
+    std::vector<PriorityTurns> turns;           ///< per input; of use where it is dispatched by priority
+    std::uint32_t worker_next = 0;              ///< round robin
     Incarnation enumerator;
     /// State of a shard on its way to a worker that is to have it next. One at a time.
     struct Ahead {
@@ -549,6 +550,8 @@ class Core {
 
   // core_suspect.cc
   void suspect(const Worker& worker, const FatalRecord& fatal);
+  void suspect_direct(const Worker& worker, const FatalRecord& fatal);
+  void tell_suspect(Worker& worker, const DirectSuspect& suspect);
   void clear_suspects(std::uint32_t unit, const wire::Commit& commit);
   /// Nothing that was sent to it is uncommitted.
   [[nodiscard]] bool idle(const Worker& worker) const;

@@ -182,6 +182,8 @@ void Core::forget(Incarnation incarnation) {
   if (leases.enumerator == incarnation) leases.enumerator = Incarnation();
   leases.dirty = true;
   forget_peer(incarnation);
+  for (UnitLeases& each : leases_)
+    std::erase_if(each.direct_suspects, [&](const auto& suspect) { return suspect.producer == incarnation; });
   workers_.erase(found);
   trials_.erase(incarnation);
   if (leases.ahead && leases.ahead->to == incarnation) call_off(unit);

@@ -11,6 +11,17 @@ namespace weir::core {
 
 using wire::MessageType;
 
+namespace {
+
+constexpr std::size_t kDirectSuspectsMax = 256;
+
+std::string why_condemned(std::uint32_t deaths, const std::string& cause) {
+  return fmt::format("it killed {} while it was processed, last by {}",
+                     deaths == 1 ? "its worker" : fmt::format("{} workers", deaths), cause);
+}
+
+}  // namespace
+
 void Core::suspect(const Worker& worker, const FatalRecord& fatal) {
   UnitLeases& leases = leases_[worker.unit];
   const UnitState& unit = ledger_.units()[worker.unit];
@@ -26,7 +37,8 @@ void Core::suspect(const Worker& worker, const FatalRecord& fatal) {
   }
   // What the page said is the plugin's word: anything may have written there.
   const auto place = unit.find(fatal.stream, fatal.shard);
-  if (!place || is_direct(topology_.streams[fatal.stream].transport)) return;  // what it was sent is lost with it
+  if (!place) return;
+  if (is_direct(topology_.streams[fatal.stream].transport)) return suspect_direct(worker, fatal);
   for (Suspect& suspect : leases.suspects) {
     if (suspect.lane() != place->lane || suspect.cursor() != place->cursor) continue;
     if (suspect.under_way() && suspect.at() == worker.incarnation) return suspect.on_death(fatal.cause);
@@ -46,6 +58,40 @@ void Core::suspect(const Worker& worker, const FatalRecord& fatal) {
   --range;
   if (fatal.offset < range->second.to && range->second.to_worker == worker.incarnation)
     leases.suspects.emplace_back(place->lane, place->cursor, range->first, fatal.offset);
+}
+
+void Core::suspect_direct(const Worker& worker, const FatalRecord& fatal) {
+  // Of other transports it is lost with all that its worker had in hand.
+  if (topology_.streams[fatal.stream].transport != Transport::kSendReceive) return;
+  const Worker* producer = find_worker(fatal.producer);
+  if (producer == nullptr) return;  // what it sent is nobody's any more, and comes with other numbers
+  const auto& outputs = ledger_.units()[producer->unit].outputs();
+  if (std::find(outputs.begin(), outputs.end(), fatal.stream) == outputs.end()) return;
+  auto& suspects = leases_[worker.unit].direct_suspects;
+  auto known = std::find_if(suspects.begin(), suspects.end(), [&](const DirectSuspect& each) {
+    return each.stream == fatal.stream && each.producer == fatal.producer && each.offset == fatal.offset;
+  });
+  if (known == suspects.end()) {
+    // Those that were given up, or were innocent, are never heard of again; nobody says which.
+    if (suspects.size() >= kDirectSuspectsMax) suspects.pop_front();
+    known = suspects.insert(suspects.end(), {fatal.stream, fatal.producer, fatal.offset, 0, {}});
+  }
+  if (fatal.alone) {
+    ++known->deaths;
+    known->cause = fatal.cause;
+  }
+  for (Worker* each : workers_of(worker.unit)) {
+    if (each->incarnation != worker.incarnation) tell_suspect(*each, *known);
+  }
+}
+
+void Core::tell_suspect(Worker& worker, const DirectSuspect& suspect) {
+  wire::Suspect told{suspect.stream, suspect.producer, suspect.offset, 0, {}};
+  if (suspect.deaths > topology_.stages[ledger_.units()[worker.unit].stage()].retries) {
+    told.attempts = suspect.deaths;
+    told.reason = why_condemned(suspect.deaths, suspect.cause);
+  }
+  send(worker, MessageType::kSuspect, wire::encode_suspect(told));
 }
 
 void Core::clear_suspects(std::uint32_t index, const wire::Commit& commit) {
@@ -86,8 +132,7 @@ bool Core::set_apart(const Worker& worker) const {
 
 void Core::condemn(Worker& worker, wire::Condemned condemned, std::uint32_t deaths, const std::string& cause) {
   condemned.attempts = deaths;
-  condemned.reason = fmt::format("it killed {} while it was processed, last by {}",
-                                 deaths == 1 ? "its worker" : fmt::format("{} workers", deaths), cause);
+  condemned.reason = why_condemned(deaths, cause);
   send(worker, MessageType::kCondemned, wire::encode_condemned(condemned));
 }
 

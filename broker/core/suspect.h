@@ -17,6 +17,8 @@ struct FatalRecord {
   std::uint64_t requeued = 0;  ///< number of a requeued one; of the place only `offset` matters then: the turn among
                                ///< the parked records of a key, else 0
   std::string cause;           ///< "signal 11 (SIGSEGV)"
+  Incarnation producer;        ///< whose it is where it came past the broker, ...
+  bool alone = false;          ///< ... and nothing else was begun and not committed
 };
 
 /// Records of one shard of which one, at least, killed a worker. They are delivered alone, piece by piece: first those
@@ -90,6 +92,16 @@ class Suspect {
   std::uint64_t piece_to_ = 0;
   std::uint32_t deaths_ = 0;
   std::string cause_;
+};
+
+/// A record of a `send_receive` stream that killed a worker: whoever gets it next takes it alone, once all in front of
+/// it is committed and acknowledged, so that its producer sends none of that again. Kept in memory only, as above.
+struct DirectSuspect {
+  std::uint32_t stream = 0;
+  Incarnation producer;
+  std::uint64_t offset = 0;  ///< among all that the producer sends to the stream
+  std::uint32_t deaths = 0;  ///< of workers that had it alone
+  std::string cause;
 };
 
 /// A requeued record that killed a worker.

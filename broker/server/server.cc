@@ -342,8 +342,13 @@ void Server::on_launcher(const ordered_json& event) {
     if (spec == nullptr) return;
     std::optional<core::FatalRecord> fatal;
     if (const auto record = event.find("record"); record != event.end() && record->is_object()) {
-      fatal = {record->value("stream", 0U), record->value("shard", 0U), record->value("offset", std::uint64_t{0}),
-               record->value("requeued", std::uint64_t{0}), event.value("cause", "an unknown cause")};
+      fatal = {record->value("stream", 0U),
+               record->value("shard", 0U),
+               record->value("offset", std::uint64_t{0}),
+               record->value("requeued", std::uint64_t{0}),
+               event.value("cause", "an unknown cause"),
+               Incarnation(record->value("producer", std::uint64_t{0})),
+               record->value("alone", false)};
     }
     core_->on_died(static_cast<std::uint32_t>(spec - topology.stages.data()), event.value("worker", 0U),
                    event.value("pid", std::int64_t{0}), monotonic_now(), fatal);

@@ -174,6 +174,28 @@ Result<Condemned> decode_condemned(BytesView body) {
   return finish(reader, condemned, "a condemned record");
 }
 
+Bytes encode_suspect(const Suspect& suspect) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(suspect.stream);
+  writer.put(suspect.producer.value());
+  writer.put(suspect.offset);
+  writer.put(suspect.attempts);
+  writer.text(suspect.reason);
+  return bytes;
+}
+
+Result<Suspect> decode_suspect(BytesView body) {
+  ByteReader reader(body);
+  Suspect suspect;
+  suspect.stream = reader.get<std::uint32_t>();
+  suspect.producer = Incarnation(reader.get<Incarnation::number_type>());
+  suspect.offset = reader.get<std::uint64_t>();
+  suspect.attempts = reader.get<std::uint32_t>();
+  suspect.reason = reader.text();
+  return finish(reader, suspect, "a suspect");
+}
+
 Bytes encode_peers(const Peers& peers) {
   Bytes bytes;
   ByteWriter writer(bytes);

@@ -15,7 +15,7 @@
 namespace weir::wire {
 
 /// Goes up with every new message and every change of a layout; peers of another version are refused at hello.
-inline constexpr std::uint16_t kWireVersion = 8;
+inline constexpr std::uint16_t kWireVersion = 9;
 
 /// Messages between the broker and a worker, one ZeroMQ frame each (WIRE.md). Numbers are never reused.
 enum class MessageType : std::uint16_t {
@@ -48,6 +48,8 @@ enum class MessageType : std::uint16_t {
   kCondemned = 45,  ///< a record that follows has killed too many workers: it is not tried any more
   kDurable = 46,    ///< how far a worker's transactions are on disk, to one that keeps state on its own
   kPeers = 47,  ///< the workers that records go to, or come from, past the broker (direct.h): all that there are now
+  kSuspect =
+      48,  ///< a record that may come past the broker has killed a worker: it is to be taken alone, or not at all
   // worker to worker (direct.h)
   kRecords = 65,        ///< records of a stream that does not go through the broker
   kRecordsCredit = 66,  ///< how much of them the sender of this can take, as a running total
@@ -142,6 +144,15 @@ struct Condemned {
   std::string reason;
 };
 
+/// A record of a `send_receive` stream that killed its worker, and comes again.
+struct Suspect {
+  std::uint32_t stream = 0;
+  Incarnation producer;
+  std::uint64_t offset = 0;    ///< among all that the producer sends to the stream
+  std::uint32_t attempts = 0;  ///< 0: it is tried, alone; else it is given up, for this reason
+  std::string reason;
+};
+
 /// A worker on the other side of streams that go from worker to worker.
 struct Peer {
   Incarnation incarnation;
@@ -216,6 +227,8 @@ Result<Requeued> decode_requeued(BytesView body);
 
 Bytes encode_condemned(const Condemned& condemned);
 Result<Condemned> decode_condemned(BytesView body);
+Bytes encode_suspect(const Suspect& suspect);
+Result<Suspect> decode_suspect(BytesView body);
 
 Bytes encode_peers(const Peers& peers);
 Result<Peers> decode_peers(BytesView body);

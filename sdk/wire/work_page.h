@@ -32,7 +32,7 @@ std::string_view to_string(Doing doing);
 /// launcher makes it, the worker fills it in, the launcher reads it when the worker is dead; the worker's watchdog
 /// reads it while it lives. Both are programs of one build, so its layout is nobody else's business.
 struct WorkPage {
-  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::uint32_t kVersion = 2;
   static constexpr std::size_t kContextBytes = 128;
 
   std::atomic<std::uint32_t> version{0};  ///< 0: the worker has not come to filling it in
@@ -42,7 +42,9 @@ struct WorkPage {
   std::atomic<std::uint32_t> shard{0};
   std::atomic<std::uint64_t> from{0};  ///< offset of record 0 in the head's weir_context
   std::atomic<std::uint64_t> requeued{0};
-  std::atomic<std::uint64_t> turn{0};  ///< goes up with everything that is begun
+  std::atomic<std::uint64_t> producer{0};  ///< whose record it is where it came past the broker, ...
+  std::atomic<std::uint32_t> alone{0};     ///< ... and that nothing else of it is begun and not committed
+  std::atomic<std::uint64_t> turn{0};      ///< goes up with everything that is begun
   /// Starts with the weir_context (abi.h) of the head: its `record` is kept by the plugin anyway, so that naming the
   /// record costs nothing.
   alignas(16) std::byte head_context[kContextBytes] = {};

@@ -3,6 +3,7 @@
 
 #include <atomic>
 
+#include "sdk/base/ids.h"
 #include "sdk/wire/frame.h"
 #include "sdk/wire/work_page.h"
 #include "weir/abi.h"
@@ -46,12 +47,16 @@ class AtWork {
     enter(stage, nullptr);
     return begin(doing);
   }
-  Turn process(const wire::DeliveryHeader& batch) {
+  /// `producer`: whose it is where it came past the broker.
+  Turn process(const wire::DeliveryHeader& batch, Incarnation producer = {}) {
+    page_->producer.store(producer.value(), std::memory_order_relaxed);
     page_->stream.store(batch.stream, std::memory_order_relaxed);
     page_->shard.store(batch.shard, std::memory_order_relaxed);
     page_->from.store(batch.offset, std::memory_order_relaxed);
     return {*this, wire::Doing::kProcess};
   }
+  /// Whether what is processed from now on is all that is begun and not committed.
+  void alone(bool is) { page_->alone.store(is ? 1 : 0, std::memory_order_relaxed); }
   /// The head goes on with a batch of which record 0 has this offset.
   void come_from(std::uint64_t offset) { page_->from.store(offset, std::memory_order_relaxed); }
   /// `turn`: of a parked record, see FatalRecord.

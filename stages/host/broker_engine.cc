@@ -191,7 +191,8 @@ Event BrokerEngine::next(Monotonic wait) {
     // Credit or a commit's answer may have come: what waited for it goes on.
     const Monotonic now = monotonic_now();
     if (waited || now >= deadline) return {};
-    wait_for_message(deadline - now);
+    constexpr Monotonic kSoon{5'000};
+    wait_for_message(holds_records() ? std::min(deadline - now, kSoon) : deadline - now);
     pump();
   }
 }

@@ -114,7 +114,7 @@ void BrokerSession::serve_peers(bool all_credit) {
   for (auto& [to, message] : peers_inbox_->credits(all_credit)) {
     if (peers_.contains(to)) transmit_to(to, std::move(message));
   }
-  for (auto& [to, message] : peers_inbox_->acknowledgements()) {
+  for (auto& [to, message] : peers_inbox_->acknowledgements(clock())) {
     if (peers_.contains(to)) transmit_to(to, std::move(message));
   }
   while (auto outgoing = outbox_->next()) transmit_to(outgoing->to, std::move(outgoing->message));
@@ -243,8 +243,11 @@ std::optional<Event> BrokerSession::take() {
     const bool records_next = others && (events_.front().kind == Event::Kind::kDeliver);
     // None waits for another, and what changes leases waits for nobody.
     if (has_window() && may_publish() && (!others || (records_next && !peer_was_last_))) {
-      peer_was_last_ = true;
-      return peers_inbox_->take();
+      if (auto event = peers_inbox_->take(clock())) {
+        peer_was_last_ = true;
+        return event;
+      }
+      if (!others) serve_peers(true);
     }
   } else if (peers_inbox_ && events_.empty()) {
     serve_peers(true);
@@ -337,6 +340,12 @@ std::optional<Event> BrokerSession::hear(const Received& received) {
         undurable_bytes_ -= undurable_.front().second;
         undurable_.pop_front();
       }
+      return std::nullopt;
+    }
+    case MessageType::kSuspect: {
+      auto suspect = wire::decode_suspect(body);
+      if (!suspect.ok()) return broken(suspect.error());
+      if (peers_inbox_) peers_inbox_->suspect(std::move(*suspect));
       return std::nullopt;
     }
     case MessageType::kPeers: {

@@ -89,6 +89,8 @@ class BrokerSession : public Engine {
   }
   /// Takes all that has come.
   void pump();
+  /// Records wait for a moment that nothing will tell of: it is soon.
+  [[nodiscard]] bool holds_records() const { return peers_inbox_ && peers_inbox_->holds(); }
   /// What the runner is to know now, if anything.
   std::optional<Event> take();
 

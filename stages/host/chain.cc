@@ -162,7 +162,7 @@ Status Chain::process(const wire::DeliveryHeader& header, BytesView records, std
   auto item = delivered(header, records, lane);
   if (!item.ok()) return item.error();
   item->producer = producer;
-  const auto turn = at_work_.process(header);
+  const auto turn = at_work_.process(header, producer);
   const std::uint32_t start = first;
   Status status = work(*item, first, done);
   // What the stages make of it may only show when their state is flushed.
@@ -171,9 +171,10 @@ Status Chain::process(const wire::DeliveryHeader& header, BytesView records, std
 }
 
 Status Chain::give_up(const wire::Condemned& condemned, const wire::DeliveryHeader& header, BytesView records,
-                      std::uint32_t lane) {
-  const auto item = delivered(header, records, lane);
+                      std::uint32_t lane, Incarnation producer) {
+  auto item = delivered(header, records, lane);
   if (!item.ok()) return item.error();
+  item->producer = producer;
   transaction_.count(item->instance->stage(), false, "death", 1);
   if (item->hot_keys != HotKeys::kPartials) ++transaction_.counted(item->instance->stage()).records_in;
   return lose(*item, 0, {condemned.reason, "death", condemned.attempts});

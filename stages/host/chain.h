@@ -54,7 +54,7 @@ class Chain {
   Status process_requeued(const wire::Requeued& requeued, const wire::DeadLetter& letter);
   /// The only record of `batch`, or the requeued one, is not tried any more: `on_error` says what becomes of it.
   Status give_up(const wire::Condemned& condemned, const wire::DeliveryHeader& batch, BytesView records,
-                 std::uint32_t lane);
+                 std::uint32_t lane, Incarnation producer = {});
   Status give_up(const wire::Condemned& condemned, const wire::Requeued& requeued, const wire::DeadLetter& letter);
   /// Works off the first parked record of a key again, or gives it up if it is the one that is condemned. `more`:
   /// another one of the key is to follow, by another call; else the wish is done. Errors: as above.

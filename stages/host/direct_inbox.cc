@@ -3,12 +3,17 @@
 
 #include <algorithm>
 
+#include "sdk/wire/batch.h"
+
 namespace weir::host {
 
 namespace {
 
 constexpr std::uint64_t kWindowMin = 64 << 10;
 constexpr std::uint64_t kWindowMax = 1 << 20;
+constexpr std::size_t kSuspectsMax = 256;
+/// An acknowledgement has left this process by then, as a rule: what kills it comes behind.
+constexpr Monotonic kOnItsWay{5'000};
 
 }  // namespace
 
@@ -31,6 +36,7 @@ void DirectInbox::set_peers(const std::vector<wire::Peer>& peers) {
     Link& link = links_.at({Incarnation(piece.header.from), piece.header.stream});
     --link.waiting;
     link.committed += piece.header.count;
+    link.taken += piece.header.count;
     return true;
   });
 }
@@ -51,28 +57,103 @@ void DirectInbox::receive(const wire::DirectHeader& header, std::shared_ptr<void
   pieces_.push_back({header, std::move(owner), records, missing});
 }
 
-std::optional<Event> DirectInbox::take() {
-  if (pieces_.empty()) return std::nullopt;
-  Piece piece = std::move(pieces_.front());
-  pieces_.pop_front();
-  --links_.at({Incarnation(piece.header.from), piece.header.stream}).waiting;
-  Event event;
-  event.kind = Event::Kind::kDeliver;
-  event.owner = std::move(piece.owner);
-  event.producer = Incarnation(piece.header.from);
-  event.missing = piece.missing;
-  event.last_values = piece.header.type == wire::MessageType::kRecordsLast;
-  wire::DeliveryHeader header;
-  header.stream = piece.header.stream;
-  header.count = piece.header.count;
-  header.bytes = static_cast<std::uint32_t>(piece.records.size());
-  header.offset = piece.header.offset;
-  header.watermark = INT64_MIN;
-  header.origin_us = piece.header.origin_us;
-  header.compression = static_cast<std::uint16_t>(piece.header.compression);
-  event.delivery.batches.push_back(header);
-  event.delivery.records.push_back(piece.records);
-  return event;
+void DirectInbox::suspect(wire::Suspect suspect) {
+  if (suspect.stream >= topology_.streams.size() ||
+      topology_.streams[suspect.stream].transport != Transport::kSendReceive)
+    return;
+  auto& of_link = suspects_[{suspect.producer, suspect.stream}];
+  of_link[suspect.offset] = std::move(suspect);
+  if (of_link.size() > kSuspectsMax) of_link.erase(of_link.begin());
+  if (suspects_.size() > kSuspectsMax) suspects_.erase(suspects_.begin());
+}
+
+const wire::Suspect* DirectInbox::suspect_in(const Piece& piece) const {
+  if (suspects_.empty() || piece.header.type == wire::MessageType::kRecordsLast) return nullptr;
+  const auto of_link = suspects_.find({Incarnation(piece.header.from), piece.header.stream});
+  if (of_link == suspects_.end()) return nullptr;
+  const auto first = of_link->second.lower_bound(piece.header.offset);
+  const bool inside = first != of_link->second.end() && first->first < piece.header.offset + piece.header.count;
+  return inside ? &first->second : nullptr;
+}
+
+bool DirectInbox::quiet(const Link& link, Monotonic now) {
+  return link.taken == link.done_said && now - link.said >= kOnItsWay;
+}
+
+DirectInbox::Piece DirectInbox::cut(std::deque<Piece>::iterator piece, std::uint32_t records) {
+  if (records == piece->header.count) {
+    Piece whole = std::move(*piece);
+    pieces_.erase(piece);
+    return whole;
+  }
+  Piece first = *piece;
+  first.header.count = records;
+  piece->header.count -= records;
+  piece->header.number += records;
+  piece->header.offset += records;
+  piece->missing = 0;
+  if (piece->header.compression != 0) {
+    first.cut = piece->cut = true;
+    piece->skip += records;
+  } else {
+    wire::BatchReader reader(piece->records);
+    for (std::uint32_t i = 0; i < records; ++i) reader.next();
+    first.records = piece->records.first(reader.position());
+    piece->records = piece->records.subspan(reader.position());
+  }
+  ++links_.at({Incarnation(first.header.from), first.header.stream}).waiting;
+  return first;
+}
+
+std::optional<Event> DirectInbox::take(Monotonic now) {
+  std::set<LinkKey> held;  // of those nothing may overtake what waits
+  for (auto at = pieces_.begin(); at != pieces_.end(); ++at) {
+    const LinkKey key{Incarnation(at->header.from), at->header.stream};
+    if (held.contains(key)) continue;
+    Link& link = links_.at(key);
+    const wire::Suspect* suspect = suspect_in(*at);
+    const bool alone = suspect != nullptr && suspect->offset == at->header.offset;
+    if ((alone || link.alone) && !quiet(link, now)) {
+      held.insert(key);
+      continue;
+    }
+    link.alone = alone;
+    holds_ = false;
+    Event event;
+    event.alone = alone;
+    if (alone && suspect->attempts != 0) {
+      event.given_up = true;
+      event.condemned = {key.second, 0, suspect->offset, 0, suspect->attempts, suspect->reason};
+    }
+    const std::uint64_t records = alone                ? 1
+                                  : suspect == nullptr ? at->header.count
+                                                       : suspect->offset - at->header.offset;
+    const bool last = records == at->header.count;
+    Piece piece = cut(at, static_cast<std::uint32_t>(records));
+    --link.waiting;
+    if (piece.header.type != wire::MessageType::kRecordsLast) link.taken += piece.missing + piece.header.count;
+    event.kind = Event::Kind::kDeliver;
+    event.owner = std::move(piece.owner);
+    event.producer = key.first;
+    event.missing = piece.missing;
+    event.last_values = piece.header.type == wire::MessageType::kRecordsLast;
+    wire::DeliveryHeader header;
+    header.stream = piece.header.stream;
+    header.count = piece.header.count;
+    // Of a compressed piece that was cut the credit is given back with its last part.
+    header.bytes = piece.cut && !last ? 0 : static_cast<std::uint32_t>(piece.records.size());
+    header.offset = piece.header.offset;
+    header.watermark = INT64_MIN;
+    header.origin_us = piece.header.origin_us;
+    header.compression = static_cast<std::uint16_t>(piece.header.compression);
+    header.skip = piece.skip;
+    header.cut = piece.cut ? 1 : 0;
+    event.delivery.batches.push_back(header);
+    event.delivery.records.push_back(piece.records);
+    return event;
+  }
+  holds_ = !held.empty();
+  return std::nullopt;
 }
 
 void DirectInbox::worked_off(std::uint32_t stream, Incarnation producer, std::uint64_t bytes) {
@@ -97,11 +178,12 @@ void DirectInbox::accepted(std::uint64_t transaction) {
   }
 }
 
-std::vector<DirectInbox::Outgoing> DirectInbox::acknowledgements() {
+std::vector<DirectInbox::Outgoing> DirectInbox::acknowledgements(Monotonic now) {
   std::vector<Outgoing> due;
   for (auto& [key, link] : links_) {
     if (link.done == link.done_said) continue;
     link.done_said = link.done;
+    link.said = now;
     wire::DirectHeader header;
     header.type = wire::MessageType::kRecordsDone;
     header.stream = key.second;
@@ -122,6 +204,7 @@ bool DirectInbox::through(Incarnation producer) const {
 
 void DirectInbox::part_from(Incarnation producer) {
   std::erase_if(links_, [&](const auto& entry) { return entry.first.first == producer; });
+  std::erase_if(suspects_, [&](const auto& entry) { return entry.first.first == producer; });
 }
 
 std::vector<DirectInbox::Outgoing> DirectInbox::credits(bool all) {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "sdk/base/clock.h"
 #include "sdk/topology/topology.h"
 #include "sdk/wire/direct.h"
 #include "sdk/wire/messages.h"
@@ -33,8 +34,14 @@ class DirectInbox {
   /// Records have come. Those of somebody unknown are dropped: whoever sent them is gone, and they are counted with it.
   void receive(const wire::DirectHeader& header, std::shared_ptr<void> owner, BytesView records);
   [[nodiscard]] bool empty() const { return pieces_.empty(); }
-  /// The next piece, as an event of a delivery.
-  std::optional<Event> take();
+  /// A record of a `send_receive` stream killed a worker. It is handed out alone, when all before it on its link has
+  /// been acknowledged, and what is behind it when it has been, too: whoever sends the rest again leaves out what was
+  /// done.
+  void suspect(wire::Suspect suspect);
+  /// The next piece, as an event of a delivery; nothing while all that is here waits for acknowledgements.
+  std::optional<Event> take(Monotonic now);
+  /// take() has nothing though something is here: what it waits for is soon.
+  [[nodiscard]] bool holds() const { return holds_; }
   /// A piece is worked off.
   void worked_off(std::uint32_t stream, Incarnation producer, std::uint64_t bytes);
   /// A transaction has taken so much.
@@ -55,7 +62,7 @@ class DirectInbox {
   /// Credit that is due: where a quarter of a window is worked off, or with `all` anything.
   std::vector<Outgoing> credits(bool all);
   /// Acknowledgements that are due.
-  std::vector<Outgoing> acknowledgements();
+  std::vector<Outgoing> acknowledgements(Monotonic now);
 
  private:
   struct Link {
@@ -68,6 +75,9 @@ class DirectInbox {
     bool greeted = false;         ///< its first credit was given
     std::uint64_t done = 0;       ///< of `committed`, what the broker has accepted
     std::uint64_t done_said = 0;
+    Monotonic said{0};        ///< when
+    std::uint64_t taken = 0;  ///< records that were handed out, or are missing
+    bool alone = false;       ///< the last of them was, alone
   };
   using LinkKey = std::pair<Incarnation, std::uint32_t>;
   struct Piece {
@@ -75,6 +85,8 @@ class DirectInbox {
     std::shared_ptr<void> owner;
     BytesView records;
     std::uint64_t missing = 0;  ///< records before it
+    std::uint32_t skip = 0;     ///< of a compressed piece that is cut: records before those that are meant
+    bool cut = false;
   };
 
   struct Committed {
@@ -83,10 +95,19 @@ class DirectInbox {
     std::uint64_t through = 0;
   };
 
+  /// The first suspect among the records of the piece; null: none.
+  [[nodiscard]] const wire::Suspect* suspect_in(const Piece& piece) const;
+  /// All that was handed out of the link has been acknowledged, and that word is on its way.
+  [[nodiscard]] static bool quiet(const Link& link, Monotonic now);
+  /// Takes the first records of a piece, all or fewer.
+  Piece cut(std::deque<Piece>::iterator piece, std::uint32_t records);
+
   const Topology& topology_;
   const Incarnation self_;
   const std::uint64_t bytes_max_;
+  std::map<LinkKey, std::map<std::uint64_t, wire::Suspect>> suspects_;  ///< by offset; of a link, the newest
   std::map<LinkKey, Link> links_;
+  bool holds_ = false;
   std::deque<Committed> unaccepted_;
   std::deque<Piece> pieces_;
 };

@@ -20,6 +20,12 @@ std::vector<wire::Sent> DirectOutbox::set_peers(const std::vector<wire::Peer>& p
     std::erase_if(outflow.links, [&, stream = stream, &to = outflow](Link& link) {
       if (std::find(now.begin(), now.end(), link.to) != now.end()) return false;
       if (counted) left_out.push_back({stream, link.to, link.records});
+      if (link.done_of_next != 0) {
+        Piece& begun = link.sent.front();
+        bytes_ -= begun.records.size();
+        begun.drop_first(link.done_of_next, wire::batch_bytes_max(topology_));
+        bytes_ += begun.records.size();
+      }
       for (; !link.sent.empty(); link.sent.pop_back()) to.pieces.push_front(std::move(link.sent.back()));
       return true;
     });
@@ -88,11 +94,14 @@ void DirectOutbox::take_done(const wire::DirectHeader& done) {
     while (!link.sent.empty() && link.done + link.sent.front().count <= done.number) {
       const Piece& piece = link.sent.front();
       link.done += piece.count;
+      link.done_of_next = 0;
       bytes_ -= piece.records.size();
       const auto left = unacknowledged_.find(piece.transaction);
       if (--left->second == 0) unacknowledged_.erase(left);
       link.sent.pop_front();
     }
+    if (!link.sent.empty() && done.number > link.done)
+      link.done_of_next = static_cast<std::uint32_t>(done.number - link.done);
   }
 }
 

@@ -57,9 +57,10 @@ class DirectOutbox {
   struct Link {
     Incarnation to;
     LinkCredit credit;
-    std::uint64_t records = 0;  ///< sent
-    std::uint64_t done = 0;     ///< acknowledged, or never to be
-    std::deque<Piece> sent;     ///< and not acknowledged, in order
+    std::uint64_t records = 0;       ///< sent
+    std::uint64_t done = 0;          ///< in pieces that are acknowledged, or never to be, ...
+    std::uint32_t done_of_next = 0;  ///< ... and of the one behind them
+    std::deque<Piece> sent;          ///< and not acknowledged, in order
   };
   struct Outflow {
     explicit Outflow(Compression compression) : cutter(compression) {}

@@ -38,6 +38,8 @@ struct Event {
   Incarnation producer;       ///< whose records these are where they came past the broker; 0: they came through it
   std::uint64_t missing = 0;  ///< records of that producer that were lost on the way before these
   bool last_values = false;   ///< these came before, to others: they count for nothing
+  bool alone = false;         ///< kDeliver: the record has killed a worker, and is a transaction of its own; ...
+  bool given_up = false;      ///< ... it is not tried any more: condemned
   wire::Requeued requeued;
   wire::Condemned condemned;
   std::vector<std::uint32_t> shards;

@@ -25,6 +25,19 @@ wire::DirectHeader Piece::header(wire::MessageType type, std::uint32_t stream) c
   return header;
 }
 
+void Piece::drop_first(std::uint32_t dropped, std::size_t bytes_max) {
+  wire::Decompressor decompressor;
+  const auto plain = decompressor.records(compression, records, bytes_max);
+  WEIR_CHECK(plain.ok() && dropped < count, "a piece of our own can be read");
+  wire::BatchReader reader(*plain);
+  for (std::uint32_t i = 0; i < dropped; ++i) reader.next();
+  const BytesView rest = plain->subspan(reader.position());
+  records = Bytes(rest.begin(), rest.end());
+  compression = 0;
+  count -= dropped;
+  offset += dropped;
+}
+
 std::vector<Piece> PieceCutter::cut(std::uint64_t transaction, const DirectOutput& output) {
   std::vector<Piece> pieces;
   wire::BatchReader reader(output.records);

@@ -18,6 +18,8 @@ struct Piece {
   std::uint64_t offset = 0;
   std::int64_t origin_us = 0;
   std::uint64_t transaction = 0;
+  /// Leaves out the first records. `bytes_max`: of all of them, decompressed. REQUIRES: there are more.
+  void drop_first(std::uint32_t dropped, std::size_t bytes_max);
   /// The message of `type` that carries it; the caller fills in whose it is and for whom, and its number.
   [[nodiscard]] wire::DirectHeader header(wire::MessageType type, std::uint32_t stream) const;
 };

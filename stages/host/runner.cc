@@ -150,6 +150,16 @@ std::optional<Exit> Runner::handle(Event event) {
 }
 
 Status Runner::deliver(const Event& event) {
+  if (!event.alone) return work_off(event);
+  if (Status status = close(); !status.ok()) return status;
+  chain_.at_work().alone(true);
+  Status status = work_off(event);
+  if (status.ok()) status = close();
+  chain_.at_work().alone(false);
+  return status;
+}
+
+Status Runner::work_off(const Event& event) {
   std::uint64_t bytes = 0;
   std::uint64_t records = 0;
   if (event.missing != 0) {
@@ -268,8 +278,12 @@ Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late
   for (std::uint32_t done = 0; done < batch.count;) {
     open_transaction();
     const std::uint32_t from = done;
-    if (condemned_ && condemned_->requeued == 0 && condemned_->stream == batch.stream &&
-        condemned_->shard == batch.shard && condemned_->offset == batch.offset && batch.count == 1) {
+    if (event.given_up) {
+      const Status status = chain_.give_up(event.condemned, batch, slice.records, batch.shard, event.producer);
+      if (!status.ok()) return status;
+      done = 1;
+    } else if (condemned_ && condemned_->requeued == 0 && condemned_->stream == batch.stream &&
+               condemned_->shard == batch.shard && condemned_->offset == batch.offset && batch.count == 1) {
       if (Status status = chain_.give_up(*condemned_, batch, slice.records, batch.shard); !status.ok()) return status;
       condemned_.reset();
       done = 1;

@@ -61,6 +61,7 @@ class Runner {
 
   std::optional<Exit> handle(Event event);
   Status deliver(const Event& event);
+  Status work_off(const Event& event);
   /// The records of a delivered batch, decompressed, and nothing but those that are meant.
   Result<BatchSlices::Slice> unpack(const wire::DeliveryHeader& batch, BytesView bytes);
   Status requeued(const wire::Requeued& requeued);

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from weir_run import WEIR, Launcher, check, letters, read_records, status, wait_for
+from weir_run import WEIR, Launcher, check, letters, read_records, run, status, wait_for
 
 LIBRARY = sys.argv[1]
 folder = tempfile.mkdtemp(prefix="weir-poison-")
@@ -171,9 +171,86 @@ def kills_from_outside_lay_nothing_to_records():
     print("20 kills from outside, no letter", flush=True)
 
 
+def past_the_broker(name, transport="send_receive", workers=2):
+    """Over send_receive the sender gives the same records again and again."""
+    with open(name + ".json", "w") as file:
+        json.dump({
+            "name": name, "http": {"listen": "127.0.0.1:0"}, "libraries": [LIBRARY], "broker": {"transaction_bytes_max": "1MiB"},
+            "streams": {"lines": {"external": "in"}, "past": {"transport": transport}, "good": {}},
+            "stages": {
+                "pass": {"plugin": "filter", "input": "lines", "output": "past", "config": {"where": {"field": "", "op": "exists"}}},
+                "eat": {"plugin": "test.poison", "input": "past", "output": "good", "workers": workers, "on_error": {"retries": 1}, **ON_A_BUSY_MACHINE},
+                "write": {"plugin": "file.write", "input": "good", "config": {"path": name + ".jsonl"}}}}, file)
+
+
+def arrived(name, records):
+    """All that is no poison has arrived, some of it twice, maybe, and nothing else."""
+    wanted = {record["value"] for record in records if not record["value"].startswith("poison")}
+    got = [record["value"] for record in read_records(name + ".jsonl")]
+    check(set(got) == wanted, "%s: %d of %d arrived" % (name, len(set(got) & wanted), len(wanted)))
+    return len(got) - len(wanted)
+
+
+def a_killer_sent_again_becomes_one_letter():
+    records = food(20_000, 500, [poison for poison in POISONS] * 2)
+    past_the_broker("again")
+    begun = time.monotonic()
+    code, said = feed("again", records)
+    check(code == 0, said[-3000:])
+    found = letters("again")
+    wanted = collections.Counter(record["value"] for record in records if record["value"].startswith("poison"))
+    check(collections.Counter(letter["value"] for letter in found) == wanted, "letters %s" % found)
+    for letter in found:
+        words = POISONS[letter["value"][7:]]
+        check(words in letter["reason"] or (SANITIZED and "it killed" in letter["reason"]), "%s: %s" % (letter["value"], letter["reason"]))
+        check((letter["stage"], letter["stream"], letter["attempts"]) == ("eat", "past", 2), "%s" % letter)
+    twice = arrived("again", records)
+    print("sent again: %d letters, %.1f s, %d records twice" % (len(found), time.monotonic() - begun, twice), flush=True)
+
+
+def a_killer_that_is_lost_is_counted(transport, workers):
+    records = food(120_000, 30_000, ["segv", "exit", "loop"])
+    past_the_broker(transport, transport, workers)
+    code, said = feed(transport, records)
+    check(code == 0, said[-3000:])
+    check(letters(transport) == [], "%s" % letters(transport))
+    got = [record["value"] for record in read_records(transport + ".jsonl")]
+    check(got and len(set(got)) == len(got) and not any(value.startswith("poison") for value in got), "twice, or a poison")
+    lost = next(stream["lost_records"] for stream in json.loads(run("status", "--json", "--data", ".weir/" + transport).stdout)["streams"]
+                if stream["name"] == "past")
+    check(lost == len(records) - len(got) and lost >= 3, "%d of %d arrived, and %d count as lost" % (len(got), len(records), lost))
+    print("%s: 3 killers, no letter, %d records lost and counted" % (transport, lost), flush=True)
+
+
+def kills_from_outside_lay_nothing_to_records_sent_again():
+    chooser = random.Random(21)
+    past_the_broker("outside_again")
+    launcher = Launcher("outside_again.json", log="outside_again.log")
+    wait_for("the topology", lambda: status(".weir/outside_again"))
+    producer = subprocess.Popen([WEIR, "produce", "lines", "--data", ".weir/outside_again", "--name", "feeder", "--end"],
+                                stdin=subprocess.PIPE, text=True)
+    records = [{"key": 0, "value": "food %d" % i} for i in range(40_000)]
+    victim = None
+    for part in range(20):
+        producer.stdin.write("".join(json.dumps(record) + "\n" for record in records[part * 2000:part * 2000 + 2000]))
+        producer.stdin.flush()
+        victim = wait_for("another worker", lambda: launcher.find("eat") not in (None, victim) and launcher.find("eat"))
+        time.sleep(chooser.uniform(0, 0.1))  # the moment of the kill, not a wait for anything
+        os.kill(victim, signal.SIGKILL)
+    producer.stdin.close()
+    check(producer.wait(120) == 0, "produce failed")
+    check(launcher.wait() == 0, open("outside_again.log").read()[-3000:])
+    check(letters("outside_again") == [], "dead letters: %s" % letters("outside_again")[:3])
+    print("20 kills from outside over send_receive, no letter, %d records twice" % arrived("outside_again", records), flush=True)
+
+
 each_becomes_one_letter("shards", POISONS, 0, True, ON_A_BUSY_MACHINE)
 each_becomes_one_letter("ranges", POISONS, 2, False, ON_A_BUSY_MACHINE)
 a_finish_that_hangs_fails_the_stage()
 skipped_and_failed()
 kills_from_outside_lay_nothing_to_records()
+a_killer_sent_again_becomes_one_letter()
+kills_from_outside_lay_nothing_to_records_sent_again()
+a_killer_that_is_lost_is_counted("push_pull", 2)
+a_killer_that_is_lost_is_counted("pub_sub", 1)
 no_findings()

@@ -62,11 +62,16 @@ class Pass final : public Stage {
       if (in.shard() != plan_.level_of(in.value<Numbers>()[0]))
         world_.problem("a record is in another lane than its own");
     }
+    if (plan_.kills_on_the_way(in.value<Numbers>()[0])) {
+      ++world_.outcome().deaths_on_the_way;
+      process_.die_of_record();
+    }
     out.emit(in.key(), in.value());
   }
 
  private:
-  World& world_ = WorkerProcess::at_work().world();
+  WorkerProcess& process_ = WorkerProcess::at_work();
+  World& world_ = process_.world();
   const Plan& plan_ = world_.plan();
 };
 

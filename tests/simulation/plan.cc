@@ -103,6 +103,10 @@ Plan Plan::of(std::uint64_t seed, int era) {
     plan.splits = static_cast<std::uint32_t>(4 + random() % 9);
     plan.tells = random() % 2 == 0;
   }
+  const bool may_kill_pass = plan.unkeyed_stage && plan.levels == 0 && plan.replayed != Replayed::kPass &&
+                             !plan.poison && !plan.killers && !plan.parks && !plan.requeues && !plan.pub_sub;
+  if (era >= 20 && may_kill_pass && (plan.acknowledged || random() % 2 == 0))
+    plan.kills_pass = plan.direct = plan.acknowledged = true;
   return plan;
 }
 

@@ -70,7 +70,8 @@ struct Plan {
   bool weighs = false;           ///< shards are shared out by what they have to do, however little that is
   bool splits_hot_keys = false;  ///< of what the sum reads, which then has few keys, most of them hot
   bool moves = false;            ///< there are more splits, and the source is scaled while it reads them
-  bool tells = false;            ///< the source acknowledges outside what is settled of a split
+  bool kills_pass = false;  ///< some numbers kill the worker that takes them past the broker, where they come again
+  bool tells = false;       ///< the source acknowledges outside what is settled of a split
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
@@ -79,7 +80,12 @@ struct Plan {
 
   [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }
   [[nodiscard]] bool is_killer(std::uint64_t number) const { return killers && number % 499 == 101; }
-  [[nodiscard]] bool is_good(std::uint64_t number) const { return !is_poison(number) && !is_killer(number); }
+  [[nodiscard]] bool kills_on_the_way(std::uint64_t number) const {
+    return kills_pass && number < numbers && number % 307 == 61;
+  }
+  [[nodiscard]] bool is_good(std::uint64_t number) const {
+    return !is_poison(number) && !is_killer(number) && !kills_on_the_way(number);
+  }
   /// How often a number that is not good fails, or kills.
   [[nodiscard]] std::uint64_t fails(std::uint64_t number) const {
     return heals && number % 5 != 0 ? 1 + number % 7 : UINT64_MAX;

@@ -113,6 +113,7 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"records that came there again", &Outcome::records_again},
     {"records of hot keys processed where they lay", &Outcome::records_split},
     {"partial results merged", &Outcome::partials_merged},
+    {"deaths by a record past the broker that comes again", &Outcome::deaths_on_the_way},
     {"splits given back while they were read", &Outcome::splits_moved},
     {"deaths of workers amid the move of a split", &Outcome::deaths_amid_moves},
     {"connections between workers that broke", &Outcome::links_broken},
@@ -128,7 +129,7 @@ constexpr std::pair<std::uint64_t, int> kFailedOnce[] = {
     {570212367, 10}, {748513553, 10}, {3763276046, 16}};
 
 /// Seeds in which happens what is too rare for the first ones.
-constexpr std::uint64_t kRare[] = {223};
+constexpr std::uint64_t kRare[] = {223, 275};
 
 void add(Outcome& sum, const Outcome& outcome) {
   sum.events += outcome.events;

@@ -165,7 +165,9 @@ std::optional<core::FatalRecord> WorkerProcess::last_record() const {
   } else {
     std::uint32_t index = 0;
     std::memcpy(&index, page.head_context + offsetof(weir_context, record), sizeof(index));
-    record = {page.stream.load(), page.shard.load(), page.from.load() + index, 0, {}};
+    record = {
+        page.stream.load(),    page.shard.load(), page.from.load() + index, 0, {}, Incarnation(page.producer.load()),
+        page.alone.load() != 0};
   }
   record.cause = "a killer";
   return record;

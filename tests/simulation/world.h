@@ -337,7 +337,7 @@ class World final : public core::Outside {
   LettersAsked letters_;
   ReplaysAsked replays_;
   ScalesAsked scales_;
-  std::map<std::string, std::uint64_t> acknowledged_;  ///< outside, by split
+  std::map<std::string, std::uint64_t> acknowledged_;       ///< outside, by split
   ScalesAsked upgrades_;                                    ///< versions of libraries in place of numbers of workers
   std::map<std::uint32_t, std::uint32_t> versions_;         ///< that were chosen, by stage, as the broker has said
   std::map<std::uint32_t, std::uint32_t> versions_before_;  ///< and what they were before that

@@ -99,7 +99,9 @@ void ControlChannel::say_died(std::string_view stage, std::uint32_t worker, pid_
     event["record"] = {{"stream", record->stream},
                        {"shard", record->shard},
                        {"offset", record->offset},
-                       {"requeued", again ? record->requeued : 0}};
+                       {"requeued", again ? record->requeued : 0},
+                       {"producer", again ? 0 : record->producer},
+                       {"alone", record->alone}};
   }
   send(event.dump());
 }

@@ -48,6 +48,8 @@ std::optional<LastWork> WorkerPage::read() const {
   std::memcpy(&record, page_->head_context + offsetof(weir_context, record), sizeof(record));
   last.offset = page_->from.load() + record;
   last.requeued = page_->requeued.load();
+  last.producer = page_->producer.load();
+  last.alone = page_->alone.load() != 0;
   return last;
 }
 

@@ -17,6 +17,8 @@ struct LastWork {
   std::uint32_t shard = 0;
   std::uint64_t offset = 0;
   std::uint64_t requeued = 0;  ///< kRequeued: its number
+  std::uint64_t producer = 0;  ///< kProcess: the incarnation whose record it is, where it came past the broker, ...
+  bool alone = false;          ///< ... and nothing else was begun
 
   /// A record was being processed: the death is laid to it.
   [[nodiscard]] bool of_record() const { return doing == wire::Doing::kProcess || doing == wire::Doing::kRequeued; }

@@ -113,7 +113,7 @@ TEST_P(CompressionTest, DeliversARecordAloneThatKilledItsWorker) {
   Peer work = ready("work");
   publish(source);
   settle();
-  core_.on_died(1, 0, 100, now_, FatalRecord{0, 0, 5, 0, "signal 11 (SIGSEGV)"});
+  core_.on_died(1, 0, 100, now_, FatalRecord{0, 0, 5, 0, "signal 11 (SIGSEGV)", {}, false});
   work = ready("work");
   wire::Commit done;
   done.consumed = {{0, 0, 0, 5}};

@@ -268,5 +268,72 @@ TEST_F(Acknowledged, FinishesOnlyWhenNobodyWhoIsGoneCanStillSend) {
   EXPECT_EQ(out_.count_to(work.incarnation, MessageType::kFinish), 1U);
 }
 
+class KillingDirect : public Direct {
+ protected:
+  KillingDirect() : Direct(Transport::kSendReceive) {}
+
+  [[nodiscard]] std::vector<wire::Suspect> suspects_told(const Peer& peer) const {
+    std::vector<wire::Suspect> told;
+    for (const Recorder::Sent& sent : out_.sent) {
+      if (sent.to == peer.incarnation && sent.header.type == MessageType::kSuspect)
+        told.push_back(*wire::decode_suspect(wire::body_of(sent.message)));
+    }
+    return told;
+  }
+  void killed_by(std::uint64_t offset, const Peer& source, bool alone, std::uint32_t index) {
+    core_.on_died(1, index, 100 + index, now_,
+                  FatalRecord{0, 0, offset, 0, "signal 11 (SIGSEGV)", source.incarnation, alone});
+    core_.pump(now_);
+  }
+};
+
+TEST_F(KillingDirect, HasARecordTakenAloneThatKilledItsWorkerAndGivenUpWhenItKilledAgain) {
+  Peer source = ready("read");
+  ready("work");
+  Peer second = ready("work", 1);
+  killed_by(7, source, false, 0);
+  ASSERT_EQ(suspects_told(second).size(), 1U);
+  EXPECT_EQ(suspects_told(second)[0].producer, source.incarnation);
+  EXPECT_EQ(suspects_told(second)[0].offset, 7U);
+  EXPECT_EQ(suspects_told(second)[0].attempts, 0U) << "others were begun, too";
+  const Peer third = ready("work");
+  ASSERT_EQ(suspects_told(third).size(), 1U) << "who comes later may get it as well";
+  killed_by(7, source, true, 1);
+  ASSERT_EQ(suspects_told(third).size(), 2U);
+  EXPECT_EQ(suspects_told(third)[1].attempts, 1U);
+  EXPECT_EQ(suspects_told(third)[1].reason, "it killed its worker while it was processed, last by signal 11 (SIGSEGV)");
+  const Peer fourth = ready("work", 1);
+  EXPECT_EQ(suspects_told(fourth)[0].attempts, 1U);
+  die("read");
+  const Peer fifth = ready("work");
+  EXPECT_TRUE(suspects_told(fifth).empty()) << "what the dead one sent comes with other numbers";
+}
+
+TEST_F(KillingDirect, BelievesNoPageThatNamesWhatCannotBe) {
+  Peer source = ready("read");
+  Peer work = ready("work");
+  Peer second = ready("work", 1);
+  killed_by(7, work, false, 0);
+  core_.on_died(1, 0, 100, now_, FatalRecord{0, 0, 7, 0, "signal 11 (SIGSEGV)", Incarnation(99), true});
+  core_.pump(now_);
+  EXPECT_TRUE(suspects_told(second).empty());
+  for (std::uint64_t offset = 0; offset < 1000; ++offset) {
+    ready("work");
+    killed_by(offset, source, false, 0);
+  }
+  const Peer last = ready("work");
+  EXPECT_EQ(suspects_told(last).size(), 256U) << "what is kept is bounded";
+  EXPECT_EQ(suspects_told(last).back().offset, 999U);
+}
+
+TEST_F(Direct, LaysNothingToARecordThatIsLostWithItsWorker) {
+  Peer source = ready("read");
+  ready("work");
+  Peer second = ready("work", 1);
+  core_.on_died(1, 0, 100, now_, FatalRecord{0, 0, 7, 0, "signal 11 (SIGSEGV)", source.incarnation, true});
+  core_.pump(now_);
+  EXPECT_EQ(out_.count_to(second.incarnation, MessageType::kSuspect), 0U);
+}
+
 }  // namespace
 }  // namespace weir::core

@@ -93,7 +93,7 @@ class SuspectTest : public CoreFixture {
   }
   /// The worker dies at a record, and its successor says hello.
   Peer killed_by(std::uint64_t offset, std::uint32_t shard = 0, std::uint32_t index = 0) {
-    core_.on_died(kWork, index, 100 + index, now_, FatalRecord{0, shard, offset, 0, "signal 11 (SIGSEGV)"});
+    core_.on_died(kWork, index, 100 + index, now_, FatalRecord{0, shard, offset, 0, "signal 11 (SIGSEGV)", {}, false});
     return ready("work", index);
   }
 
@@ -205,8 +205,9 @@ TEST_F(SuspectTest, BelievesNothingThatThePageCannotMean) {
   publish(source, 3);
   settle();
   for (const FatalRecord& nonsense :
-       {FatalRecord{7, 0, 0, 0, ""}, FatalRecord{0, 9, 0, 0, ""}, FatalRecord{0, 0, 3, 0, ""},
-        FatalRecord{0, 0, UINT64_MAX, 0, ""}, FatalRecord{0, 0, 0, 12, ""}}) {
+       {FatalRecord{7, 0, 0, 0, "", {}, false}, FatalRecord{0, 9, 0, 0, "", {}, false},
+        FatalRecord{0, 0, 3, 0, "", {}, false}, FatalRecord{0, 0, UINT64_MAX, 0, "", {}, false},
+        FatalRecord{0, 0, 0, 12, "", {}, false}}) {
     core_.on_died(kWork, 0, 100, now_, nonsense);
     Peer work = ready("work");
     EXPECT_EQ(delivered(work), (std::vector<Piece>{{0, 0, 3}, {1, 0, 3}}));

@@ -181,7 +181,7 @@ class Inbox : public testing::Test {
 TEST_F(Inbox, HandsOutWhatComesAndSaysWhoseItIs) {
   inbox_.set_peers({producer(kSender)});
   come(0, 3);
-  const auto event = inbox_.take();
+  const auto event = inbox_.take({});
   ASSERT_TRUE(event);
   EXPECT_EQ(event->producer, kSender);
   EXPECT_EQ(event->missing, 0U);
@@ -194,9 +194,9 @@ TEST_F(Inbox, CountsWhatIsMissing) {
   come(0, 3);
   come(5, 2);
   come(5, 2);  // twice
-  EXPECT_EQ(inbox_.take()->missing, 0U);
-  EXPECT_EQ(inbox_.take()->missing, 2U);
-  EXPECT_FALSE(inbox_.take());
+  EXPECT_EQ(inbox_.take({})->missing, 0U);
+  EXPECT_EQ(inbox_.take({})->missing, 2U);
+  EXPECT_FALSE(inbox_.take({}));
 }
 
 TEST_F(Inbox, DropsWhatIsOfNobodyOrForAnother) {
@@ -214,7 +214,7 @@ TEST_F(Inbox, IsThroughWithAProducerOnceAllThatCameIsCommitted) {
   EXPECT_TRUE(inbox_.through(kSender));
   come(0, 3);
   EXPECT_FALSE(inbox_.through(kSender));
-  inbox_.take();
+  inbox_.take({});
   EXPECT_FALSE(inbox_.through(kSender));
   inbox_.commit(1, {{0, kSender.value(), 2, 0}});
   EXPECT_FALSE(inbox_.through(kSender));
@@ -307,17 +307,17 @@ TEST(SendReceiveInbox, AcknowledgesWhatIsCommittedOnceTheBrokerHasAcceptedIt) {
   header.to = kTaker.value();
   header.count = 5;
   inbox.receive(header, nullptr, {});
-  inbox.take();
+  inbox.take({});
   inbox.commit(1, {{0, kSender.value(), 2, 0}});
   inbox.commit(2, {{0, kSender.value(), 3, 0}});
-  EXPECT_TRUE(inbox.acknowledgements().empty());
+  EXPECT_TRUE(inbox.acknowledgements({}).empty());
   inbox.accepted(1);
-  auto said = inbox.acknowledgements();
+  auto said = inbox.acknowledgements({});
   ASSERT_EQ(said.size(), 1U);
   EXPECT_EQ(wire::decode_direct(said[0].message)->number, 2U);
   inbox.accepted(2);
-  EXPECT_EQ(wire::decode_direct(inbox.acknowledgements()[0].message)->number, 5U);
-  EXPECT_TRUE(inbox.acknowledgements().empty());
+  EXPECT_EQ(wire::decode_direct(inbox.acknowledgements({})[0].message)->number, 5U);
+  EXPECT_TRUE(inbox.acknowledgements({}).empty());
 }
 
 TEST(SendReceiveInbox, DropsWhatOneThatIsGoneWillSendAgain) {
@@ -333,6 +333,136 @@ TEST(SendReceiveInbox, DropsWhatOneThatIsGoneWillSendAgain) {
   inbox.set_peers({});
   EXPECT_TRUE(inbox.empty());
   EXPECT_TRUE(inbox.through(kSender));
+}
+
+TEST_F(SendReceive, SendsNothingAgainThatWasAcknowledgedOfAPiece) {
+  for (const Compression compression : {Compression::kNone, Compression::kLz4}) {
+    Topology topology = topology_;
+    topology.broker.segment_bytes = 4 << 20;
+    topology.streams[0].compression = compression;
+    DirectOutbox outbox(topology, kSender);
+    outbox.set_peers({consumer(kTaker)});
+    outbox.take_credit(credit(kTaker, 1 << 20));
+    std::vector<DirectOutput> outputs;
+    outputs.push_back(output(10, 200));
+    outbox.hold(1, std::move(outputs));
+    while (outbox.next()) {
+    }
+    outbox.take_done(done(kTaker, 4));
+    EXPECT_FALSE(outbox.acknowledged(1));
+    outbox.set_peers({consumer(kSecond)});
+    outbox.take_credit(credit(kSecond, 1 << 20));
+    const auto again = outbox.next();
+    ASSERT_TRUE(again);
+    const auto header = wire::decode_direct(again->message);
+    EXPECT_EQ(header->count, 6U);
+    EXPECT_EQ(header->offset, 4U);
+    wire::Decompressor decompressor;
+    const auto plain = decompressor.records(header->compression, wire::records_of(again->message), 1 << 20);
+    ASSERT_TRUE(plain.ok());
+    wire::BatchReader reader(*plain);
+    for (Timestamp expected = 4; expected < 10; ++expected) EXPECT_EQ(reader.next()->timestamp, expected);
+    EXPECT_FALSE(reader.next());
+    outbox.take_done(done(kSecond, 6));
+    EXPECT_TRUE(outbox.acknowledged(1));
+    EXPECT_EQ(outbox.bytes(), 0U);
+  }
+}
+
+/// A reader of one stream, which commits what it is given as a test says.
+class Suspicion : public testing::Test {
+ protected:
+  Suspicion() { inbox_->set_peers({producer(kSender)}); }
+
+  /// Ten records, from offset 100 on.
+  void come(Compression compression = Compression::kNone) {
+    DirectOutput made = output(10);
+    auto bytes = std::make_shared<Bytes>();
+    wire::Compressor compressor(compression);
+    wire::DirectHeader header;
+    header.compression = static_cast<std::uint32_t>(compressor.append(made.records, *bytes));
+    header.type = wire::MessageType::kRecords;
+    header.from = kSender.value();
+    header.to = kTaker.value();
+    header.count = 10;
+    header.offset = 100;
+    size_ = bytes->size();
+    const BytesView view = *bytes;
+    inbox_->receive(header, std::move(bytes), view);
+  }
+  void suspect(std::uint64_t offset, std::uint32_t attempts = 0) {
+    inbox_->suspect({0, kSender, offset, attempts, attempts == 0 ? "" : "it killed"});
+  }
+  /// The next part: from which record on, and how many; nothing while it waits.
+  std::optional<std::pair<std::uint64_t, std::uint32_t>> take() {
+    event_ = inbox_->take(now_);
+    if (!event_) return std::nullopt;
+    const wire::DeliveryHeader& header = event_->delivery.batches.front();
+    bytes_ += header.bytes;
+    inbox_->commit(++transaction_, {{0, kSender.value(), header.count, 0}});
+    return std::pair(header.offset, header.count);
+  }
+  /// The broker has accepted all, and the producer was told some time ago.
+  void acknowledge() {
+    inbox_->accepted(transaction_);
+    inbox_->acknowledgements(now_);
+    EXPECT_FALSE(take()) << "that word may not have left";
+    now_ += Monotonic(5'000);
+  }
+
+  using Part = std::optional<std::pair<std::uint64_t, std::uint32_t>>;
+  Topology topology_ = one_stream(Dispatch::kLeastLoaded, Transport::kSendReceive);
+  std::unique_ptr<DirectInbox> inbox_ = std::make_unique<DirectInbox>(topology_, kTaker, 1 << 20);
+  Monotonic now_{0};
+  std::uint64_t transaction_ = 0;
+  std::size_t size_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::optional<Event> event_;
+};
+
+TEST_F(Suspicion, HandsOutARecordAloneOnceAllBeforeItIsAcknowledgedAndTheRestBehindIt) {
+  for (const Compression compression : {Compression::kNone, Compression::kLz4}) {
+    inbox_ = std::make_unique<DirectInbox>(topology_, kTaker, 1 << 20);
+    inbox_->set_peers({producer(kSender)});
+    transaction_ = bytes_ = 0;
+    suspect(106);
+    come(compression);
+    EXPECT_EQ(take(), (Part({100, 6})));
+    EXPECT_FALSE(event_->alone);
+    EXPECT_FALSE(take());
+    EXPECT_TRUE(inbox_->holds());
+    acknowledge();
+    EXPECT_EQ(take(), (Part({106, 1})));
+    EXPECT_TRUE(event_->alone);
+    EXPECT_FALSE(event_->given_up);
+    const wire::DeliveryHeader& header = event_->delivery.batches.front();
+    wire::Decompressor decompressor;
+    const auto plain = decompressor.records(header.compression, event_->delivery.records.front(), 1 << 20);
+    wire::BatchReader reader(*plain);
+    for (std::uint32_t i = 0; i < header.skip; ++i) reader.next();
+    EXPECT_EQ(reader.next()->timestamp, 6);
+    acknowledge();
+    EXPECT_EQ(take(), (Part({107, 3})));
+    EXPECT_FALSE(event_->alone);
+    EXPECT_TRUE(inbox_->empty());
+    EXPECT_EQ(bytes_, size_) << "credit is given back once";
+    EXPECT_TRUE(inbox_->through(kSender));
+  }
+}
+
+TEST_F(Suspicion, SaysOfARecordThatItIsGivenUpAndOfOthersNothing) {
+  suspect(100, 2);
+  suspect(300);
+  come();
+  EXPECT_FALSE(take()) << "nothing has been said of what came before";
+  now_ += Monotonic(5'000);
+  EXPECT_EQ(take(), (Part({100, 1})));
+  EXPECT_TRUE(event_->given_up);
+  EXPECT_EQ(event_->condemned.offset, 100U);
+  EXPECT_EQ(event_->condemned.attempts, 2U);
+  EXPECT_EQ(event_->condemned.reason, "it killed");
+  acknowledge();
+  EXPECT_EQ(take(), (Part({101, 9})));
 }
 
 }  // namespace

@@ -265,12 +265,12 @@ TEST(PublishedInbox, HandsOutLastValuesThatCountForNothing) {
   header.type = MessageType::kRecords;
   inbox.receive(header, nullptr, {});
   EXPECT_FALSE(inbox.through(kSender));
-  auto event = inbox.take();
+  auto event = inbox.take({});
   ASSERT_TRUE(event);
   EXPECT_TRUE(event->last_values);
   EXPECT_EQ(event->producer, kSender);
   EXPECT_EQ(event->delivery.batches[0].count, 3U);
-  event = inbox.take();
+  event = inbox.take({});
   ASSERT_TRUE(event);
   EXPECT_FALSE(event->last_values);
   EXPECT_EQ(event->missing, 0U);
