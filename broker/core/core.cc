@@ -300,7 +300,8 @@ void Core::on_died(std::uint32_t stage, std::uint32_t index, std::int64_t pid, M
   const bool outdated = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
     return entry.second.pid == pid && entry.second.unit == ledger_.unit_of(stage) && !runs_what_is_wanted(entry.second);
   });
-  const bool comes_again = !superfluous && !outdated && !ledger_.units()[ledger_.unit_of(stage)].finished;
+  const bool replaced = std::erase(replaced_, std::pair(ledger_.unit_of(stage), pid)) != 0;
+  const bool comes_again = !superfluous && !outdated && !replaced && !ledger_.units()[ledger_.unit_of(stage)].finished;
   if (!draining_ && !stopping_ && comes_again) ++restarts_[stage];
   for (auto& [incarnation, worker] : workers_) {
     if (ledger_.units()[worker.unit].stage() != stage || worker.index != index || worker.pid != pid || worker.trial)

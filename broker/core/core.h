@@ -42,6 +42,7 @@ struct CoreOptions {
   std::chrono::microseconds upgrade_proof{10'000'000};  ///< workers with a new library have proven themselves then
   std::string commits_endpoint;                         ///< told to workers
   std::string host;                                     ///< the name of the broker's machine
+  bool only_looks = false;                              ///< at a directory where nothing runs
   std::string journal;                                  ///< names it, to workers that keep state on their disk
   std::string state_dir;                                ///< where those of the broker's own machine do
   std::string news_endpoint;                            ///< of the PUB socket; told to workers and producers
@@ -395,6 +396,8 @@ class Core {
   /// The same for all stages of a worker that gives up, if it runs what is wanted.
   bool go_back_from(const Worker& worker, const std::string& why);
   void settle_upgrades();
+  /// A worker has had records since then, or longer, and committed nothing: its deadline may be long.
+  [[nodiscard]] bool stuck_since(std::uint32_t unit, Monotonic since) const;
   /// Only those that run what is wanted, if there are any.
   void keep_those_with_the_right_library(std::vector<Worker*>& workers) const;
 
@@ -630,6 +633,8 @@ class Core {
   Sequence began_;       ///< entries before it are of earlier reigns
   Sequence sync_asked_;  ///< entries before it are on their way to disk
   std::map<Incarnation, Worker> workers_;
+  /// Units and processes of workers that have left since others have their place: the end of one is no restart.
+  std::deque<std::pair<std::uint32_t, std::int64_t>> replaced_;
   std::vector<UnitLeases> leases_;
   std::map<Client, Session> sessions_;
   std::map<Client, Tap> taps_;

@@ -90,6 +90,7 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   if (!leases_[worker.unit].requeued.empty()) forget_requeued(worker.unit);
   if (!leases_[worker.unit].suspects.empty()) clear_suspects(worker.unit, *commit);
   worker.transactions = commit->transaction;
+  worker.accepted_at = now;
   worker.untold_bytes += message.bytes.size();
   if (keeps_local(ledger_.units()[worker.unit])) worker.undurable.emplace_back(commit->transaction, sequence);
   worker.unsettled.push_back({commit->transaction, sequence, wire::publish_cost(wire::body_of(message.bytes).size())});

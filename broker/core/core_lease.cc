@@ -149,6 +149,8 @@ void Core::let_leave() {
     send(worker, MessageType::kStop, {});
     const std::uint32_t stage = ledger_.units()[worker.unit].stage();
     outside_.notify({Notice::Kind::kLeft, stage, worker.index, worker.pid, ""});
+    if (worker.replaced) replaced_.emplace_back(worker.unit, worker.pid);
+    if (replaced_.size() > kWorkersMax) replaced_.pop_front();  // of other machines no end is heard
     // What it counted stays counted; what it measured is no more.
     StageProbe& probe = stage_probes_[{stage, worker.index}];
     probe.busy_ratio = probe.blocked_ratio = 0;

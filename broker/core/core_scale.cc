@@ -113,6 +113,7 @@ void Core::let_superfluous_go(std::uint32_t index) {
       has_shards |= held && !(lanes[lane].state == LaneLease::State::kHeld && unit.lanes[lane].finished);
     }
     if (has_shards) continue;
+    worker->replaced = true;
     let_go(*worker);
   }
 }

@@ -18,6 +18,11 @@ LibraryVersion version_of(const wire::MapReader& map) {
   return {map.text("hash"), map.text("name"), map.text("origin")};
 }
 
+/// Its name, and what tells it from another one that has the same.
+std::string told(const LibraryVersion& version, const LibraryVersion& other) {
+  return version.name != other.name ? version.name : fmt::format("{} ({:.8})", version.name, version.hash);
+}
+
 void put(wire::MapWriter& map, const std::string& prefix, const LibraryVersion& version) {
   map.put(prefix + "hash", version.hash);
   map.put(prefix + "name", version.name);
@@ -113,6 +118,11 @@ void Core::upgrade(const Client& client, const wire::MapReader& map) {
   const bool same = wanted.now.hash == runs.hash;
   const bool way_back = known != nullptr && wanted.now.hash == known->before.hash;
   if (!same && !way_back && any_outdated(ledger_.unit_of(stage))) {
+    if (known != nullptr && known->by != StageLibrary::By::kPerson) {
+      return refuse(client, Refusal::kAgain,
+                    fmt::format("stage \"{}\" is going back to {}: wait until it is done", name,
+                                libraries_told(ledger_.unit_of(stage))));
+    }
     return refuse(client, Refusal::kAgain,
                   fmt::format("an upgrade of stage \"{}\" to {} is under way: wait until it is done, or go back (weir "
                               "upgrade {} --back)",
@@ -128,12 +138,12 @@ void Core::upgrade(const Client& client, const wire::MapReader& map) {
 }
 
 std::string Core::libraries_told(std::uint32_t unit) const {
-  std::string told;
+  std::string names;
   for (const std::uint32_t stage : ledger_.units()[unit].stages()) {
     if (const StageLibrary* library = ledger_.library(stage); library != nullptr)
-      told += (told.empty() ? "" : ", ") + library->now.name;
+      names += (names.empty() ? "" : ", ") + told(library->now, library->before);
   }
-  return told;
+  return names;
 }
 
 void Core::enter_library(std::uint32_t stage, const Upgraded& upgraded) {
@@ -156,7 +166,7 @@ bool Core::go_back(std::uint32_t stage, const std::string& why) {
   back.in_file = known->in_file;
   back.by = StageLibrary::By::kItself;
   back.left = known->now.hash;
-  back.why = fmt::format("{} was given up: {}", known->now.name, why);
+  back.why = fmt::format("{} was given up: {}", told(known->now, known->before), why);
   std::string sentence = back.why;
   want_library(stage, std::move(back), std::move(sentence));
   return true;
@@ -204,12 +214,20 @@ LibraryInForce Core::library_of(std::uint32_t stage) const {
   }
   const std::uint32_t unit = ledger_.unit_of(stage);
   if (library.chosen == nullptr || unit >= leases_.size()) return library;
-  library.moving = !library.chosen->settled && upgrading(unit);
+  // Where nothing runs nothing moves: the next workers all start with it.
+  library.moving = !library.chosen->settled && !options_.only_looks && upgrading(unit);
   library.workers_outdated =
       static_cast<std::uint32_t>(std::count_if(workers_.begin(), workers_.end(), [&](auto& entry) {
         return entry.second.unit == unit && !entry.second.trial && !runs_what_is_wanted(entry.second);
       }));
   return library;
+}
+
+bool Core::stuck_since(std::uint32_t unit, Monotonic since) const {
+  return std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+    const Worker& worker = entry.second;
+    return worker.unit == unit && !worker.trial && worker.accepted_at < since && !idle(worker);
+  });
 }
 
 void Core::settle_upgrades() {
@@ -226,7 +244,7 @@ void Core::settle_upgrades() {
       since.reset();
     } else if (!since) {
       since = now_;
-    } else if (now_ - *since >= options_.upgrade_proof) {
+    } else if (now_ - *since >= options_.upgrade_proof && !stuck_since(index, *since)) {
       for (const std::uint32_t stage : unit.stages()) {
         if (!unsettled(stage)) continue;
         enter_library(stage, {Upgraded::What::kSettled, {}});

@@ -34,14 +34,16 @@ struct Worker {
   std::string libraries;  ///< that it runs (wire/library_hash.h)
   bool trial = false;
   State state = State::kConnecting;
-  bool leaving = false;  ///< it asked to be drained, the topology goes on
+  bool leaving = false;   ///< it asked to be drained, the topology goes on
+  bool replaced = false;  ///< it is drained since others have its place, or nobody is to have it
 
   std::uint64_t sent = 0;      ///< number of the last message to it
   std::uint64_t received = 0;  ///< number of the last message from it
   Monotonic heard{0};
   Monotonic beat_sent{0};
 
-  std::uint64_t transactions = 0;  ///< number of the last one accepted
+  std::uint64_t transactions = 0;  ///< number of the last one accepted, ...
+  Monotonic accepted_at{0};        ///< ... and when
   std::uint64_t settled = 0;
   wire::Totals told;  ///< what kCommitted last said
   Monotonic told_at{0};

@@ -89,7 +89,9 @@ Status read_offline(const std::string& what, const std::string& directory, const
   auto journal = journal::Journal::open_read_only(resting->disk(), found);
   if (!journal.ok()) return journal.error();
   Nowhere nowhere;
-  core::Core core(owner->begins_with, {}, nowhere);
+  core::CoreOptions options;
+  options.only_looks = true;
+  core::Core core(owner->begins_with, std::move(options), nowhere);
   if (Status status = replay(**journal, found, core.ledger()); !status.ok()) return status;
   JournalReader reader(**journal, resting->disk());
   if (what == "tail") {

@@ -14,11 +14,12 @@ static_assert(std::atomic<bool>::is_always_lock_free, "a signal's handler writes
 
 }  // namespace
 
-void LeaveSignal::heed() {
+void LeaveSignal::heed(bool interrupt) {
   struct sigaction action = {};
   action.sa_handler = [](int) { signalled.store(true, std::memory_order_relaxed); };
   action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
   (void)sigaction(SIGTERM, &action, nullptr);
+  if (interrupt) (void)sigaction(SIGINT, &action, nullptr);
 }
 
 bool LeaveSignal::came() { return signalled.load(std::memory_order_relaxed); }
@@ -27,6 +28,7 @@ void LeaveSignal::leave_to_others() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
   (void)pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 

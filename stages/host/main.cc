@@ -149,6 +149,9 @@ std::string wrong_library(const weir::Topology& topology, const weir::host::Chai
       chain.instances().front()->spec().name, topology.name, libraries.path_of(chain.instances().front()->spec().name));
 }
 
+/// It gives each worker a page; nobody else does.
+bool by_launcher(const Options& options) { return options.page >= 0; }
+
 int work(Options options) {
   weir::keep_freed_memory();
   using weir::host::LeaveSignal;
@@ -206,7 +209,7 @@ int work(Options options) {
       return refuse(kept.error().message);
     }
   }
-  LeaveSignal::heed();
+  LeaveSignal::heed(/*interrupt=*/!by_launcher(options));
   (*engine)->start(*topology, stage);
   const Exit exit = [&] {
     weir::host::MemoryLimit memory(
@@ -241,8 +244,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "weir-stage: --broker and --stage are required (`weir run` starts workers by itself)\n");
     return static_cast<int>(Exit::kUsage);
   }
-  // Ctrl-C reaches every process of the terminal; the launcher decides what becomes of it.
-  signal(SIGINT, SIG_IGN);
+  // Ctrl-C reaches every process of the terminal; where there is a launcher, it decides what becomes of it.
+  if (by_launcher(options)) signal(SIGINT, SIG_IGN);
   // A peer that hangs up is an error of the write, for the stage to deal with, and no reason to die.
   signal(SIGPIPE, SIG_IGN);
   return options.trial ? try_state(std::move(options)) : work(std::move(options));

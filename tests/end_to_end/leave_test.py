@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workers of a machine beside the launcher's, which join by the broker's endpoint and are asked to go by SIGTERM while
+"""Workers of a machine beside the launcher's, which join by the broker's endpoint and are asked to go by SIGTERM or Ctrl-C while
 records flow: each goes by itself, exit 0, long before the broker would miss it, what it held goes to those who stay, and
 every running total of every key is exact. A second SIGTERM ends a worker at once."""
 import collections
@@ -55,8 +55,8 @@ def pending(pid, number):
         return any(int(line.split()[1], 16) >> (number - 1) & 1 for line in lines if line.startswith(("SigPnd", "ShdPnd")))
 
 
-def leave(worker):
-    worker.send_signal(signal.SIGTERM)
+def leave(worker, by=signal.SIGTERM):
+    worker.send_signal(by)
     try:
         code = worker.wait(PATIENCE / 2)
     except subprocess.TimeoutExpired:
@@ -77,7 +77,7 @@ for _ in range(4):
     wait_for("records at the sink", lambda: written() >= goal)
     leave(totals.pop(0))
     all_with(totals[0].pid)
-    leave(passing.pop(0))
+    leave(passing.pop(0), signal.SIGINT)
     left += 2
     totals.append(join(broker, "total"))
     passing.append(join(broker, "pass"))

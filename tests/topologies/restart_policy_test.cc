@@ -20,6 +20,16 @@ TEST(RestartPolicy, GivesUpAfterFiveDeathsByOwnFaultInARow) {
   }
 }
 
+TEST(UpgradeDeaths, CountsThoseOfAllWorkersWhateverCameBetween) {
+  UpgradeDeaths deaths;
+  for (int death = 1; death <= 4; ++death) EXPECT_FALSE(deaths.on_death("new"));
+  EXPECT_TRUE(deaths.on_death("new"));
+  EXPECT_FALSE(deaths.on_death("another")) << "of others nothing is known";
+  for (int death = 1; death <= 3; ++death) EXPECT_FALSE(deaths.on_death("another"));
+  deaths.over();
+  EXPECT_FALSE(deaths.on_death("another"));
+}
+
 TEST(RestartPolicy, ForgivesWhatCameBeforeACommit) {
   RestartPolicy policy;
   for (int death = 1; death <= 20; ++death) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
+
 #include "sdk/base/clock.h"
 
 namespace weir::launcher {
@@ -41,6 +43,25 @@ class RestartPolicy {
   int deaths_ = 0;
   std::int64_t record_deaths_ = 0;
   bool proven_ = false;
+};
+
+/// Deaths by their own fault of all workers of a stage with libraries that have yet to prove themselves (`weir
+/// upgrade`). What came between does not count: a version that dies at every thousandth record commits before each
+/// death, and one that hangs may have lived for long. Pure.
+class UpgradeDeaths {
+ public:
+  /// True: these libraries are to be given up.
+  bool on_death(const std::string& libraries) {
+    if (libraries != libraries_) over();
+    libraries_ = libraries;
+    return ++deaths_ >= RestartPolicy::kDeathsMax;
+  }
+  /// They have proven themselves, or are not wanted any more.
+  void over() { deaths_ = 0; }
+
+ private:
+  std::string libraries_;
+  int deaths_ = 0;
 };
 
 }  // namespace weir::launcher

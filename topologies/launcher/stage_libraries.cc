@@ -64,6 +64,21 @@ Status StageLibraries::choose(const std::map<std::string, LibrarySaid>& chosen) 
   return {};
 }
 
+std::vector<std::string> StageLibraries::chosen_otherwise() const {
+  std::vector<std::string> sentences;
+  for (const auto& [stage, chosen] : chosen_) {
+    const LibrarySaid& own = own_.at(stage);
+    if (own.hash == chosen.hash || own.hash.empty()) continue;
+    sentences.push_back(fmt::format(
+        "stage {} runs with {} ({:.8}), as `weir upgrade` has chosen, and not with {} ({:.8}), to which the topology "
+        "leads: {} undoes the choice",
+        stage, chosen.name, chosen.hash, own.origin, own.hash,
+        chosen.before == own.hash ? fmt::format("`weir upgrade {} --back`", stage)
+                                  : fmt::format("`weir upgrade {} --library {}`", stage, own.origin)));
+  }
+  return sentences;
+}
+
 std::vector<std::string> StageLibraries::keep_own() const {
   std::vector<std::string> problems;
   for (const auto& [stage, own] : own_) {
@@ -109,6 +124,13 @@ std::vector<std::pair<std::string, std::string>> StageLibraries::unproven(const 
     if (chosen != chosen_.end() && !chosen->second.settled) stages.emplace_back(stage->name, chosen->second.hash);
   }
   return stages;
+}
+
+bool StageLibraries::may_go_back(const StageSpec& host) const {
+  return std::ranges::any_of(hosted(host), [&](const StageSpec* stage) {
+    const auto chosen = chosen_.find(stage->name);
+    return chosen != chosen_.end() && !chosen->second.settled && !chosen->second.before.empty();
+  });
 }
 
 std::vector<std::string> StageLibraries::arguments(const StageSpec& host) const {

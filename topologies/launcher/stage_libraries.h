@@ -30,6 +30,8 @@ class StageLibraries {
   /// What the broker's journal says of all stages, or of one. What was chosen under another library in the topology
   /// than there is now counts no more. Errors: kNotFound where one that was chosen is gone, with what to do.
   Status choose(const std::map<std::string, LibrarySaid>& chosen);
+  /// A sentence for each stage that runs with another library than the topology leads to, for people.
+  [[nodiscard]] std::vector<std::string> chosen_otherwise() const;
   /// Keeps copies of the topology's own libraries that do not come with Weir. Answers what failed, for people.
   std::vector<std::string> keep_own() const;
   /// Deletes copies that nothing leads to any more. REQUIRES: no upgrade can be under way.
@@ -39,6 +41,8 @@ class StageLibraries {
   [[nodiscard]] std::string text_of(const StageSpec& host) const;
   /// Stages in workers of `host` whose library was chosen and has not proven itself yet, with it.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> unproven(const StageSpec& host) const;
+  /// One of them has a way back: to what a version replaced, and not to what was gone back to.
+  [[nodiscard]] bool may_go_back(const StageSpec& host) const;
   /// The arguments that name them to a worker of `host`.
   [[nodiscard]] std::vector<std::string> arguments(const StageSpec& host) const;
 

@@ -189,6 +189,7 @@ void Supervisor::on_ready(const BrokerEvent& event) {
   if (const Status chosen = libraries_.choose(event.libraries); !chosen) return fail(chosen.error().message);
   for (const std::string& problem : libraries_.keep_own()) note(fmt::format("{}: it cannot be gone back to", problem));
   if (!again) libraries_.forget_others();
+  for (const std::string& sentence : again ? std::vector<std::string>() : libraries_.chosen_otherwise()) note(sentence);
   std::map<std::string, LibrarySaid> here;
   for (const auto& [stage, own] : libraries_.own()) {
     const StageSpec& host = options_.topology.stages[options_.topology.find_stage(stage)->host];
@@ -264,6 +265,7 @@ void Supervisor::on_upgraded(const BrokerEvent& event) {
   if (stage == nullptr) return;
   if (const Status chosen = libraries_.choose(event.libraries); !chosen) return fail(chosen.error().message);
   const StageSpec& host = options_.topology.stages[stage->host];
+  upgrade_deaths_[host.name].over();
   if (numbers_.contains(host.name)) arrange(host);
 }
 
@@ -301,13 +303,18 @@ void Supervisor::on_worker_death(Worker& worker, pid_t pid, const Ending& ending
                       : own_fault ? Death::kOwnFault
                                   : Death::kOutside;
   const RestartPolicy::Verdict verdict = worker.process.policy().on_death(now, death, worker.stage->retries);
+  const bool too_many = unproven && own_fault && libraries_.may_go_back(*worker.stage) &&
+                        upgrade_deaths_[worker.stage->name].on_death(worker.libraries);
   const std::string words = worker.process.last_words();
   const std::string at = at_work ? fmt::format(" while {}", work_text(*last)) : std::string();
   const std::string name = fmt::format("{}/{}", worker.stage->name, worker.number);
-  if (verdict.give_up) {
-    const std::string why = fmt::format("worker {} died {} times in a row without a commit, last by {}{}{}{}",
-                                        worker.number, RestartPolicy::kDeathsMax, cause_text(ending), at,
-                                        words.empty() ? "" : "; its last words: ", words);
+  if (verdict.give_up || too_many) {
+    const std::string deaths =
+        too_many ? fmt::format("its workers died {} times, last worker {}", RestartPolicy::kDeathsMax, worker.number)
+                 : fmt::format("worker {} died {} times in a row without a commit, last", worker.number,
+                               RestartPolicy::kDeathsMax);
+    const std::string why =
+        fmt::format("{} by {}{}{}{}", deaths, cause_text(ending), at, words.empty() ? "" : "; its last words: ", words);
     if (unproven && give_up_upgrade(worker, why)) return;
     fail(fmt::format("stage {} is given up on: worker {} died {} times in a row without a commit, last by {}{}{}{}",
                      worker.stage->name, worker.number,

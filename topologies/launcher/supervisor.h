@@ -112,8 +112,9 @@ class Supervisor {
   std::optional<ControlChannel> channel_;
   std::optional<RuntimeDir> runtime_dir_;  ///< holds the resolved topology until the broker has read it
   StageLibraries libraries_;
-  std::map<std::string, std::uint32_t> numbers_;  ///< of workers that each stage that hosts here is to have
-  std::deque<Worker> workers_;                    ///< grows while one of them is looked at
+  std::map<std::string, UpgradeDeaths> upgrade_deaths_;  ///< by stage
+  std::map<std::string, std::uint32_t> numbers_;         ///< of workers that each stage that hosts here is to have
+  std::deque<Worker> workers_;                           ///< grows while one of them is looked at
 
   Phase phase_ = Phase::kStarting;
   Outcome outcome_ = Outcome::kFailed;

@@ -210,7 +210,11 @@ TEST_F(UpgradeTest, MovesShardsOneByOneToNewWorkersBesideTheOldOnes) {
   EXPECT_EQ(status_of("work")["upgrade"]["state"], "moved");
   EXPECT_EQ(status_of("work")["library"]["name"], "b.so");
   EXPECT_EQ(out_.fenced_why(), "");
+  die(first, "work", 0);
+  die(second, "work", 1);
   EXPECT_EQ(core_.restarts(kWork), 0U) << "who goes is not started again";
+  die(third, "work", 0);
+  EXPECT_EQ(core_.restarts(kWork), 1U);
   pass(11'000'000);
   EXPECT_FALSE(core_.ledger().library(kWork)->settled) << "a jump of time proves nothing";
 }
@@ -234,6 +238,33 @@ TEST_F(UpgradeTest, SettlesWhenItsWorkersHaveLivedForAWhile) {
   core_.on_upgrade_failed(kWork, library('b').hash, "it died", now_);
   EXPECT_EQ(now_with(kWork), "b.so");
   EXPECT_EQ(out_.notices.back().kind, Notice::Kind::kStageFailed);
+}
+
+TEST_F(UpgradeTest, ProvesNothingWhileAWorkerIsStillAtWhatItWasGiven) {
+  upgrade("work", 'b');
+  Peer first = worker("work", 0, 'b');
+  Peer second = worker("work", 1, 'b');
+  Peer source = worker("read", 0, 'a');
+  obey({&first, &second});
+  const Bytes frame = frame_of_one();
+  commit(source, {}, {frame});
+  settle();
+  Peer& at_it = out_.count_to(first.incarnation, MessageType::kDeliver) != 0 ? first : second;
+  ASSERT_EQ(out_.count_to(at_it.incarnation, MessageType::kDeliver), 1U);
+  const auto live = [&] {
+    for (int i = 0; i < 8; ++i) {
+      for (Peer* each : {&first, &second, &source})
+        say(*each, MessageType::kCredit, wire::encode_totals({1 << 20, 1000}));
+      pass(2'000'000);
+    }
+  };
+  live();
+  EXPECT_FALSE(core_.ledger().library(kWork)->settled) << "it may hang, and have a long deadline";
+  wire::Commit worked_off;
+  worked_off.consumed = {{0, 0, 0, 1}};
+  commit(at_it, worked_off);
+  live();
+  EXPECT_TRUE(core_.ledger().library(kWork)->settled);
 }
 
 TEST_F(UpgradeTest, GivesNoShardBackToAnOldWorkerThatANewOneHasHad) {
@@ -297,6 +328,33 @@ TEST_F(UpgradeTest, GoesBackAndThereAgainAtAWish) {
   EXPECT_EQ(upgrade("work", 'a', true).integer("changed", 9), 0) << "said again it is the same wish";
   EXPECT_EQ(upgrade("work", 'b', true).integer("changed", 9), 1);
   EXPECT_EQ(now_with(kWork), "b.so");
+}
+
+TEST_F(UpgradeTest, AdvisesNoWayBackWhoIsOnIt) {
+  worker("work", 0, 'a');
+  upgrade("work", 'b');
+  EXPECT_THAT(refusal("work", 'c'),
+              HasSubstr("an upgrade of stage \"work\" to b.so is under way: wait until it is done, or go "
+                        "back (weir upgrade work --back)"));
+  worker("work", 0, 'b');
+  upgrade("work", 'a', true);
+  EXPECT_EQ(refusal("work", 'c'), "stage \"work\" is going back to a.so: wait until it is done");
+}
+
+TEST_F(UpgradeTest, TellsTwoLibrariesOfOneNameApart) {
+  worker("work", 0, 'a');
+  wire::MapWriter request("upgrade");
+  request.put("stage", "work");
+  request.put("hash", library('b').hash);
+  request.put("name", library('a').name);
+  request.put("origin", library('b').origin);
+  request.put("back", std::uint64_t{0});
+  request.put("dry_run", std::uint64_t{0});
+  core_.on_client("person", std::move(request).finish(), now_);
+  settle();
+  EXPECT_THAT(refusal("work", 'c'), HasSubstr("to a.so (bbbbbbbb) is under way"));
+  core_.on_upgrade_failed(kWork, library('b').hash, "it died 5 times", now_);
+  EXPECT_EQ(status_of("work")["upgrade"]["why"], "a.so (bbbbbbbb) was given up: it died 5 times");
 }
 
 TEST_F(UpgradeTest, RefusesWhatCannotBe) {

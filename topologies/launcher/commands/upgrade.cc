@@ -58,6 +58,11 @@ struct Version {
   std::string path;
 };
 
+/// Its name, and what tells it from another one that has the same.
+std::string told(const Version& version, const Version& other) {
+  return version.name != other.name ? version.name : fmt::format("{} ({:.8})", version.name, version.hash);
+}
+
 Version version_of(const Json& json) {
   return {json.value("hash", ""), json.value("name", ""), json.value("origin", ""), ""};
 }
@@ -97,10 +102,15 @@ Result<Sight> look(RunningBroker& broker, const std::string& stage) {
 }
 
 /// Errors: as RunningBroker::find, with what to do where nothing runs.
-Result<Sight> look_at(const std::string& data_dir, const std::string& stage) {
+Result<Sight> look_at(const std::string& data_dir, const std::string& stage, bool back) {
   Result<RunningBroker> broker = RunningBroker::find(data_dir);
   if (broker) return look(*broker, stage);
   if (broker.error().code != Code::kNotFound) return broker.error();
+  if (back) {
+    return {Code::kNotFound,
+            fmt::format("nothing is running on {}: the way back is open while it runs: `weir run`, and say this again",
+                        data_dir)};
+  }
   return {Code::kNotFound,
           fmt::format("nothing is running on {}: a stopped topology takes another library by its file: name it in "
                       "\"libraries\", and `weir run`",
@@ -191,13 +201,13 @@ int wait(const Arguments& arguments, const std::string& data_dir, const Version&
   auto answered = Clock::now();
   std::string missing = "no broker answers";
   while (true) {
-    const Result<Sight> sight = look_at(data_dir, arguments.stage);
+    const Result<Sight> sight = look_at(data_dir, arguments.stage, arguments.back);
     const bool gone = !sight && sight.error().code == Code::kNotFound;
     if (!gone) answered = Clock::now();
     if (gone && Clock::now() - answered > kGoneMax) return refuse(sight.error().message, kExitFailed);
     if (sight) {
       if (sight->library.hash != wanted.hash) {
-        return refuse(fmt::format("{} runs with {} again: {}", arguments.stage, sight->library.name,
+        return refuse(fmt::format("{} runs with {} again: {}", arguments.stage, told(sight->library, wanted),
                                   sight->why.empty() ? "somebody has decided otherwise since" : sight->why),
                       kExitFailed);
       }
@@ -228,7 +238,7 @@ int upgrade(const Arguments& arguments) {
     return refuse("say --library PATH, or --back, and not both", kExitRefused);
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
   if (!data_dir) return refuse(data_dir.error());
-  const Result<Sight> sight = look_at(*data_dir, arguments.stage);
+  const Result<Sight> sight = look_at(*data_dir, arguments.stage, arguments.back);
   if (!sight) return refuse(sight.error().message, kExitFailed);
   const KeptLibraries kept(*data_dir);
   Result<Version> wanted = wanted_of(arguments, *sight, kept);
@@ -261,7 +271,8 @@ int upgrade(const Arguments& arguments) {
                   kExitFailed);
   }
   if (arguments.dry_run) {
-    fmt::print(stderr, "{} could run with {} instead of {}: {}\n", arguments.stage, wanted->name, now.name, state);
+    fmt::print(stderr, "{} could run with {} instead of {}: {}\n", arguments.stage, told(*wanted, now),
+               told(now, *wanted), state);
     return kExitDone;
   }
   for (const Version* each : {static_cast<const Version*>(&now), static_cast<const Version*>(&*wanted)}) {
@@ -277,7 +288,8 @@ int upgrade(const Arguments& arguments) {
   }
   const Result<wire::MapReader> said = say(arguments, *data_dir, *wanted, /*dry_run=*/false);
   if (!said) return refuse(said.error().message, kExitFailed);
-  fmt::print(stderr, "{} is to run with {} instead of {}: {}\n", arguments.stage, wanted->name, now.name, state);
+  fmt::print(stderr, "{} is to run with {} instead of {}: {}\n", arguments.stage, told(*wanted, now),
+             told(now, *wanted), state);
   return arguments.wait ? wait(arguments, *data_dir, *wanted, *timeout) : kExitDone;
 }
 
