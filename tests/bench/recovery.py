@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How quickly Weir is back: a broker with a backlog, the shards of a killed worker, shards that move, and commits beside snapshots.
+"""How quickly Weir is back: a broker with a backlog, the shards of a killed worker, shards that move to other workers and to other versions
+of a library, and commits beside snapshots.
 
 WEIR_BIN=build/release/bin python3 tests/bench/recovery.py broker [MEBIBYTES] [MEMORY]  default 10240 and the default of broker.memory
 WEIR_BIN=build/release/bin python3 tests/bench/recovery.py shards [KEYS] [KILLS]        default 100000 20
 WEIR_BIN=build/release/bin python3 tests/bench/recovery.py scaling [KEYS] [ROUNDS]      default 1000000 3
+WEIR_BIN=build/release/bin python3 tests/bench/recovery.py upgrading [KEYS] [ROUNDS]    default 1000000 3
 WEIR_BIN=build/release/bin python3 tests/bench/recovery.py commits [KEYS] [SECONDS]     default 3000000 30
 
 Each figure stands beside a baseline of the same run; one that misses its target fails the run at its end. TMPDIR says on which disk."""
@@ -337,6 +339,55 @@ def scaling():
     target("p99 of a shard that moves, beyond those that stay", percentile(added, 0.99), 0.1, " s")
 
 
+# Shards that move to another version of a library.
+
+def versions():
+    """Two libraries with the same stage: the one that comes with Weir, and one that differs from it and does the same."""
+    plugins = json.loads(run("plugins", "keyed.sum", "--json").stdout)
+    own = next(plugin["library"] for plugin in plugins if plugin["name"] == "keyed.sum")
+    with open(own, "rb") as library, open("next.so", "wb") as copy:
+        copy.write(library.read() + b"\n")  # behind its end: nobody reads that
+    return own, os.path.abspath("next.so")
+
+
+def upgrade(data, library):
+    result = run("upgrade", "sum", "--library", library, "--data", data, "--wait", "--timeout", "5m")
+    check(result.returncode == 0, result.stderr)
+
+
+def upgrading():
+    keys = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
+    rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+    data, rate = ".weir/upgrading", 20_000
+    own, other = versions()
+    launcher = load("upgrading", keys, rate)
+    follower = Follower("sums.jsonl")
+    held = wait_for("the size of the state", lambda: (lambda held: held if len(held) == 2 else None)(state_bytes(data)), 60)
+    quiet, before = silences(follower, lambda: time.sleep(10), rate)
+    moved, during, took = [], [], []
+    for _ in range(rounds):
+        for library in (other, own):
+            pids = {pid for _, pid in holder_of(data).values()}
+            start = time.monotonic()
+            silent, share = silences(follower, lambda: upgrade(data, library), rate)
+            took.append(time.monotonic() - start)
+            check(not pids & {pid for _, pid in holder_of(data).values()}, "a shard is still where it was")
+            during.append(share)
+            moved += silent
+    _, behind = silences(follower, lambda: time.sleep(10), rate)
+    restarts = stage(data, "sum")["restarts"]
+    launcher.interrupt()
+    launcher.wait(60)
+    check(restarts == 0, "%d workers died" % restarts)
+    say("upgrading, %d keys, %s MB of state at the workers, %d records/s, 2 workers to another version and back %d times; longest silence at the sink:"
+        % (keys, " and ".join("%.0f" % (number / 1e6) for number in held.values()), rate, rounds))
+    say("  a shard, all of which move: " + spread(moved))
+    say("  baseline, all shards while nothing moved: " + spread(quiet))
+    say("  records that came out, of those that came in: %.2f before, %.2f while shards moved (least %.2f), %.2f after; one upgrade took %.1f s at most"
+        % (before, sum(during) / len(during), min(during), behind, max(took)))
+    target("p99 of a shard that moves to another version", percentile(moved, 0.99), 1, " s")
+
+
 # Commits beside snapshots.
 
 def commits():
@@ -372,7 +423,7 @@ def commits():
         say("  baseline: 99 of 100 syncs of the journal took less than %.3g ms" % (p99 * 1e3))
 
 
-parts = {"broker": broker, "shards": shards, "scaling": scaling, "commits": commits}
+parts = {"broker": broker, "shards": shards, "scaling": scaling, "upgrading": upgrading, "commits": commits}
 if len(sys.argv) < 2 or sys.argv[1] not in parts:
     sys.exit(__doc__)
 folder = tempfile.mkdtemp(prefix="weir-recovery-")

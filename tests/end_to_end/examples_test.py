@@ -203,6 +203,28 @@ def scaling():
     check(counts == dict.fromkeys(range(500), 400), "the counts are others")
 
 
+def upgrading():
+    data = ".weir/upgrade"
+    launcher = Launcher("examples/upgrade.json", "--set", '/http={"listen": "127.0.0.1:0"}', log="upgrade.txt")
+    stage = lambda: next((stage for stage in (status(data) or {}).get("stages", []) if stage["name"] == "sum"), {})
+    wait_for("sums", lambda: launcher.process.poll() is not None or stage().get("records_in", 0) > 10_000)
+    own = next(plugin["library"] for plugin in json.loads(run("plugins", "keyed.sum", "--json").stdout) if plugin["name"] == "keyed.sum")
+    with open(own, "rb") as library, open("next.so", "wb") as copy:
+        copy.write(library.read() + b"\n")
+    for arguments, name in [(("--library", "next.so"), "next.so"), (("--back",), os.path.basename(own))]:
+        result = run("upgrade", "sum", *arguments, "--data", data, "--wait")
+        check(result.returncode == 0 and "sum runs with " + name in result.stderr, result.stderr)
+        check(stage()["library"]["name"] == name, "%s" % stage())
+    check(launcher.wait(120) == 0, open("upgrade.txt").read()[-2000:])
+    totals, last = collections.Counter(), collections.Counter()
+    for record in read_records("examples/out/upgraded_sums.jsonl"):
+        key = record["key"]
+        last[key] = last[key] + 500 if last[key] else key or 500
+        totals[key] += last[key]
+        check(record["value"] == totals[key], "key %d: %d where %d was due" % (key, record["value"], totals[key]))
+    check(totals == {key: sum(range(key or 500, 200_001, 500)) for key in range(500)}, "sums are missing")
+
+
 def dispatch():
     """One worker of each stage stands still: who asks for the least loaded goes on without it, who takes turns waits."""
     last = 5_000_000  # so that there is time to look
@@ -271,7 +293,7 @@ def stays_up_with_hold():
 folder = tempfile.mkdtemp(prefix="weir-examples-")
 shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
 os.chdir(folder)
-for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, fused, large_state, push_pull, send_receive, pub_sub, dispatch, scaling, skewed, hot_keys, full_dead_letters_fail_the_stage, stays_up_with_hold):
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, fused, large_state, push_pull, send_receive, pub_sub, dispatch, scaling, upgrading, skewed, hot_keys, full_dead_letters_fail_the_stage, stays_up_with_hold):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)
