@@ -57,6 +57,11 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
     sharding_.emplace_back(stream);
     compressors_.emplace_back(stream.compression);
     leaves_.push_back(stream.external_out);
+    if (stream.learns_boundaries && !stream.resting) {
+      const auto index = static_cast<std::uint32_t>(sharding_.size() - 1);
+      learners_.try_emplace(index, options_.learned_keys_max);
+      sharding_.back().follow(ledger_.stream(index).boundaries);
+    }
     if (stream.external_in && stream.hot_keys == weir::HotKeys::kSplit)
       sketches_.try_emplace(static_cast<std::uint32_t>(sharding_.size() - 1), stream.shards);
   }
@@ -360,6 +365,7 @@ void Core::pump(Monotonic now) {
       continue;
     }
     if (draining_ || stopping_) continue;
+    relocate(unit);
     if (leases.dirty) lease(unit, now);
     deliver(unit, now);
     send_finishes(unit);
@@ -452,6 +458,7 @@ void Core::tick(Monotonic now) {
     if (!draining_ && !stopping_ && !leases_[unit].stopped && !ledger_.units()[unit].resting()) send_watermarks(unit);
   }
   look_at_loads();
+  look_at_boundaries();
   follow_load();
   settle_upgrades();
   drop_passed_bytes();

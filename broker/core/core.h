@@ -12,6 +12,7 @@
 
 #include "broker/core/consumer.h"
 #include "broker/core/direct_accounts.h"
+#include "broker/core/key_sample.h"
 #include "broker/core/lane_loads.h"
 #include "broker/core/lease_balance.h"
 #include "broker/core/ledger.h"
@@ -40,6 +41,10 @@ struct CoreOptions {
   std::uint64_t load_records_min = 1000;         ///< a second: with fewer a stage's shards count as equally heavy
   std::uint64_t segments_slack = 6;              ///< closed segments beyond twice what is needed before any is copied
   std::chrono::microseconds upgrade_proof{10'000'000};  ///< workers with a new library have proven themselves then
+  std::chrono::microseconds boundaries_every{250'000};  ///< boundaries of a stream move no more often
+  std::size_t learned_keys_min = 64;                    ///< with fewer keys nothing is learned of boundaries
+  std::size_t learned_keys_max = KeySample::kKeysMax;   ///< of the newest keys so many are looked at
+  std::size_t relocated_bytes = 256 << 10;              ///< state follows its keys in portions of this size
   std::string commits_endpoint;                         ///< told to workers
   std::string host;                                     ///< the name of the broker's machine
   bool only_looks = false;                              ///< at a directory where nothing runs
@@ -258,6 +263,16 @@ class Core {
       bool whole = false;  ///< the worker has all of it
     };
     std::optional<Ahead> ahead;
+    /// State that is read to follow keys whose boundaries have moved.
+    struct Relocating {
+      std::uint32_t number = 0;                                          ///< of what is read
+      bool erases = false;                                               ///< it is copied, and goes where it was
+      std::map<std::pair<std::uint32_t, std::uint32_t>, Bytes> changes;  ///< by stage and lane, not entered yet
+      std::size_t bytes = 0;
+      Sequence entered;                  ///< everything before it is to be written before more is read
+      std::optional<RestoreJob> paused;  ///< until then
+    };
+    std::optional<Relocating> relocating;
     std::optional<LoadFollower> follower;  ///< where the number of workers follows the load
     LaneLoads loads;
     Sequence ahead_from;  ///< the next copy begins when everything before it is on disk; 0: none is wanted
@@ -422,6 +437,44 @@ class Core {
   /// How many shards, or splits of a source, are still to come to the workers that are to have them.
   [[nodiscard]] std::uint32_t shards_moving(std::uint32_t unit) const;
 
+  // core_boundaries.cc
+  /// What boundaries of a stream are learned from, and when they were looked at last.
+  struct Learner {
+    explicit Learner(std::size_t keys_max) : sample(keys_max) {}
+    KeySample sample;
+    std::uint64_t looked_at = 0;  ///< keys of the sample's, when the boundaries were looked at
+    Monotonic moved{-1'000'000'000};
+  };
+  /// Records of one shard on their way into a frame.
+  struct Dealt {
+    std::uint32_t count = 0;
+    std::int64_t origin_us = 0;
+    Bytes records;
+  };
+  void learn_from(std::uint32_t stream, BytesView key);
+  void learn_from(std::uint32_t stream, const wire::FrameView& frame);
+  /// The boundaries of the stream are learned, or one of them moves, if it is time and worth it.
+  void move_boundaries(std::uint32_t stream);
+  void look_at_boundaries();
+  /// The commit, with what it emits to streams that learn their boundaries dealt out by those in force: itself where it
+  /// emits nothing there. Errors: kInvalid: what it emits cannot be read.
+  Result<Buffer> dealt_out(const Buffer& message, const wire::Commit& commit);
+  /// Appends a frame with the same records, dealt out, to `out`; `learn`: and takes note of their keys. Errors: as
+  /// above.
+  Status deal_out(const wire::FrameView& frame, bool learn, Bytes& out);
+  /// The unit has come to where its boundaries moved: nobody is to hold the lanes concerned until their state has
+  /// followed.
+  [[nodiscard]] bool withholds(const UnitState& unit) const;
+  /// Does what is next for the unit to follow boundaries that moved.
+  void relocate(std::uint32_t unit);
+  /// Whose state is read under this number, and of which unit; null: it is not wanted any more.
+  UnitLeases::Relocating* relocating(std::uint32_t number, std::uint32_t& unit);
+  void on_relocated_state(const wire::StatePart& part);
+  void on_relocated(RestoreJob job);
+  void go_on_relocating(std::uint32_t unit);
+  /// What has been read so far goes to the journal.
+  void enter_relocated(std::uint32_t unit, Relocated::Step step);
+
   // core_follow.cc
   /// Stages whose number of workers follows their load get another one, if it is time.
   void follow_load();
@@ -531,6 +584,8 @@ class Core {
     Bytes answer;
   };
   std::optional<std::string> why_not_again(const LetterFound& found) const;
+  /// Where its key lies now: boundaries may have moved since it failed.
+  [[nodiscard]] std::uint32_t lane_of(const LetterFound& found) const;
   void settle_letters();
   void deliver_requeued(std::uint32_t unit);
   /// What a request about letters has come to.
@@ -657,6 +712,9 @@ class Core {
   std::uint64_t sessions_opened_ = 0;
   std::vector<wire::Sharding> sharding_;
   std::map<std::uint32_t, wire::HotKeySketch> sketches_;  ///< by stream, of what comes from outside
+  std::map<std::uint32_t, Learner> learners_;             ///< by stream, of those that learn their boundaries
+  std::vector<Dealt> dealt_;                              ///< by shard, of the frame at hand
+  wire::Decompressor decompressor_;
   std::vector<bool> leaves_;                   ///< by stream: its records leave the system as soon as they are on disk
   std::vector<wire::Compressor> compressors_;  ///< by stream, of what comes from outside
 

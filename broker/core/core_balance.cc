@@ -39,7 +39,8 @@ Core::Sharing Core::sharing_of(std::uint32_t index) const {
     const auto holder = std::find(holders.begin(), holders.end(), lease.holder);
     if (holder != holders.end()) lanes[lane].holder = static_cast<std::uint32_t>(holder - holders.begin());
     lanes[lane].weight = leases.loads.weight(lane);
-    lanes[lane].movable = lease.state == LaneLease::State::kHeld && !unit.lanes[lane].finished;
+    lanes[lane].movable =
+        lease.state == LaneLease::State::kHeld && !unit.lanes[lane].finished && unit.barrier(lane) == nullptr;
   }
   const auto all = static_cast<std::uint32_t>(holders.size());
   const std::uint32_t wanted = ledger_.workers(unit.stage());

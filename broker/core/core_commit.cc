@@ -32,8 +32,9 @@ std::optional<std::string> behind_the_end(const Ledger& ledger, const wire::Comm
 
 }  // namespace
 
-void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
-  const auto commit = wire::decode_commit(message.bytes, sizeof(wire::MessageHeader));
+void Core::on_commit(Worker& worker, const Buffer& sent, Monotonic now) {
+  Buffer message = sent;
+  auto commit = wire::decode_commit(message.bytes, sizeof(wire::MessageHeader));
   if (!commit.ok()) return fence(worker.incarnation, commit.error().message);
   if (commit->transaction <= worker.transactions) {
     // Said before: answered when the first one is (kCommitted carries totals), never sooner.
@@ -57,6 +58,14 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
     failed_ = true;
     outside_.notify({Notice::Kind::kStageFailed, full->stage, worker.index, worker.pid, std::move(full->sentence)});
     return fence(worker.incarnation, "the room for records that failed is full");
+  }
+
+  auto dealt = dealt_out(sent, *commit);
+  if (!dealt.ok()) return fence(worker.incarnation, dealt.error().message);
+  if (dealt->owner != sent.owner) {
+    message = std::move(*dealt);
+    commit = wire::decode_commit(message.bytes, sizeof(wire::MessageHeader));
+    WEIR_CHECK(commit.ok(), "a commit is dealt out as it was, but for the shards of its records");
   }
 
   for (const wire::Consumed& range : commit->consumed) enter_consumed(worker, range);
@@ -91,9 +100,9 @@ void Core::on_commit(Worker& worker, const Buffer& message, Monotonic now) {
   if (!leases_[worker.unit].suspects.empty()) clear_suspects(worker.unit, *commit);
   worker.transactions = commit->transaction;
   worker.accepted_at = now;
-  worker.untold_bytes += message.bytes.size();
+  worker.untold_bytes += sent.bytes.size();
   if (keeps_local(ledger_.units()[worker.unit])) worker.undurable.emplace_back(commit->transaction, sequence);
-  worker.unsettled.push_back({commit->transaction, sequence, wire::publish_cost(wire::body_of(message.bytes).size())});
+  worker.unsettled.push_back({commit->transaction, sequence, wire::publish_cost(wire::body_of(sent.bytes).size())});
   count(worker, *commit);
   if (ledger_.units()[worker.unit].intake() == Intake::kSplits) {
     leases_[worker.unit].lanes.resize(ledger_.units()[worker.unit].lanes.size());

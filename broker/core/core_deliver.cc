@@ -151,6 +151,9 @@ bool Core::deliver_shards_of(Worker& worker, std::uint32_t input, Delivery& deli
     if (lease.holder != worker.incarnation || lease.state == LaneLease::State::kRevoking) continue;
     LaneLease::Flow& flow = lease.flows[place->cursor];
     if (batch.offset + batch.count <= flow.delivered_to) continue;
+    // Nor before the group has come to where boundaries moved: look_again() comes back to it.
+    const Relocation::Barrier* barrier = unit.barrier(place->lane);
+    if (barrier != nullptr && batch.offset >= barrier->offset) continue;
     // Not before its state is complete: the frame is looked at again then. The worker's other lanes go on.
     if (lease.state == LaneLease::State::kRestoring) continue;
     const Piece piece =
@@ -379,7 +382,9 @@ void Core::send_watermarks(std::uint32_t index) {
       if (unit.rests(cursor.input)) continue;
       const std::uint32_t stream = unit.inputs()[cursor.input];
       const StreamState& state = ledger_.stream(stream);
-      const Timestamp watermark = state.watermark();
+      const Relocation::Barrier* barrier = unit.barrier(lane);
+      const Timestamp watermark =
+          barrier != nullptr ? std::min(unit.relocation->watermark, state.watermark()) : state.watermark();
       if (watermark == INT64_MIN) continue;
       if (unit.intake() == Intake::kRanges) {
         // Event time of an unkeyed shard is where its cursor is; only the journaled word of later frames counts.
@@ -390,8 +395,9 @@ void Core::send_watermarks(std::uint32_t index) {
       Worker* holder = find_worker(lease.holder);
       if (lease.state != LaneLease::State::kHeld || holder == nullptr || holder->state != Worker::State::kReady)
         continue;
-      const bool at_head = lease.flows[i].delivered_to == state.next_offset(cursor.shard) &&
-                           holder->scan[cursor.input] >= state.end_frame();
+      const bool at_head = barrier != nullptr ? lease.flows[i].delivered_to == barrier->offset
+                                              : lease.flows[i].delivered_to == state.next_offset(cursor.shard) &&
+                                                    holder->scan[cursor.input] >= state.end_frame();
       if (!at_head || watermark <= lease.flows[i].watermark_sent) continue;
       lease.flows[i].watermark_sent = watermark;
       Piece nothing;
@@ -434,7 +440,9 @@ std::uint64_t Core::scanned_to(std::uint32_t stream) const {
     }
     for (std::uint32_t lane = 0; lane < leases_[index].lanes.size(); ++lane) {
       const LaneLease::State state = leases_[index].lanes[lane].state;
-      if (state != LaneLease::State::kFree && state != LaneLease::State::kRestoring) continue;
+      const bool waits =
+          state == LaneLease::State::kFree || state == LaneLease::State::kRestoring || unit.barrier(lane) != nullptr;
+      if (!waits) continue;
       for (const Cursor& cursor : unit.lanes[lane].cursors) {
         if (cursor.input == at && cursor.offset < ledger_.stream(stream).next_offset(cursor.shard)) {
           passed = std::min(passed, cursor.frame);
@@ -492,7 +500,9 @@ void Core::raise_cursor_frames() {
           if (!flow.redeliver.empty()) frame = std::min(frame, flow.redeliver.begin()->second.frame);
         } else {
           const auto holder = workers_.find(lease.holder);
-          if (holder == workers_.end() || lease.state != LaneLease::State::kHeld) continue;
+          // Past a barrier frames are scanned that hold records which are not sent yet.
+          if (holder == workers_.end() || lease.state != LaneLease::State::kHeld || unit.barrier(lane) != nullptr)
+            continue;
           frame = flow.sent.empty() ? holder->second.scan[cursor.input] : flow.sent.front().frame;
         }
         if (frame != UINT64_MAX) cursor.frame = std::max(cursor.frame, frame);

@@ -267,6 +267,7 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
   bool any_free = false;
   // Who comes a moment later, as a rule in the place of one that died, finds lanes that nobody has begun to restore.
   const std::uint32_t together = restored_together(unit);
+  const bool withheld = withholds(unit);
   std::map<Incarnation, std::uint32_t> restoring;
   std::map<Incarnation, double> loads;
   for (std::uint32_t lane = 0; lane < total; ++lane) {
@@ -279,6 +280,7 @@ void Core::lease_lanes(std::uint32_t index, Monotonic now) {
     if (lease.state != LaneLease::State::kFree) continue;
     // Only those that finished long ago need no holder; a sink's target belongs to its lanes together.
     if (unit.lanes[lane].finished && !unit.single()) continue;
+    if (withheld && unit.barrier(lane) != nullptr) continue;
     if (!any_fits && wire::libraries_fit(lease.libraries, libraries_wanted(index))) {
       any_free = true;  // until one with the new library is back
       continue;
@@ -457,6 +459,7 @@ void Core::send_state(Worker& worker, const wire::StatePart& part) {
 }
 
 void Core::on_restored(RestoreJob job) {
+  if (job.incarnation == Incarnation()) return on_relocated(std::move(job));
   if (job.finished) return upkeep_.on_restored(job);
   restores_paused_.push_back(std::move(job));
   resume_restores();
@@ -479,6 +482,7 @@ void Core::resume_restores() {
 }
 
 void Core::on_state(Incarnation incarnation, const wire::StatePart& part) {
+  if (incarnation == Incarnation()) return on_relocated_state(part);
   Worker* worker = find_worker(incarnation);
   if (worker == nullptr) return;
   if (part.ahead != 0) return on_state_ahead(*worker, part);
@@ -505,7 +509,7 @@ void Core::send_finishes(std::uint32_t index) {
   std::map<Incarnation, std::vector<std::uint32_t>> finishes;
   for (std::uint32_t lane = 0; lane < leases.lanes.size(); ++lane) {
     LaneLease& lease = leases.lanes[lane];
-    if (unit.lanes[lane].finished || lease.finish_sent) continue;
+    if (unit.lanes[lane].finished || lease.finish_sent || unit.barrier(lane) != nullptr) continue;
     if (unit.intake() == Intake::kSplits && !unit.lanes[lane].split_ended) continue;
     const bool consumed =
         std::all_of(unit.lanes[lane].cursors.begin(), unit.lanes[lane].cursors.end(), [&](const Cursor& cursor) {

@@ -6,6 +6,7 @@
 
 #include "broker/core/core.h"
 #include "sdk/wire/changes.h"
+#include "sdk/wire/key.h"
 
 namespace weir::core {
 
@@ -48,12 +49,25 @@ std::optional<std::string> Core::why_not_again(const LetterFound& found) const {
   if (!std::any_of(spec.inputs.begin(), spec.inputs.end(), reads)) {
     return fmt::format("{}: stage \"{}\" does not read \"{}\" any more; drop it", found.id, spec.name, found.stream);
   }
+  if (unit.relocation) {
+    return fmt::format("{}: boundaries of the input of stage \"{}\" are moving; try again in a moment", found.id,
+                       spec.name);
+  }
   // What is due to finish cannot take a record: `finish` may have given out a part of its results already.
   if (found.lane < unit.lanes.size() && !lane_ended(unit, found.lane)) return std::nullopt;
   return fmt::format(
       "{}: its shard has finished: the input has ended and is worked off, so nothing can be put in front "
       "of the stage any more; drop it, or start over with --fresh",
       found.id);
+}
+
+std::uint32_t Core::lane_of(const LetterFound& found) const {
+  const UnitState& unit = ledger_.units()[ledger_.unit_of(found.stage)];
+  if (unit.inputs().empty() || !topology_.streams[unit.inputs().front()].learns_boundaries) return found.lane;
+  const auto letter = wire::decode_dead_letter(found.bytes);
+  if (!letter) return found.lane;
+  const auto shard = wire::shard_by_learned_range(letter->key_bytes, ledger_.stream(unit.inputs().front()).boundaries);
+  return shard.ok() ? shard->value() : found.lane;
 }
 
 void Core::move_letters(const Client& client, LetterRequest request, Monotonic now) {
@@ -96,11 +110,13 @@ void Core::move_kept_letters(const LetterRequest& request, LettersMove& move) {
       const std::uint64_t size = 2 * found.key.size() + found.bytes.size() + 64;
       if (bytes != 0 && bytes + size > entry_bytes_max) break;
       if (request.again) {
-        if (auto why_not = why_not_again(found)) {
+        LetterFound at_its_key = found;
+        at_its_key.lane = lane_of(found);
+        if (auto why_not = why_not_again(at_its_key)) {
           move.refuse(std::move(*why_not));
           continue;
         }
-        moved.again.push_back({found.lane, found.key, found.bytes});
+        moved.again.push_back({at_its_key.lane, found.key, found.bytes});
       }
       bytes += size;
       moved.bytes += found.kept_bytes;

@@ -176,6 +176,7 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
   const auto named = [&](std::uint32_t i) {
     return records->via.array.size == 1 ? std::string() : fmt::format("record {} of the message: ", i + 1);
   };
+  move_boundaries(session.stream);
   using Batches = std::map<std::uint32_t, std::pair<std::uint32_t, Bytes>>;
   Batches batches;
   Batches shared;  // records of hot keys, where these are split
@@ -212,6 +213,7 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
     const auto shard = sharding_[session.stream].shard_of(routed, number);
     if (!shard) return refuse(client, Refusal::kInvalid, named(i) + shard.error().message, number);
     const bool hot = sketch != sketches_.end() && sketch->second.add(wire::key_hash(routed.key), routed.key);
+    learn_from(session.stream, routed.key);
     auto& [count, batch] = hot ? shared[static_cast<std::uint32_t>(++turn % spec.shards)] : batches[shard->value()];
     ++count;
     wire::append_record(batch, routed);

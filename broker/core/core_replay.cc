@@ -28,6 +28,13 @@ std::optional<std::string> Core::why_no_replay(std::uint32_t stage, std::uint32_
     return fmt::format("stream \"{}\" goes from worker to worker and keeps nothing that could be replayed",
                        topology_.streams[stream].name);
   }
+  if (topology_.streams[stream].learns_boundaries) {
+    return fmt::format(
+        "stream \"{}\" has \"boundaries\": \"auto\": what was sent before they moved lies in other shards than the "
+        "state "
+        "of its keys; start over with --fresh",
+        topology_.streams[stream].name);
+  }
   const auto split = [&](std::uint32_t input) { return topology_.streams[input].hot_keys == weir::HotKeys::kSplit; };
   if (const auto found = std::ranges::find_if(unit.inputs(), split); found != unit.inputs().end()) {
     return fmt::format(

@@ -184,6 +184,16 @@ std::string Core::status_text() const {
     // Each record of a `pub_sub` stream counts for each worker that it was sent to.
     if (is_published(stream)) status["streams"].back()["deliveries"] = state.next_offset(0);
     if (counts_arrivals(stream)) status["streams"].back()["lost_records"] = state.lost;
+    if (spec.learns_boundaries) {
+      ordered_json boundaries = ordered_json::array();
+      for (const Boundary& boundary : state.boundaries)
+        std::visit([&](const auto& value) { boundaries.push_back(value); }, boundary);
+      status["streams"].back()["boundaries"] = std::move(boundaries);
+      status["streams"].back()["boundary_moves"] = state.boundary_moves;
+      ordered_json records = ordered_json::array();
+      for (std::uint32_t shard = 0; shard < state.shards(); ++shard) records.push_back(state.next_offset(shard));
+      status["streams"].back()["shard_records"] = std::move(records);
+    }
     if (spec.external_out) status["streams"].back()["groups"] = std::move(groups);
     if (const auto hot = hot_keys(stream)) {
       ordered_json keys = ordered_json::array();

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/core/entry.h"
 
+#include <bit>
+#include <cmath>
+#include <utility>
+
 namespace weir::core {
 
 Bytes encode_header(const EntryHeader& header) {
@@ -13,7 +17,7 @@ Result<EntryHeader> decode_header(BytesView payload) {
   EntryHeader header;
   if (payload.size() < sizeof(header)) return {Code::kCorrupt, "is shorter than its header"};
   std::memcpy(&header, payload.data(), sizeof(header));
-  if (header.type < EntryType::kTopology || header.type > EntryType::kUpgraded) {
+  if (header.type < EntryType::kTopology || header.type > EntryType::kRelocated) {
     return {Code::kRefused, "is of an unknown type: use the Weir that wrote it, or a newer one"};
   }
   return header;
@@ -228,6 +232,88 @@ Result<Scaled> decode_scaled(BytesView body) {
   if (!reader.ok() || !reader.at_end() || !known)
     return {Code::kCorrupt, "a journal entry of a number of workers that is malformed"};
   return scaled;
+}
+
+void put(ByteWriter& writer, const Boundary& boundary) {
+  writer.put(static_cast<std::uint8_t>(boundary.index()));
+  if (const auto* text = std::get_if<std::string>(&boundary)) return writer.text(*text);
+  if (const auto* real = std::get_if<double>(&boundary)) return writer.put(std::bit_cast<std::uint64_t>(*real));
+  if (const auto* natural = std::get_if<std::uint64_t>(&boundary)) return writer.put(*natural);
+  writer.put(std::get<std::int64_t>(boundary));
+}
+
+std::optional<Boundary> get_boundary(ByteReader& reader) {
+  switch (reader.get<std::uint8_t>()) {
+    case 0:
+      if (const auto below_zero = reader.get<std::int64_t>(); below_zero < 0) return below_zero;
+      break;
+    case 1:
+      return reader.get<std::uint64_t>();
+    case 2:
+      if (const auto real = std::bit_cast<double>(reader.get<std::uint64_t>()); !std::isnan(real)) return real;
+      break;
+    case 3:
+      return reader.text();
+    default:
+      break;
+  }
+  return std::nullopt;
+}
+
+Bytes encode(const BoundariesMoved& moved) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(moved.stream);
+  writer.put(static_cast<std::uint32_t>(moved.boundaries.size()));
+  for (const Boundary& boundary : moved.boundaries) put(writer, boundary);
+  return bytes;
+}
+
+Result<BoundariesMoved> decode_boundaries_moved(BytesView body) {
+  ByteReader reader(body);
+  BoundariesMoved moved;
+  moved.stream = reader.get<std::uint32_t>();
+  const std::uint32_t count = reader.count(5);
+  bool known = true;
+  for (std::uint32_t i = 0; i < count && known; ++i) {
+    auto boundary = get_boundary(reader);
+    known = boundary.has_value();
+    if (known) moved.boundaries.push_back(std::move(*boundary));
+  }
+  if (!known || !reader.ok() || !reader.at_end())
+    return {Code::kCorrupt, "a journal entry of boundaries that is malformed"};
+  return moved;
+}
+
+Bytes encode(const Relocated& relocated) {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.put(relocated.step);
+  writer.put(static_cast<std::uint32_t>(relocated.changes.size()));
+  for (const Relocated::Changes& changes : relocated.changes) {
+    writer.put(changes.stage);
+    writer.put(changes.lane);
+    writer.blob(changes.changes);
+  }
+  return bytes;
+}
+
+Result<Relocated> decode_relocated(BytesView body) {
+  ByteReader reader(body);
+  Relocated relocated;
+  relocated.step = reader.get<Relocated::Step>();
+  const std::uint32_t count = reader.count(12);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Relocated::Changes changes;
+    changes.stage = reader.get<std::uint32_t>();
+    changes.lane = reader.get<std::uint32_t>();
+    changes.changes = reader.blob();
+    relocated.changes.push_back(changes);
+  }
+  const bool known = relocated.step >= Relocated::Step::kPortion && relocated.step <= Relocated::Step::kDone;
+  if (!reader.ok() || !reader.at_end() || !known)
+    return {Code::kCorrupt, "a journal entry of relocated state that is malformed"};
+  return relocated;
 }
 
 }  // namespace weir::core

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sdk/base/bytes.h"
 #include "sdk/base/ids.h"
 #include "sdk/base/result.h"
+#include "sdk/topology/boundary.h"
 
 namespace weir::core {
 
@@ -25,6 +27,8 @@ enum class EntryType : std::uint8_t {
   kLost = 11,        ///< records on their way from worker to worker will not arrive any more
   kScaled = 12,      ///< a stage is to have another number of workers
   kUpgraded = 13,    ///< a stage is to run with another library (stage_library.h)
+  kBoundaries = 14,  ///< a stream that is partitioned by range has other boundaries from here on
+  kRelocated = 15,   ///< state of a group's stages follows keys to the shards that these lie in now
 };
 
 /// Starts every entry's payload.
@@ -32,7 +36,7 @@ struct EntryHeader {
   EntryType type{};
   std::uint8_t reserved[3] = {};
   std::uint32_t unit = 0;  ///< kTransaction: index of the stage whose worker committed; kSnapshot, kLetters, kParked,
-                           ///< kReplay, kScaled, kUpgraded: of the stage
+                           ///< kReplay, kScaled, kUpgraded, kRelocated: of the stage
   std::uint64_t incarnation = 0;  ///< kTransaction: who; for a person who reads a dump
 };
 static_assert(sizeof(EntryHeader) == 16);
@@ -116,6 +120,35 @@ struct Scaled {
   By by{};  ///< for a person who reads a dump
 };
 
+/// Body of kBoundaries: all of them, one fewer than the stream has shards. But for the first time one differs from what
+/// was.
+struct BoundariesMoved {
+  std::uint32_t stream = 0;
+  std::vector<Boundary> boundaries;
+};
+
+/// Body of kRelocated. `unit` in the header is the stage that heads the group's unit. A shard that gives keys away is
+/// copied in portions, and its own state of them erased in portions only when all is copied: whoever dies in between,
+/// the next one finds everything where it was and begins the same step again.
+struct Relocated {
+  enum class Step : std::uint8_t {
+    kPortion = 1,  ///< more of the same is to come
+    kCopied = 2,   ///< what goes is all there
+    kDone = 3,     ///< and no longer where it was: the group goes on
+  };
+  Step step{};
+  struct Changes {
+    std::uint32_t stage = 0;
+    std::uint32_t lane = 0;
+    BytesView changes;
+  };
+  std::vector<Changes> changes;  ///< (stage, lane) once
+};
+
+void put(ByteWriter& writer, const Boundary& boundary);
+/// Nothing where it is none; where it is cut short `reader` is not ok.
+std::optional<Boundary> get_boundary(ByteReader& reader);
+
 Bytes encode_header(const EntryHeader& header);
 Result<EntryHeader> decode_header(BytesView payload);
 
@@ -135,5 +168,9 @@ Bytes encode(const std::vector<Lost>& lost);
 Result<std::vector<Lost>> decode_lost(BytesView body);
 Bytes encode(const Scaled& scaled);
 Result<Scaled> decode_scaled(BytesView body);
+Bytes encode(const BoundariesMoved& moved);
+Result<BoundariesMoved> decode_boundaries_moved(BytesView body);
+Bytes encode(const Relocated& relocated);
+Result<Relocated> decode_relocated(BytesView body);
 
 }  // namespace weir::core

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "sdk/topology/hot_keys.h"
 #include "sdk/topology/resolved_file.h"
@@ -83,6 +84,13 @@ void Ledger::revise(Topology next) {
   groups_.resize(streams_.size());
   std::vector<UnitState> before = std::move(units_);
   units_.clear();
+  // Who begins in front of a move of boundaries follows it, as those do whose place it begins at.
+  std::map<std::uint32_t, Relocation> relocations;
+  for (const UnitState& unit : before) {
+    if (!unit.relocation) continue;
+    const auto found = relocations.emplace(unit.relocation->stream, *unit.relocation).first;
+    found->second.copied = false;
+  }
   for (std::uint32_t stage = 0; stage < topology_.stages.size(); ++stage) {
     if (topology_.stages[stage].host != stage) continue;
     UnitState unit(topology_, stage);
@@ -90,7 +98,19 @@ void Ledger::revise(Topology next) {
       for (Cursor& cursor : lane.cursors) cursor.offset = streams_[unit.inputs()[cursor.input]].kept_from(cursor.shard);
     }
     const auto same = std::find_if(before.begin(), before.end(), [&](const auto& old) { return old.stage() == stage; });
-    if (same != before.end() && same->begun) unit.take_over(std::move(*same));
+    if (same != before.end() && same->begun) {
+      unit.take_over(std::move(*same));
+    } else if (!unit.resting()) {
+      for (const std::uint32_t stream : unit.inputs()) {
+        const auto found = relocations.find(stream);
+        if (found == relocations.end()) continue;
+        const auto& barriers = found->second.barriers;
+        const bool in_front = std::any_of(barriers.begin(), barriers.end(), [&](const Relocation::Barrier& barrier) {
+          return unit.cursor(*unit.find(stream, barrier.shard)).offset < barrier.offset;
+        });
+        if (in_front) unit.relocation = found->second;
+      }
+    }
     if (scaled_[stage] > unit.workers_max()) scaled_[stage] = 0;
     units_.push_back(std::move(unit));
   }
@@ -178,6 +198,18 @@ Status Ledger::apply(Sequence sequence, const Buffer& payload, Place place, bool
       const auto upgraded = decode_upgraded(body);
       if (!upgraded.ok()) return corrupt(sequence, upgraded.error().message);
       const std::string wrong = apply_upgraded(header->unit, *upgraded);
+      return wrong.empty() ? Status() : corrupt(sequence, wrong);
+    }
+    case EntryType::kBoundaries: {
+      auto moved = decode_boundaries_moved(body);
+      if (!moved.ok()) return corrupt(sequence, moved.error().message);
+      const std::string wrong = apply_boundaries(std::move(*moved));
+      return wrong.empty() ? Status() : corrupt(sequence, wrong);
+    }
+    case EntryType::kRelocated: {
+      const auto relocated = decode_relocated(body);
+      if (!relocated.ok()) return corrupt(sequence, relocated.error().message);
+      const std::string wrong = apply_relocated(sequence, header->unit, *relocated, payload, place);
       return wrong.empty() ? Status() : corrupt(sequence, wrong);
     }
   }

@@ -137,6 +137,9 @@ class Ledger {
   [[nodiscard]] std::uint32_t workers(std::uint32_t stage) const {
     return scaled_[stage] != 0 ? scaled_[stage] : topology_.stages[stage].workers;
   }
+  /// All groups of `stream` have followed the last move of its boundaries, and none that may come back has read what
+  /// was sent before the next one: they may move.
+  [[nodiscard]] bool boundaries_rest(std::uint32_t stream) const;
   /// Which library `stage` is to run with; null: the one that the topology leads to.
   [[nodiscard]] const StageLibrary* library(std::uint32_t stage) const {
     return libraries_[stage] ? &*libraries_[stage] : nullptr;
@@ -171,6 +174,12 @@ class Ledger {
   /// As apply_group. ledger_libraries.cc
   std::string apply_upgraded(std::uint32_t stage, const Upgraded& upgraded);
   void revise_libraries(const Topology& next);
+  /// As apply_group. ledger_boundaries.cc
+  std::string apply_boundaries(BoundariesMoved moved);
+  std::string apply_relocated(Sequence sequence, std::uint32_t stage, const Relocated& relocated, const Buffer& payload,
+                              Place place);
+  /// What cannot be of boundaries for a stream, as a part of a sentence; "" for nothing, and where there are none yet.
+  [[nodiscard]] static std::string contradiction_of(const Stream& spec, const std::vector<Boundary>& boundaries);
   /// What cannot be of `workers` for `stage`, as a part of a sentence; "" for nothing.
   [[nodiscard]] std::string contradiction_of(std::uint32_t stage, std::uint32_t workers) const;
   /// Answers what is wrong with it, as a part of a sentence; "" where it was applied.

@@ -10,8 +10,9 @@ namespace weir::core {
 namespace {
 
 /// 1 had no requeued letters, 2 no parked keys, 3 no topology, no times of frames and no resets of state, 4 no groups
-/// outside, 5 no streams from worker to worker, 6 no numbers of workers, 7 no libraries of stages; they are read too.
-constexpr std::uint32_t kCheckpointVersion = 8;
+/// outside, 5 no streams from worker to worker, 6 no numbers of workers, 7 no libraries of stages, 8 no boundaries that
+/// are learned; they are read too.
+constexpr std::uint32_t kCheckpointVersion = 9;
 
 using Fixups = std::vector<Ledger::Fixup>;
 
@@ -113,6 +114,52 @@ class LedgerCodec {
         group.cursors[shard].frame = reader.get<std::uint64_t>();
       }
     }
+  }
+
+  static void put_boundaries(ByteWriter& writer, const std::vector<Boundary>& boundaries) {
+    writer.put(static_cast<std::uint32_t>(boundaries.size()));
+    for (const Boundary& boundary : boundaries) core::put(writer, boundary);
+  }
+  static bool get_boundaries(ByteReader& reader, std::vector<Boundary>& boundaries) {
+    const std::uint32_t count = reader.count(5);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      auto boundary = get_boundary(reader);
+      if (!boundary) return false;
+      boundaries.push_back(std::move(*boundary));
+    }
+    return reader.ok();
+  }
+
+  static void put_relocation(ByteWriter& writer, const UnitState& unit) {
+    writer.put(static_cast<std::uint8_t>(unit.relocation.has_value()));
+    if (!unit.relocation) return;
+    const Relocation& relocation = *unit.relocation;
+    writer.put(relocation.stream);
+    writer.put(relocation.watermark);
+    writer.put(static_cast<std::uint8_t>(relocation.copied));
+    writer.put(static_cast<std::uint32_t>(relocation.barriers.size()));
+    for (const Relocation::Barrier& barrier : relocation.barriers) {
+      writer.put(barrier.shard);
+      writer.put(barrier.offset);
+      writer.put(static_cast<std::uint8_t>(barrier.gives));
+    }
+    put_boundaries(writer, relocation.before);
+  }
+  static bool get_relocation(ByteReader& reader, UnitState& unit) {
+    if (reader.get<std::uint8_t>() == 0) return reader.ok();
+    Relocation& relocation = unit.relocation.emplace();
+    relocation.stream = reader.get<std::uint32_t>();
+    relocation.watermark = reader.get<Timestamp>();
+    relocation.copied = reader.get<std::uint8_t>() != 0;
+    const std::uint32_t count = reader.count(13);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      Relocation::Barrier barrier;
+      barrier.shard = reader.get<std::uint32_t>();
+      barrier.offset = reader.get<std::uint64_t>();
+      barrier.gives = reader.get<std::uint8_t>() != 0;
+      relocation.barriers.push_back(barrier);
+    }
+    return get_boundaries(reader, relocation.before);
   }
 
   static void put(ByteWriter& writer, const UnitState& unit) {
@@ -253,6 +300,11 @@ Bytes Ledger::encode_checkpoint(std::vector<Fixup>& fixups) const {
     writer.put(static_cast<std::uint8_t>(library.has_value()));
     if (library) put(writer, *library);
   }
+  for (const StreamState& stream : streams_) {
+    writer.put(stream.boundary_moves);
+    LedgerCodec::put_boundaries(writer, stream.boundaries);
+  }
+  for (const UnitState& unit : units_) LedgerCodec::put_relocation(writer, unit);
   std::sort(fixups.begin(), fixups.end(), [](const Fixup& a, const Fixup& b) { return a.sequence < b.sequence; });
   return bytes;
 }
@@ -340,6 +392,15 @@ Status Ledger::decode_checkpoint(BytesView bytes) {
   if (version >= 8) {
     for (auto& library : libraries_) {
       if (reader.get<std::uint8_t>() != 0) library = get_stage_library(reader);
+    }
+  }
+  if (version >= 9) {
+    for (StreamState& stream : streams_) {
+      stream.boundary_moves = reader.get<std::uint64_t>();
+      if (!LedgerCodec::get_boundaries(reader, stream.boundaries)) return broken("a boundary that is none");
+    }
+    for (UnitState& unit : units_) {
+      if (!LedgerCodec::get_relocation(reader, unit)) return broken("a boundary that is none");
     }
   }
   if (!reader.ok() || !reader.at_end()) return broken("its length");

@@ -15,6 +15,9 @@ std::string Ledger::contradiction() const {
   for (std::uint32_t index = 0; index < streams_.size(); ++index) {
     if (const std::string what = contradiction_of(streams_[index]); !what.empty())
       return fmt::format("stream \"{}\": {}", topology_.streams[index].name, what);
+    if (std::string what = contradiction_of(topology_.streams[index], streams_[index].boundaries); !what.empty())
+      return fmt::format("stream \"{}\" {}", topology_.streams[index].name, what);
+    if (streams_[index].boundary_moves > kNumberMax) return "boundaries have moved too often";
     if (!groups_[index].empty() && !topology_.streams[index].external_out)
       return fmt::format("stream \"{}\": groups outside read it that may not", topology_.streams[index].name);
     if (const std::string what = contradiction_of(streams_[index], groups_[index]); !what.empty())
@@ -65,6 +68,25 @@ std::string Ledger::contradiction_of(const StreamState& stream, const ExternalGr
 }
 
 std::string Ledger::contradiction_of(const UnitState& unit) const {
+  if (unit.relocation) {
+    const Relocation& relocation = *unit.relocation;
+    const bool known = relocation.stream < streams_.size() && topology_.streams[relocation.stream].learns_boundaries &&
+                       unit.intake() == Intake::kShards && unit.find(relocation.stream, 0);
+    if (!known || relocation.barriers.empty()) return "it follows boundaries of what it does not read";
+    const StreamState& stream = streams_[relocation.stream];
+    if (stream.boundaries.empty()) return "it follows boundaries that nobody has learned";
+    if (!contradiction_of(topology_.streams[relocation.stream], relocation.before).empty())
+      return "it follows boundaries from where there were none";
+    const Relocation::Barrier* before = nullptr;
+    for (const Relocation::Barrier& barrier : relocation.barriers) {
+      const bool rises = before == nullptr || before->shard < barrier.shard;
+      before = &barrier;
+      if (!rises || barrier.shard >= stream.shards() || barrier.offset > stream.next_offset(barrier.shard))
+        return "it follows boundaries to where nothing is";
+      if (unit.cursor(*unit.find(relocation.stream, barrier.shard)).offset > barrier.offset)
+        return "it has not waited where boundaries moved";
+    }
+  }
   std::set<std::string_view> splits;
   for (const Lane& lane : unit.lanes) {
     if (unit.intake() == Intake::kSplits && !splits.insert(lane.split).second) return "a split is there twice";

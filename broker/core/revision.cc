@@ -94,6 +94,13 @@ class Planner {
                       "(it then starts anew, and what this one has rests)",
                       name, describe(before.intake()), describe(after.intake())));
     }
+    for (const std::uint32_t stream : after.inputs()) {
+      if (after.inputs().size() == 1 || !next_.streams[stream].learns_boundaries) continue;
+      return refused(
+          fmt::format("stage \"{}\" has read \"{}\", and what it keeps of that lies in other shards than it "
+                      "would behind \"{}\", whose boundaries are \"auto\"; give the stage another name",
+                      name, next_.streams[after.inputs().front()].name, next_.streams[stream].name));
+    }
     const bool ended =
         std::any_of(before.lanes.begin(), before.lanes.end(), [](const Lane& lane) { return lane.finished; });
     for (const std::uint32_t member : after.stages()) {

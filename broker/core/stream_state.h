@@ -74,6 +74,9 @@ class StreamState {
   /// A watermark never goes back (I8).
   void raise_watermark(Timestamp to) { watermark_ = std::max(watermark_, to); }
 
+  /// Where its shards begin, of one that learns that; none: everything lies in shard 0 so far.
+  std::vector<Boundary> boundaries;
+  std::uint64_t boundary_moves = 0;  ///< since the directory began, the first time included
   /// Records that went from worker to worker and did not arrive, since the directory began.
   std::uint64_t lost = 0;
   bool external_ended = false;  ///< an end mark came from outside

@@ -61,10 +61,27 @@ UnitState::UnitState(const Topology& topology, std::uint32_t stage)
   }
 }
 
+const Relocation::Barrier* Relocation::barrier(std::uint32_t shard) const {
+  const auto found = std::lower_bound(barriers.begin(), barriers.end(), shard,
+                                      [](const Barrier& each, std::uint32_t at) { return each.shard < at; });
+  return found == barriers.end() || found->shard != shard ? nullptr : &*found;
+}
+
+bool UnitState::at_barriers() const {
+  return std::all_of(relocation->barriers.begin(), relocation->barriers.end(), [&](const Relocation::Barrier& barrier) {
+    const auto at = find(relocation->stream, barrier.shard);
+    // Whoever emits nothing has no event time, and an end of it is told as the stream's end is.
+    const bool in_time = outputs_.empty() || relocation->watermark == INT64_MAX ||
+                         lanes[barrier.shard].advanced >= relocation->watermark;
+    return at && cursor(*at).offset >= barrier.offset && in_time;
+  });
+}
+
 void UnitState::take_over(UnitState&& before) {
   WEIR_CHECK(before.intake_ == intake_, "a stage takes its input as it did, or the change was refused");
   enumeration_ended = before.enumeration_ended;
   begun = before.begun;
+  relocation = std::move(before.relocation);
   if (lanes.size() < before.lanes.size()) lanes.resize(before.lanes.size());
   for (std::size_t number = 0; number < before.lanes.size(); ++number) {
     Lane& lane = lanes[number];

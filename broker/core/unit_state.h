@@ -8,6 +8,7 @@
 
 #include "sdk/base/bytes.h"
 #include "sdk/base/ids.h"
+#include "sdk/topology/boundary.h"
 #include "sdk/topology/topology.h"
 
 namespace weir::core {
@@ -38,6 +39,22 @@ struct Lane {
   Bytes position;  ///< of a split, or committed by a sink
   std::string split;
   bool split_ended = false;
+};
+
+/// Boundaries of a unit's input have moved, and it has not come to that place in all shards concerned, or the state of
+/// their keys is still to follow. Until it has, those shards get nothing that was sent behind the move; others do.
+struct Relocation {
+  struct Barrier {
+    std::uint32_t shard = 0;
+    std::uint64_t offset = 0;  ///< the next one in the shard when the boundary moved
+    bool gives = false;        ///< some of its keys lie in another shard now
+  };
+  std::uint32_t stream = 0;
+  Timestamp watermark = INT64_MIN;  ///< of the stream, when the boundary moved
+  bool copied = false;              ///< state has been copied, and is to be erased where it was
+  std::vector<Barrier> barriers;    ///< by rising shard
+  std::vector<Boundary> before;     ///< those that were in force: of a shard only what lay there by them is to go
+  [[nodiscard]] const Barrier* barrier(std::uint32_t shard) const;
 };
 
 /// The durable part of a unit: a stage that heads a chain of fused stages (mostly of one), as consumer and producer.
@@ -86,10 +103,20 @@ class UnitState {
   /// Answers false if it overlaps what is committed already.
   bool consume(Place place, std::uint64_t from, std::uint64_t to);
 
+  /// Where `lane` must stop until the unit's relocation is over; null: nowhere. Lane and shard are one where a unit
+  /// takes whole shards, and nobody else reads what learns its boundaries.
+  [[nodiscard]] const Relocation::Barrier* barrier(std::uint32_t lane) const {
+    return relocation ? relocation->barrier(lane) : nullptr;
+  }
+  /// All lanes concerned have come to where the boundaries moved, in event time too, so that no key comes to a lane
+  /// that is ahead of it. It stays so: nothing more is delivered to them. REQUIRES: a relocation.
+  [[nodiscard]] bool at_barriers() const;
+
   /// The earliest that any lane may still emit.
   [[nodiscard]] Timestamp advanced_min() const;
 
   std::vector<Lane> lanes;
+  std::optional<Relocation> relocation;
   bool enumeration_ended = false;     ///< sources
   bool begun = false;                 ///< it has committed something
   bool finished = false;              ///< derived, see Ledger::refresh_ends

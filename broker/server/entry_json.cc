@@ -294,6 +294,37 @@ ordered_json record_json(BytesView payload, const Topology* topology) {
       tell_library(json, *upgraded);
       break;
     }
+    case core::EntryType::kBoundaries: {
+      json["what"] = "boundaries";
+      const auto moved = core::decode_boundaries_moved(body);
+      if (!moved.ok()) {
+        json["problem"] = moved.error().message;
+        break;
+      }
+      json["stream"] = stream_name(topology, moved->stream);
+      for (const Boundary& boundary : moved->boundaries)
+        std::visit([&](const auto& value) { json["boundaries"].push_back(value); }, boundary);
+      break;
+    }
+    case core::EntryType::kRelocated: {
+      json["what"] = "state moved to other shards";
+      json["stage"] = stage_name(topology, header->unit);
+      const auto relocated = core::decode_relocated(body);
+      if (!relocated.ok()) {
+        json["problem"] = relocated.error().message;
+        break;
+      }
+      using Step = core::Relocated::Step;
+      json["step"] = relocated->step == Step::kPortion  ? "a portion"
+                     : relocated->step == Step::kCopied ? "all is copied"
+                                                        : "done";
+      for (const core::Relocated::Changes& changes : relocated->changes) {
+        json["changes"].push_back({{"stage", stage_name(topology, changes.stage)},
+                                   {"shard", changes.lane},
+                                   {"bytes", changes.changes.size()}});
+      }
+      break;
+    }
     case core::EntryType::kCopied:
       tell_copies(json, payload, topology);
       break;

@@ -133,6 +133,10 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
     if (const auto hot = core.hot_keys(index)) {
       page.gauge("weir_stream_hot_key_ratio", "Share of the records whose keys were hot and split", labels, hot->ratio);
     }
+    if (spec.learns_boundaries) {
+      page.counter("weir_stream_boundary_moves_total", "How often boundaries of the stream were learned or moved",
+                   labels, state.boundary_moves);
+    }
     if (spec.transport == Transport::kPubSub) {
       page.counter("weir_stream_deliveries_total", "Records of a pub_sub stream times the workers each was sent to",
                    labels, probe.deliveries);

@@ -70,6 +70,11 @@ Ordinal ordinal_of(const Boundary& boundary) {
 
 std::optional<std::weak_ordering> compare(const Ordinal& a, const Ordinal& b) { return std::visit(Order(), a, b); }
 
+std::weak_ordering order_of(const Ordinal& a, const Ordinal& b) {
+  if (const auto order = compare(a, b)) return *order;
+  return is_text(b) ? std::weak_ordering::less : std::weak_ordering::greater;
+}
+
 std::string to_json_text(const Boundary& boundary) {
   return std::visit([](const auto& value) { return nlohmann::json(value).dump(); }, boundary);
 }

@@ -24,6 +24,12 @@ using Boundary = std::variant<std::int64_t, std::uint64_t, double, std::string>;
 /// Nothing where one is a number and the other a text.
 [[nodiscard]] std::optional<std::weak_ordering> compare(const Ordinal& a, const Ordinal& b);
 
+/// The same where keys of both kinds may lie in one stream: every number stands before every text.
+[[nodiscard]] std::weak_ordering order_of(const Ordinal& a, const Ordinal& b);
+[[nodiscard]] inline bool is_before(const Boundary& a, const Boundary& b) {
+  return order_of(ordinal_of(a), ordinal_of(b)) == std::weak_ordering::less;
+}
+
 /// As JSON writes it.
 [[nodiscard]] std::string to_json_text(const Boundary& boundary);
 

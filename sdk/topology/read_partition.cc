@@ -90,10 +90,13 @@ void read_boundaries(FieldReader& partition, Stream& stream) {
                  "\"range\" needs \"boundaries\": where the second and each later shard begins, like [100, 200]");
     return;
   }
-  if (boundaries->is(Kind::kString) && boundaries->text == "auto") return report.not_built(pointer, boundaries->text);
+  if (boundaries->is(Kind::kString) && boundaries->text == "auto") {
+    stream.learns_boundaries = true;
+    return;
+  }
   if (!boundaries->is(Kind::kArray)) {
     report.error(pointer, fmt::format("must be a list of numbers or of strings in rising order, like [100, 200], "
-                                      "not {}",
+                                      "or \"auto\", not {}",
                                       kind_name(*boundaries)));
     return;
   }
@@ -123,7 +126,7 @@ void read_hot_keys(FieldReader& partition, Stream& stream) {
 }
 
 void read_shards(FieldReader& fields, Stream& stream, bool boundaries_known) {
-  const bool range = stream.partition == PartitionBy::kRange;
+  const bool range = stream.partition == PartitionBy::kRange && !stream.learns_boundaries;
   const bool keyed = stream.partition != PartitionBy::kNone;
   stream.shards = range   ? static_cast<std::uint32_t>(stream.boundaries.size() + 1)
                   : keyed ? kKeyedShardsDefault
@@ -137,6 +140,11 @@ void read_shards(FieldReader& fields, Stream& stream, bool boundaries_known) {
                                       stream.boundaries.size() == 1 ? "s" : "", stream.shards));
   }
   stream.shards = static_cast<std::uint32_t>(*shards);
+  if (stream.learns_boundaries && (*shards < 2 || *shards > kLearnedShardsMax)) {
+    fields.report().error(
+        fields.pointer("shards"),
+        fmt::format("\"boundaries\": \"auto\" divides keys into 2 to {} shards, not {}", kLearnedShardsMax, *shards));
+  }
 }
 
 }  // namespace

@@ -239,6 +239,7 @@ void visit(Visitor& visitor, T& stream) {
   visitor.word("partition", stream.partition, kPartitions);
   visitor.field("shards", stream.shards);
   visitor.boundaries("boundaries", stream.boundaries);
+  visitor.flag("learns_boundaries", stream.learns_boundaries);
   visitor.field("key", stream.key);
   visitor.field("key_is_list", stream.key_is_list);
   visitor.word("dispatch", stream.dispatch, kDispatches);
@@ -348,7 +349,11 @@ void check_indices(const Topology& topology) {
         (stream.priority.weights.size() != stream.shards || stream.priority.fallback >= stream.shards ||
          std::ranges::find(stream.priority.weights, 0U) != stream.priority.weights.end()))
       throw std::runtime_error("a stream has other levels than shards");
-    if (stream.partition == PartitionBy::kRange && stream.shards != stream.boundaries.size() + 1)
+    if (stream.learns_boundaries && (stream.partition != PartitionBy::kRange || !stream.boundaries.empty() ||
+                                     stream.shards < 2 || stream.shards > kLearnedShardsMax))
+      throw std::runtime_error("a stream learns boundaries that it cannot have");
+    if (stream.partition == PartitionBy::kRange && !stream.learns_boundaries &&
+        stream.shards != stream.boundaries.size() + 1)
       throw std::runtime_error("a stream has other boundaries than shards");
     for (std::size_t i = 1; i < stream.boundaries.size(); ++i) {
       if (compare(ordinal_of(stream.boundaries[i - 1]), ordinal_of(stream.boundaries[i])) != std::weak_ordering::less)

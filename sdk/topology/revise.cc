@@ -31,14 +31,16 @@ std::vector<std::uint32_t> numbers(const std::vector<Part>& old, const std::vect
 
 /// Offsets, keys and places in the journal mean something only as long as these stay.
 Status same_stream(const Stream& a, const Stream& b) {
-  const char* field = a.transport != b.transport                                           ? "transport"
-                      : a.partition != b.partition || a.boundaries != b.boundaries         ? "partition"
-                      : a.hot_keys != b.hot_keys                                           ? "hot_keys"
-                      : a.shards != b.shards                                               ? "shards"
-                      : a.key != b.key || a.key_is_list != b.key_is_list                   ? "key"
-                      : a.external_in != b.external_in || a.external_out != b.external_out ? "external"
-                      : a.loop != b.loop                                                   ? "loop"
-                                                                                           : nullptr;
+  const char* field =
+      a.transport != b.transport ? "transport"
+      : a.partition != b.partition || a.boundaries != b.boundaries || a.learns_boundaries != b.learns_boundaries
+          ? "partition"
+      : a.hot_keys != b.hot_keys                                           ? "hot_keys"
+      : a.shards != b.shards                                               ? "shards"
+      : a.key != b.key || a.key_is_list != b.key_is_list                   ? "key"
+      : a.external_in != b.external_in || a.external_out != b.external_out ? "external"
+      : a.loop != b.loop                                                   ? "loop"
+                                                                           : nullptr;
   if (field == nullptr) return {};
   return differs(fmt::format("\"{}\" of stream {} differs from the directory's", field, in_quotes(b.name)));
 }

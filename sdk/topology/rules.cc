@@ -42,6 +42,7 @@ class Rules {
     check_stores();
     if (report_.errors() == 0) check_direct_streams(draft_, report_);
     if (report_.errors() == 0) check_hot_keys(draft_, report_);
+    if (report_.errors() == 0) check_learned_boundaries(draft_, report_);
   }
 
  private:
@@ -302,7 +303,8 @@ class Rules {
   [[nodiscard]] bool agree(const Stream& a, const Stream& b) const {
     if (a.partition != b.partition) return false;
     if (a.partition == PartitionBy::kNone) return true;
-    return a.shards == b.shards && std::ranges::equal(a.boundaries, b.boundaries, [](const auto& x, const auto& y) {
+    return a.shards == b.shards && !a.learns_boundaries && !b.learns_boundaries &&
+           std::ranges::equal(a.boundaries, b.boundaries, [](const auto& x, const auto& y) {
              return compare(ordinal_of(x), ordinal_of(y)) == std::weak_ordering::equivalent;
            });
   }
@@ -317,6 +319,7 @@ class Rules {
       }
       shown.push_back(to_json_text(boundary));
     }
+    if (stream.learns_boundaries) return " that it learns";
     return shown.empty() ? "" : fmt::format(" at [{}]", fmt::join(shown, ", "));
   }
 

@@ -19,4 +19,7 @@ void check_direct_streams(const Draft& draft, Report& report);
 /// Streams whose hot keys are split: errors and warnings. REQUIRES: as above.
 void check_hot_keys(const Draft& draft, Report& report);
 
+/// Streams whose boundaries are learned, which their readers must bear to see move. REQUIRES: as above.
+void check_learned_boundaries(const Draft& draft, Report& report);
+
 }  // namespace weir

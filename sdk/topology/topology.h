@@ -61,6 +61,8 @@ struct Plugin {
 
 /// A stream has so many at most.
 inline constexpr std::uint32_t kShardsMax = 65536;
+/// One that learns its boundaries from a sample has fewer, so that each shard is found in it.
+inline constexpr std::uint32_t kLearnedShardsMax = 256;
 /// Of one stage.
 inline constexpr std::uint32_t kWorkersMax = 1024;
 
@@ -82,6 +84,8 @@ struct Stream {
   std::uint32_t shards = 1;
   /// kRange: where the second and each later shard begins, in rising order, all numbers or all texts.
   std::vector<Boundary> boundaries;
+  /// kRange: there are none here, the broker learns them from the keys and moves them as these change.
+  bool learns_boundaries = false;
   /// JSON Pointers into the value that replace the key; empty: the key that the stage emitted.
   std::vector<std::string> key;
   bool key_is_list = false;  ///< "key" was a list: the key is an array, of one element too

@@ -109,7 +109,8 @@ Status canonical(BytesView bytes, Bytes& out, std::size_t& used, int depth) {
   return {Code::kInvalid, "a key of an unknown kind"};
 }
 
-/// A key that can be put in order, or nothing.
+}  // namespace
+
 std::optional<Ordinal> ordinal_of_key(BytesView key) {
   using Kind = Head::Kind;
   const auto head = read_head(key);
@@ -120,8 +121,6 @@ std::optional<Ordinal> ordinal_of_key(BytesView key) {
   if (head->kind == Kind::kText && head->size + head->unsigned_ == key.size()) return as_text(key.subspan(head->size));
   return std::nullopt;
 }
-
-}  // namespace
 
 Status canonical_key(BytesView key, Bytes& out) {
   std::size_t used = 0;
@@ -182,6 +181,19 @@ Result<Shard> shard_by_range(BytesView canonical, std::span<const Boundary> boun
       boundaries.begin(), boundaries.end(), *key,
       [](const Ordinal& a, const Boundary& b) { return compare(a, ordinal_of(b)) == std::weak_ordering::less; });
   return Shard(static_cast<std::uint32_t>(behind - boundaries.begin()));
+}
+
+Shard shard_by_learned_range(const Ordinal& key, std::span<const Boundary> boundaries) {
+  const auto behind =
+      std::upper_bound(boundaries.begin(), boundaries.end(), key,
+                       [](const Ordinal& a, const Boundary& b) { return order_of(a, ordinal_of(b)) < 0; });
+  return Shard(static_cast<std::uint32_t>(behind - boundaries.begin()));
+}
+
+Result<Shard> shard_by_learned_range(BytesView canonical, std::span<const Boundary> boundaries) {
+  const auto key = ordinal_of_key(canonical);
+  if (!key) return {Code::kInvalid, "the stream is partitioned by range, but the key is neither a number nor a string"};
+  return shard_by_learned_range(*key, boundaries);
 }
 
 KeyFields::KeyFields(const Stream& stream) : pointers_(stream.key), list_(stream.key_is_list) {

@@ -7,6 +7,7 @@
 #include "sdk/base/bytes.h"
 #include "sdk/base/ids.h"
 #include "sdk/base/result.h"
+#include "sdk/topology/boundary.h"
 #include "sdk/topology/topology.h"
 #include "sdk/wire/value_path.h"
 
@@ -32,6 +33,15 @@ Result<Shard> shard_by_modulo(BytesView canonical, std::uint32_t shards);
 /// As many as `boundaries` are not above the key: a boundary is the first key of its shard. Errors: kInvalid where the
 /// key is not of their kind, a number or a text. REQUIRES: `boundaries` are of one kind and rise.
 Result<Shard> shard_by_range(BytesView canonical, std::span<const Boundary> boundaries);
+
+/// A key as it stands in order, or nothing: it is no number and no text. Borrows it.
+std::optional<Ordinal> ordinal_of_key(BytesView canonical);
+
+/// The same where boundaries are learned: keys and boundaries may be of both kinds, and several boundaries equal (no
+/// key lies between them). None yet: all keys lie in shard 0. Errors: kInvalid where the key is no number and no text.
+Result<Shard> shard_by_learned_range(BytesView canonical, std::span<const Boundary> boundaries);
+/// The same of what has been looked at already.
+Shard shard_by_learned_range(const Ordinal& key, std::span<const Boundary> boundaries);
 
 /// Replaces a record's key by the field or fields of its value that a stream names. Built once a stream.
 class KeyFields {

@@ -36,6 +36,10 @@ Result<Shard> Sharding::shard_of(RecordRef& record, std::uint64_t turn) {
     case PartitionBy::kModulo:
       return shard_by_modulo(record.key, stream_.shards);
     case PartitionBy::kRange:
+      if (stream_.learns_boundaries) {
+        return shard_by_learned_range(record.key,
+                                      learned_ == nullptr ? std::span<const Boundary>() : std::span(*learned_));
+      }
       return shard_by_range(record.key, stream_.boundaries);
     case PartitionBy::kHash:
     case PartitionBy::kNone:

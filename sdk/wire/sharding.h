@@ -17,6 +17,10 @@ class Sharding {
  public:
   explicit Sharding(const Stream& stream);
 
+  /// Of a stream that learns its boundaries: those in force, which must outlive this. Whoever is not told sends all to
+  /// shard 0, and the broker deals it out.
+  void follow(const std::vector<Boundary>& learned) { learned_ = &learned; }
+
   /// Replaces the key where the stream names fields of the value. It holds until the next call. Errors: kInvalid.
   Status rekey(RecordRef& record);
   /// rekey(), then the shard. The key of a keyed stream becomes canonical, and holds until the next call. `turn`: moves
@@ -32,6 +36,7 @@ class Sharding {
   const Stream& stream_;
   KeyFields fields_;
   PriorityLevel level_;
+  const std::vector<Boundary>* learned_ = nullptr;
   Bytes key_;
   Bytes canonical_;
 };

@@ -182,9 +182,14 @@ TEST_F(LettersTest, ReadsCheckpointsFromBeforeLettersWereRequeuedAndKeysParked) 
     std::memcpy(bytes.data(), &version, sizeof(version));
     return bytes;
   };
-  // Version 7 knew of no libraries: a byte for each stage at the end. Version 6 knew of no numbers of workers.
+  // Version 8 knew of no boundaries that are learned: two numbers for each stream, a byte for each group. Version 7 knew
+  // of no libraries: a byte for each stage. Version 6 knew of no numbers of workers.
+  Bytes without_boundaries = as_version(8);
+  without_boundaries.resize(without_boundaries.size() - ledger.units().size() -
+                            (sizeof(std::uint64_t) + sizeof(std::uint32_t)) * topology_.streams.size());
+  EXPECT_TRUE(Ledger(topology_).decode_checkpoint(without_boundaries).ok());
   Bytes without_libraries = as_version(7);
-  without_libraries.resize(without_libraries.size() - topology_.stages.size());
+  without_libraries.resize(without_boundaries.size() - topology_.stages.size());
   EXPECT_TRUE(Ledger(topology_).decode_checkpoint(without_libraries).ok());
   Bytes without_workers = as_version(6);
   without_workers.resize(without_libraries.size() - sizeof(std::uint32_t) * topology_.stages.size());
@@ -196,14 +201,14 @@ TEST_F(LettersTest, ReadsCheckpointsFromBeforeLettersWereRequeuedAndKeysParked) 
   Bytes without_groups = as_version(4);
   without_groups.resize(without_lost.size() - sizeof(std::uint32_t) * topology_.streams.size());
   EXPECT_TRUE(Ledger(topology_).decode_checkpoint(without_groups).ok());
-  const Bytes newer = as_version(9);
+  const Bytes newer = as_version(10);
   const Status refused = Ledger(topology_).decode_checkpoint(newer);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Code::kRefused);
   EXPECT_EQ(
       refused.error().message,
-      "the checkpoint has version 9, this Weir reads versions 1 to 8: use the Weir that wrote it, or a newer one");
-  for (const std::uint32_t wrong : {0U, 3U, 4U, 5U, 6U, 7U}) {
+      "the checkpoint has version 10, this Weir reads versions 1 to 9: use the Weir that wrote it, or a newer one");
+  for (const std::uint32_t wrong : {0U, 3U, 4U, 5U, 6U, 7U, 8U}) {
     Bytes checkpoint = old_checkpoint(ledger, 2);
     std::memcpy(checkpoint.data(), &wrong, sizeof(wrong));
     EXPECT_FALSE(Ledger(topology_).decode_checkpoint(checkpoint).ok()) << "version " << wrong;

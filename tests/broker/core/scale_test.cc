@@ -209,8 +209,10 @@ TEST_F(ScaleTest, IsKeptByTheJournalAndByCheckpoints) {
   Ledger again(topology_);
   ASSERT_TRUE(again.decode_checkpoint(checkpoint).ok());
   EXPECT_EQ(again.workers(kWork), 5U);
-  // One of the version before knew no such numbers.
-  checkpoint.resize(checkpoint.size() - topology_.stages.size() * (sizeof(std::uint32_t) + sizeof(std::uint8_t)));
+  // One of the version before knew no such numbers, and nothing that later ones have behind them.
+  checkpoint.resize(checkpoint.size() - topology_.stages.size() * (sizeof(std::uint32_t) + sizeof(std::uint8_t)) -
+                    ledger.units().size() -
+                    (sizeof(std::uint64_t) + sizeof(std::uint32_t)) * topology_.streams.size());
   constexpr std::uint32_t kVersion = 6;
   std::memcpy(checkpoint.data(), &kVersion, sizeof(kVersion));
   Ledger older(topology_);

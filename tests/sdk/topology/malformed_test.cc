@@ -193,11 +193,16 @@ const Case kCases[] = {
     {R"("by": "hash" }, "shards": 32)", R"("by": "range" })",
      "t.json:7: /streams/words/partition: \"range\" needs \"boundaries\": where the second and each later shard "
      "begins, like [100, 200]\n"},
-    {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": "auto" })",
-     "t.json:7: /streams/words/partition/boundaries: \"auto\" is not built in this version of Weir\n"},
+    {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": "auto" }, "shards": 257)",
+     "t.json:7: /streams/words/shards: \"boundaries\": \"auto\" divides keys into 2 to 256 shards, not 257\n"},
+    {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": "auto" }, "shards": 1)",
+     "t.json:7: /streams/words/shards: \"boundaries\": \"auto\" divides keys into 2 to 256 shards, not 1\n"},
+    {R"("by": "hash" }, "shards": 32)", R"("by": "hash", "boundaries": "auto" })",
+     "t.json:7: /streams/words/partition/boundaries: only \"by\": \"range\" has boundaries; write that, or leave them "
+     "out\n"},
     {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": 7 })",
      "t.json:7: /streams/words/partition/boundaries: must be a list of numbers or of strings in rising order, like "
-     "[100, 200], not a number\n"},
+     "[100, 200], or \"auto\", not a number\n"},
     {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": [] })",
      "t.json:7: /streams/words/partition/boundaries: must hold at least one boundary: one makes two shards\n"},
     {R"("by": "hash" }, "shards": 32)", R"("by": "range", "boundaries": [1, 3, 2.5, 2.5] })",

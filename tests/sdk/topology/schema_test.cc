@@ -146,6 +146,7 @@ TEST(Schema, RefusesWhatTheParserRefuses) {
            {"/streams/lines/priority", R"({"weights": [0, 0]})"},
            {"/streams/lines/partition", R"({"by": "range", "boundaries": []})"},
            {"/streams/lines/partition", R"({"by": "range", "boundaries": [null]})"},
+           {"/streams/lines/partition", R"({"by": "range", "boundaries": "automatic"})"},
            {"/stages/read/commit_after", "5"},
            {"/http", "7"},
            {"/streams/lines/loop", "1"},

@@ -124,6 +124,14 @@ int status(const Arguments& arguments) {
                : keys.empty() ? ": none now"
                               : ": " + keys);
   }
+  for (const Json& stream : streams) {
+    if (!stream.contains("boundaries")) continue;
+    std::string boundaries;
+    for (const Json& boundary : stream["boundaries"])
+      boundaries += (boundaries.empty() ? "" : ", ") + boundary.dump(-1, ' ', false, Json::error_handler_t::replace);
+    fmt::print("boundaries of {}: {}, moved {} times\n", cell(stream, "name"),
+               boundaries.empty() ? "none yet" : boundaries, cell(stream, "boundary_moves"));
+  }
   Json groups = Json::array();
   for (const Json& stream : streams) {
     for (Json group : stream.value("groups", Json::array())) {
