@@ -51,6 +51,9 @@ enum class Bug : std::uint8_t {
   kUpgradeForgotten,       ///< a library that was told is not what the journal keeps
   kOldLibraryStarted,      ///< a worker has the library from before, and says that it has the new one
   kSplitKept,              ///< a worker reads on in a split that it has given back
+  kBoundariesForgotten,    ///< boundaries that records are dealt out by are not what the journal keeps
+  kRelocatedWithoutTail,   ///< of state that follows its keys only the snapshot does
+  kRelocatedOnlyCopied,    ///< state that has followed its keys stays where it was, too
   kEnd,
 };
 
@@ -95,7 +98,10 @@ constexpr const char* kBugNames[] = {"none",
                                      "a partial result is not sent",
                                      "the journal keeps another library",
                                      "a worker starts with the library from before",
-                                     "a split is read on after it was given back"};
+                                     "a split is read on after it was given back",
+                                     "the journal keeps other boundaries",
+                                     "state follows keys without its newest changes",
+                                     "state follows keys and stays"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

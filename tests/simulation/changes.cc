@@ -96,7 +96,8 @@ void World::check_extra() {
         return problem("a sink that was added has a record twice or lacks one (I1)" + at);
       expected = record.offset + 1;
       const std::uint64_t number = record.count;
-      if (number >= plan_.numbers || number % plan_.keys != record.key)
+      const std::uint64_t all = plan_.learns_boundaries ? plan_.numbers_all() : plan_.numbers;
+      if (number >= all || number % plan_.keys != record.key)
         return problem("a sink that was added has what nobody sent" + at);
       if (!numbers.insert(number).second && plan_.replayed != Replayed::kPass && !plan_.acknowledged)
         return problem("a sink that was added has a number twice (I1)" + at);

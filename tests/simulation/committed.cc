@@ -2,6 +2,7 @@
 #include "tests/simulation/committed.h"
 
 #include <algorithm>
+#include <set>
 
 #include "sdk/wire/batch.h"
 #include "sdk/wire/frame.h"
@@ -51,6 +52,8 @@ std::string Committed::append(Sequence sequence, bool checkpoint, BytesView payl
     if (header->type == core::EntryType::kPublish) wrong = publish(body);
     if (header->type == core::EntryType::kLetters) wrong = move_letters(header->unit, body);
     if (header->type == core::EntryType::kReplay) wrong = replay(header->unit, body);
+    if (header->type == core::EntryType::kBoundaries) wrong = move_boundaries(body);
+    if (header->type == core::EntryType::kRelocated) wrong = relocate(header->unit, body);
   }
   ++next_;
   return wrong;
@@ -147,6 +150,9 @@ std::string Committed::consume(const wire::Consumed& range, Work& work) {
   // A sink that was added begins where what is kept does.
   const bool added = work.unit >= topology_.stages.size();
   const bool sinks = added || topology_.stages[work.unit].kind == PluginKind::kSink;
+  const auto barrier = barriers_.find({range.stream, range.shard});
+  if (is(work.unit, "sum") && barrier != barriers_.end() && range.to > barrier->second)
+    return "records behind a move of boundaries are processed before state has followed it (I1)";
   if (sinks || topology_.stages[work.unit].keyed) {
     const auto [cursor, first] = cursors_.try_emplace(group, 0);
     if (cursor->second != range.from && !(added && (first || cursor->second < range.from)))
@@ -209,7 +215,10 @@ std::string Committed::emit(BytesView bytes, Work& work) {
       }
       const auto value = ValueView(record->value).as<std::vector<std::uint64_t>>();
       contents.push_back(value[0]);
-      std::string wrong = emit_record(stream, ValueView(record->key).as<std::uint64_t>(), value, work);
+      const auto key = ValueView(record->key).as<std::uint64_t>();
+      if (topology_.streams[stream].learns_boundaries && shard_of(stream, key) != batch.shard)
+        return "a record lies in another shard than its key's" + at(value[0]);
+      std::string wrong = emit_record(stream, key, value, work);
       if (!wrong.empty()) return wrong;
     }
     if (contents.size() != batch.offset + batch.count) return "a batch has other records than it says";
@@ -243,7 +252,7 @@ std::string Committed::emit_record(std::uint32_t stream, std::uint64_t key, cons
   if (number >= plan_.numbers_all() || key != number % plan_.keys || value[1] != plan_.origin_of(number))
     return "a record was emitted that nobody made (I1)" + at(number);
   work.emitted.add(number);
-  if (topology_.stages[work.unit].kind == PluginKind::kSource && !name.starts_with("outside")) {
+  if (topology_.stages[work.unit].kind == PluginKind::kSource && !work.outside) {
     const auto split = static_cast<std::uint32_t>(value[1]);
     const auto moved = work.moved.find(split);
     const std::uint64_t position = number / plan_.splits;
@@ -385,6 +394,7 @@ std::string Committed::publish(BytesView body) {
   unsettled_.emplace_back(next_,
                           [this, name = publish->name, number = publish->number] { settled_messages_[name] = number; });
   Work work;
+  work.outside = true;
   for (const BytesView frame : {publish->frame, publish->shared}) {
     if (frame.empty()) continue;
     if (std::string wrong = emit(frame, work); !wrong.empty()) return wrong;
@@ -420,6 +430,89 @@ std::string Committed::replay(std::uint32_t unit, BytesView body) {
   }
   for (Total& total : totals_) {
     if (is(unit, "sum")) touch(total) = Total{};
+  }
+  return "";
+}
+
+std::uint64_t Committed::shard_of(std::uint32_t stream, std::uint64_t key) const {
+  const auto found = boundaries_.find(stream);
+  if (found == boundaries_.end()) return 0;
+  return static_cast<std::uint64_t>(std::count_if(found->second.begin(), found->second.end(),
+                                                  [&](std::uint64_t boundary) { return boundary <= key; }));
+}
+
+std::string Committed::move_boundaries(BytesView body) {
+  const auto moved = core::decode_boundaries_moved(body);
+  if (!moved.ok()) return "boundaries cannot be read: " + moved.error().message;
+  std::vector<std::uint64_t> now;
+  for (const Boundary& boundary : moved->boundaries) {
+    const auto* number = std::get_if<std::uint64_t>(&boundary);
+    if (number == nullptr || (!now.empty() && now.back() > *number)) return "boundaries are no keys, or fall";
+    now.push_back(*number);
+  }
+  if (now.size() + 1 != topology_.streams[moved->stream].shards) return "there are other boundaries than shards";
+  if (!barriers_.empty()) return "boundaries move before state has followed the last move (I1)";
+  std::vector<std::uint64_t>& before = touch(boundaries_[moved->stream]);
+  std::set<std::uint32_t> concerned;
+  std::uint64_t records = 0;
+  for (std::uint32_t i = 0; i < now.size(); ++i) {
+    if (!before.empty() && before[i] == now[i]) continue;
+    concerned.insert({i, i + 1});
+  }
+  if (!before.empty() && concerned.size() != 2) return "more than one boundary moves";
+  auto& barriers = touch(barriers_);
+  for (const std::uint32_t shard : concerned) {
+    const auto contents = contents_.find({moved->stream, shard});
+    const std::uint64_t end = contents == contents_.end() ? 0 : contents->second.size();
+    barriers[{moved->stream, shard}] = end;
+    records += end;
+  }
+  if (records == 0) barriers.clear();  // nothing waits for nothing
+  before = std::move(now);
+  ++boundary_moves_;
+  return "";
+}
+
+std::string Committed::relocate(std::uint32_t unit, BytesView body) {
+  const auto relocated = core::decode_relocated(body);
+  if (!relocated.ok()) return "relocated state cannot be read: " + relocated.error().message;
+  const auto whole = [&] {
+    std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> entries;
+    for (const auto& [of, lane] : state_) {
+      if (of.first >= topology_.stages.size() || topology_.stages[of.first].host != unit ||
+          !barriers_.contains({0, of.second}))
+        continue;
+      for (const auto& [name, value] : lane)
+        if (value != 0) entries[{of.first, name}] = value;
+    }
+    return entries;
+  };
+  const bool sums = is(unit, "sum");
+  if (sums && !relocating_) touch(relocating_) = whole();
+  for (const core::Relocated::Changes& changes : relocated->changes) {
+    auto& lane = state_[{changes.stage, changes.lane}];
+    wire::ChangesReader reader(changes.changes);
+    while (const auto change = reader.next()) {
+      const std::uint64_t key = number_in(change->key);
+      if (change->value && shard_of(0, key) != changes.lane)
+        return "state follows a key to where it does not lie (key " + std::to_string(key) + ")";
+      touch(lane[name_of(changes.stage, *change)]) = change->value ? hash_of(kBasis, *change->value) : 0;
+      ++state_moved_;
+    }
+  }
+  if (relocated->step != core::Relocated::Step::kDone || !sums) return "";
+  if (*relocating_ != whole()) return "state is another one behind its way to other shards (I1)";
+  touch(relocating_).reset();
+  touch(barriers_).clear();
+  for (std::uint32_t stage = unit; stage < topology_.stages.size(); ++stage) {
+    if (topology_.stages[stage].host != unit) continue;
+    std::unordered_map<std::uint64_t, std::uint32_t> places;  // of each entry
+    for (const auto& [of, entries] : state_) {
+      if (of.first != stage) continue;
+      for (const auto& [name, value] : entries) {
+        if (value != 0 && !places.emplace(name, of.second).second) return "the state of a key is in two shards (I4)";
+      }
+    }
   }
   return "";
 }

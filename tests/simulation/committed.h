@@ -63,6 +63,9 @@ class Committed {
   [[nodiscard]] std::uint64_t accepted() const { return accepted_; }
   /// Records that sinks have consumed.
   [[nodiscard]] std::uint64_t sunk() const { return sunk_; }
+  /// So far, taken back or not: moves of boundaries, and entries of state that followed.
+  [[nodiscard]] std::uint64_t boundary_moves() const { return boundary_moves_; }
+  [[nodiscard]] std::uint64_t state_moved() const { return state_moved_; }
   /// Sinks' positions that the last entry has moved: stage, lane, position.
   using Positions = std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uint64_t>>;
   [[nodiscard]] const Positions& positions() const { return positions_; }
@@ -91,6 +94,7 @@ class Committed {
   /// One transaction while it is looked at.
   struct Work {
     std::uint32_t unit = 0;
+    bool outside = false;  ///< no stage's: a producer's
     Heap consumed;
     Heap emitted;      ///< by a stage without keys
     Heap added;        ///< by the sum
@@ -117,6 +121,11 @@ class Committed {
   std::string move_letters(std::uint32_t stage, BytesView body);
   std::string publish(BytesView body);
   std::string replay(std::uint32_t unit, BytesView body);
+  /// Boundaries of a stream move.
+  std::string move_boundaries(BytesView body);
+  /// State follows its keys to other shards.
+  std::string relocate(std::uint32_t unit, BytesView body);
+  [[nodiscard]] std::uint64_t shard_of(std::uint32_t stream, std::uint64_t key) const;
   [[nodiscard]] bool is(std::uint32_t stage, std::string_view name) const {
     return stage < topology_.stages.size() && topology_.stages[stage].name == name;
   }
@@ -153,6 +162,13 @@ class Committed {
   std::vector<bool> dropped_;              ///< the same: a person has had it dropped
   std::map<LaneOf, Lane> state_;
   std::map<LaneOf, std::uint64_t> positions_known_;
+  std::map<std::uint32_t, std::vector<std::uint64_t>> boundaries_;  ///< by stream, once it has learned them
+  /// Where a move of boundaries found the shards concerned, until the sum's state has followed.
+  std::map<ShardOf, std::uint64_t> barriers_;
+  /// What the sum's stages have in those shards, by stage and name, while it is on its way.
+  std::optional<std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t>> relocating_;
+  std::uint64_t boundary_moves_ = 0;
+  std::uint64_t state_moved_ = 0;
   std::uint64_t accepted_ = 0;
   std::uint64_t sunk_ = 0;
 

@@ -32,7 +32,7 @@ void ModelProducer::open() {
   opened_ = false;
   heard_ = world_.now();
   wire::MapWriter message("open");
-  message.put("stream", "outside");
+  message.put("stream", world_.plan().outside());
   message.put("name", name_);
   world_.ask(client_, std::move(message).finish());
 }

@@ -102,6 +102,8 @@ struct Outcome {
   std::uint64_t records_again = 0;          ///< of those that were acknowledged, such as came twice
   std::uint64_t records_split = 0;          ///< of hot keys, processed away from their shard
   std::uint64_t partials_merged = 0;
+  std::uint64_t boundary_moves = 0;     ///< also those that a start did not find
+  std::uint64_t state_moved = 0;        ///< entries of state that followed their keys
   std::uint64_t deaths_on_the_way = 0;  ///< by a record that goes past the broker, and comes again
   std::uint64_t splits_moved = 0;       ///< given back while they were read
   std::uint64_t deaths_amid_moves = 0;  ///< of who was to give one back, or had just got one

@@ -98,6 +98,11 @@ Plan Plan::of(std::uint64_t seed, int era) {
     plan.keys = static_cast<std::uint32_t>(1 + random() % 50);
   }
   plan.upgrades = era >= 18 && random() % 3 == 0;
+  if (era >= 19 && !plan.parks && plan.replayed == Replayed::kNone && !plan.splits_hot_keys && random() % 4 != 0) {
+    plan.learns_boundaries = true;
+    plan.partition = PartitionBy::kRange;
+    plan.boundaries.clear();
+  }
   if (era >= 20 && random() % 3 == 0 && !plan.pub_sub) {
     plan.moves = plan.scales = true;
     plan.splits = static_cast<std::uint32_t>(4 + random() % 9);
@@ -152,6 +157,9 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
   const auto range = [&] {
     Stream& added = topology.streams.back();
     if (plan.partition != PartitionBy::kRange) return;
+    added.learns_boundaries = plan.learns_boundaries;
+    if (plan.learns_boundaries) added.shards = std::max(added.shards, 2U);
+    if (plan.learns_boundaries) return;
     added.boundaries.assign(plan.boundaries.begin(), plan.boundaries.end());
     added.shards = static_cast<std::uint32_t>(plan.boundaries.size() + 1);
   };
@@ -190,7 +198,9 @@ Topology topology_of(const Plan& plan, std::mt19937_64& random) {
     topology.stages.back().parked_bytes_max = 4 << 20;
   }
   const auto sum = static_cast<std::uint32_t>(topology.stages.size() - 1);
-  if (plan.producers != 0) {
+  if (plan.producers != 0 && plan.learns_boundaries) {
+    topology.streams[0].external_in = true;
+  } else if (plan.producers != 0) {
     stream("outside", plan.partition, topology.streams[0].shards);
     range();
     topology.streams.back().external_in = true;

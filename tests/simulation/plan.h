@@ -72,6 +72,7 @@ struct Plan {
   bool moves = false;            ///< there are more splits, and the source is scaled while it reads them
   bool kills_pass = false;  ///< some numbers kill the worker that takes them past the broker, where they come again
   bool tells = false;       ///< the source acknowledges outside what is settled of a split
+  bool learns_boundaries = false;  ///< of what the sum reads, which producers write too; they move often
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
@@ -109,9 +110,11 @@ struct Plan {
   /// Where records of `key` reach the sum, as far as that can be said without the code that decides it.
   [[nodiscard]] std::optional<std::uint64_t> shard_of(std::uint64_t key, std::uint64_t shards) const {
     if (partition == PartitionBy::kModulo) return key % shards;
-    if (partition != PartitionBy::kRange) return std::nullopt;
+    if (partition != PartitionBy::kRange || learns_boundaries) return std::nullopt;
     return std::count_if(boundaries.begin(), boundaries.end(), [&](std::uint64_t boundary) { return boundary <= key; });
   }
+  /// Where producers send their numbers: what learns its boundaries has no other beside it in front of the sum.
+  [[nodiscard]] const char* outside() const { return learns_boundaries ? "numbers" : "outside"; }
   [[nodiscard]] std::uint64_t level_of(std::uint64_t number) const { return levels == 0 ? 0 : number / 3 % levels; }
   [[nodiscard]] std::uint64_t numbers_all() const { return numbers + producers * published * kNumbersPerMessage; }
 };

@@ -116,6 +116,8 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"deaths by a record past the broker that comes again", &Outcome::deaths_on_the_way},
     {"splits given back while they were read", &Outcome::splits_moved},
     {"deaths of workers amid the move of a split", &Outcome::deaths_amid_moves},
+    {"moves of learned boundaries", &Outcome::boundary_moves},
+    {"entries of state that followed their keys", &Outcome::state_moved},
     {"connections between workers that broke", &Outcome::links_broken},
 };
 
@@ -199,7 +201,7 @@ TEST(Simulation, FindsEveryBugThatIsPutIn) {
       if (plan.bug == Bug::kRequeuedKept && (!plan.requeues || plan.parks)) continue;
       if (plan.bug == Bug::kResetForgotten && plan.replayed != Replayed::kSum) continue;
       if (plan.bug == Bug::kReplayCutShort && plan.replayed == Replayed::kNone) continue;
-      if (plan.bug == Bug::kBoundaryMoved && plan.partition != PartitionBy::kRange) continue;
+      if (plan.bug == Bug::kBoundaryMoved && plan.boundaries.empty()) continue;
       if (plan.bug == Bug::kSnapshotOverStore && (!plan.local || plan.replayed != Replayed::kSum)) continue;
       if (plan.bug == Bug::kSentOvertold && (!plan.direct || plan.acknowledged || plan.pub_sub)) continue;
       if (plan.bug == Bug::kScaleForgotten && !plan.scales) continue;
@@ -211,6 +213,9 @@ TEST(Simulation, FindsEveryBugThatIsPutIn) {
       if (plan.bug == Bug::kPositionAlone && plan.direct) continue;
       if (plan.bug == Bug::kSinkAheadOfSync && (!plan.power_cuts || plan.producers != 0)) continue;
       if ((plan.bug == Bug::kPartialKept || plan.bug == Bug::kPartialUnmoved) && !plan.splits_hot_keys) continue;
+      const bool relocates = plan.bug == Bug::kBoundariesForgotten || plan.bug == Bug::kRelocatedWithoutTail ||
+                             plan.bug == Bug::kRelocatedOnlyCopied;
+      if (relocates && !plan.learns_boundaries) continue;
       if (plan.bug == Bug::kDamageCut) plan.segment_flips = true;
       if (plan.bug == Bug::kSigkillBlamed) plan.kills_per_million = 5000;  // several must hit the same record
       seed_now = seed;

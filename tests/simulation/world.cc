@@ -86,6 +86,8 @@ Outcome World::run() {
       problem("it did not finish: " + (broker_ && broker_->core ? broker_->core->status_text() : "no broker"));
     }
   }
+  outcome_.boundary_moves = committed_.boundary_moves();
+  outcome_.state_moved = committed_.state_moved();
   if (outcome_.problem.empty()) check_end();
   outcome_.took = now_;
   return outcome_;
@@ -182,6 +184,10 @@ void World::start_broker() {
   core_options.settle_in = 200ms;
   core_options.upgrade_proof = 500ms;
   core_options.load_records_min = plan_.weighs ? 1 : UINT64_MAX;
+  core_options.boundaries_every = 50ms;
+  core_options.learned_keys_min = 8;
+  core_options.learned_keys_max = 100;  // so few that keys in rising order come as a drift
+  core_options.relocated_bytes = 1 << (plan_.seed % 10);
   if (plan_.copies_early) core_options.segments_slack = 2;
   core_options.commits_endpoint = "commits";
   broker_->core = std::make_unique<core::Core>(topology_, core_options, *this);

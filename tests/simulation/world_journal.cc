@@ -11,6 +11,8 @@ using namespace std::chrono_literals;
 
 /// Where in the body of an entry about a library its hash begins.
 constexpr std::size_t kHashAt = 1 + sizeof(std::uint32_t);
+/// Where in the body of an entry about boundaries the first of them begins, behind its kind.
+constexpr std::size_t kBoundaryAt = 2 * sizeof(std::uint32_t) + 1;
 
 void World::append(core::NewEntry entry) {
   trace("append", entry.sequence.value(), entry.payload.bytes);
@@ -26,6 +28,18 @@ void World::append(core::NewEntry entry) {
     if (header.ok() && header->type == core::EntryType::kUpgraded &&
         entry.payload.bytes.size() > sizeof(core::EntryHeader) + kHashAt)
       entry.payload.bytes[sizeof(core::EntryHeader) + kHashAt] = std::byte{'f'};
+  }
+  if (has(Bug::kBoundariesForgotten) && !entry.checkpoint) {
+    const auto header = core::decode_header(entry.payload.bytes);
+    if (header.ok() && header->type == core::EntryType::kBoundaries)
+      ++reinterpret_cast<std::uint8_t&>(entry.payload.bytes[sizeof(core::EntryHeader) + kBoundaryAt]);
+  }
+  if (has(Bug::kRelocatedOnlyCopied) && !entry.checkpoint) {
+    const auto header = core::decode_header(entry.payload.bytes);
+    // The step comes first; what is copied is taken for all that there is to do.
+    auto& step = reinterpret_cast<core::Relocated::Step&>(entry.payload.bytes[sizeof(core::EntryHeader)]);
+    if (header.ok() && header->type == core::EntryType::kRelocated && step == core::Relocated::Step::kCopied)
+      step = core::Relocated::Step::kDone;
   }
   const bool first = !broker_->gathering.due_at();
   broker_->gathering.add(std::move(entry), now_);
@@ -149,6 +163,9 @@ void World::read_frame(std::uint32_t stream, std::uint64_t frame, core::Place pl
 void World::restore(core::RestoreJob job) {
   trace("restore", job.incarnation.value());
   if (has(Bug::kSnapshotWithoutTail)) {
+    for (core::RestoreJob::Part& part : job.parts) part.tail.clear();
+  }
+  if (has(Bug::kRelocatedWithoutTail) && job.incarnation == Incarnation()) {
     for (core::RestoreJob::Part& part : job.parts) part.tail.clear();
   }
   if (has(Bug::kResetForgotten)) {
