@@ -272,6 +272,26 @@ def hot_keys():
     check(streams["numbers"] + streams["numbers.hot"] == 1_000_000 and streams["numbers.hot"] > 400_000, "they were not split: %s" % streams)
 
 
+def ranges():
+    data = ".weir/ranges"
+    launcher = Launcher("examples/ranges.json", "--set", '/http={"listen": "127.0.0.1:0"}', log="ranges.txt")
+    readings = lambda: next((stream for stream in (status(data) or {}).get("streams", []) if stream["name"] == "readings"), {})
+    learned = wait_for("boundaries", lambda: launcher.process.poll() is not None or readings().get("boundaries"))
+    check(launcher.process.poll() is None, "it ended without boundaries: " + open("ranges.txt").read()[-2000:])
+    check(len(learned) == 3 and learned == sorted(learned), "they are %s" % learned)
+    check("boundaries of readings: " in run("status", "--data", data).stdout, "a person is not told")
+    check(launcher.wait(120) == 0, open("ranges.txt").read()[-2000:])
+    counts = {record["key"]: record["value"] for record in read_records("examples/out/ranges_counts.jsonl")}
+    check(counts == {**{key: 40_000 for key in range(1, 6)}, **{key: 20_000 for key in (6, 7, 8, 11, 13, 17, 22, 27, 33, 40)}},
+          "the counts are others: %s" % counts)
+    shards = readings_of(json.loads(run("status", "--json", "--data", data).stdout))
+    check(sum(shards) == 400_000 and max(shards) < 0.4 * 400_000, "the shards are uneven: %s" % shards)
+
+
+def readings_of(found):
+    return next(stream["shard_records"] for stream in found["streams"] if stream["name"] == "readings")
+
+
 def full_dead_letters_fail_the_stage():
     result = run("run", "examples/weblog.json", "--fresh", "--set", '/http={"listen": "127.0.0.1:0"}',
                  "--set", '/stages/parse/on_error={"kept_bytes_max": "1KiB"}')
@@ -293,7 +313,7 @@ def stays_up_with_hold():
 folder = tempfile.mkdtemp(prefix="weir-examples-")
 shutil.copytree(os.path.join(SOURCE, "topologies", "examples"), os.path.join(folder, "examples"), ignore=shutil.ignore_patterns("out"))
 os.chdir(folder)
-for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, fused, large_state, push_pull, send_receive, pub_sub, dispatch, scaling, upgrading, skewed, hot_keys, full_dead_letters_fail_the_stage, stays_up_with_hold):
+for test in (wordcount, a_finished_topology_does_not_run_again, sums, weblog, partitions, priority, attempts, compression, fused, large_state, push_pull, send_receive, pub_sub, dispatch, scaling, upgrading, skewed, hot_keys, ranges, full_dead_letters_fail_the_stage, stays_up_with_hold):
     test()
     print("ok:", test.__name__, flush=True)
 shutil.rmtree(folder)
