@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -38,13 +39,23 @@ Status write_text(const std::string& path, const std::string& text) {
   const std::string beside = path + ".new";
   const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   const auto failed = [&] {
+    if (errno == ENOSPC || errno == EDQUOT) {
+      return Status(Code::kDiskFull,
+                    fmt::format("cannot write {}: {}; free some space there, or give --data a directory on another "
+                                "disk",
+                                path, std::strerror(errno)));
+    }
     return Status(Code::kIo, fmt::format("cannot write {}: {}; give --data a directory that you may write to", path,
                                          std::strerror(errno)));
   };
   if (file < 0) return failed();
-  const bool written =
-      ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fdatasync(file) == 0;
+  const ssize_t wrote = ::write(file, text.data(), text.size());
+  // The rest of a short write is what there was no room for.
+  if (wrote >= 0 && wrote < static_cast<ssize_t>(text.size())) errno = ENOSPC;
+  const bool written = wrote == static_cast<ssize_t>(text.size()) && ::fdatasync(file) == 0;
+  const int number = errno;
   ::close(file);
+  errno = number;
   if (!written || std::rename(beside.c_str(), path.c_str()) != 0) return failed();
   return {};
 }
@@ -80,7 +91,7 @@ Result<DataDir> DataDir::open(const Options& options, const Topology& topology) 
                 fmt::format(
                     "{} has lost its weir.json, which says what it is; nothing else is missing. Put it back: that of "
                     "a run of the same topology in another directory does as well (`weir run --data ELSEWHERE`, "
-                    "Ctrl-C, and copy ELSEWHERE/weir.json)",
+                    "Ctrl-C, and copy ELSEWHERE/weir.json without its line \"journal\", which names another journal)",
                     path)};
       }
       return {
@@ -92,7 +103,7 @@ Result<DataDir> DataDir::open(const Options& options, const Topology& topology) 
   if (Status status = directory.take_lock(options.patience); !status.ok()) return status.error();
   // What a killed broker left there must lead nobody to it while this one starts.
   (void)::unlink((path + "/endpoint.json").c_str());
-  const Status cleared = options.fresh ? directory.clear() : directory.remove_cleared();
+  const Status cleared = options.fresh ? directory.clear() : directory.finish_clearing();
   if (!cleared.ok()) return cleared.error();
   if (owned && !options.fresh) {
     const auto before = read_owner(path);
@@ -102,7 +113,7 @@ Result<DataDir> DataDir::open(const Options& options, const Topology& topology) 
     }
     return directory;
   }
-  if (Status status = write_owner(path, topology); !status.ok()) return status.error();
+  if (Status status = write_owner(path, topology, std::nullopt); !status.ok()) return status.error();
   return directory;
 }
 
@@ -126,7 +137,19 @@ Result<DataDir::Owner> DataDir::read_owner(const std::string& path) {
   }
   auto topology = decode_resolved(owner["topology"].dump());
   if (!topology.ok()) return {topology.error().code, fmt::format("{}/weir.json: {}", path, topology.error().message)};
-  Owner known{*topology, *topology, format > 1};
+  Owner known{*topology, *topology, format > 1, {}};
+  if (const auto seed = owner.find("journal"); seed != owner.end()) {
+    const std::string digits = seed->is_string() ? seed->get<std::string>() : "";
+    std::uint64_t number = 0;
+    const auto [end, wrong] = std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
+    if (wrong != std::errc() || end != digits.data() + digits.size() || digits.size() != 16) {
+      return {Code::kCorrupt,
+              fmt::format("{}/weir.json is damaged: \"journal\" is not the 16 hex digits of a journal's "
+                          "seed",
+                          path)};
+    }
+    known.journal = number;
+  }
   if (const auto begins = owner.find("begins_with"); begins != owner.end()) {
     auto before = decode_resolved(begins->dump());
     if (!before.ok()) return {before.error().code, fmt::format("{}/weir.json: {}", path, before.error().message)};
@@ -136,17 +159,24 @@ Result<DataDir::Owner> DataDir::read_owner(const std::string& path) {
   return known;
 }
 
-Status DataDir::write_owner(const std::string& path, const Topology& topology) {
+Status DataDir::write_owner(const std::string& path, const Topology& topology, std::optional<std::uint64_t> journal) {
   json owner;
   owner["format"] = kFormat;
   owner["name"] = topology.name;
   owner["topology"] = json::parse(encode_resolved(topology));
+  if (journal) owner["journal"] = fmt::format("{:016x}", *journal);
   if (const auto before = read_owner(path); before.ok() && !before->journal_says_topology)
     owner["begins_with"] = json::parse(encode_resolved(before->begins_with));
   const std::string text = owner.dump(2) + "\n";
   // A start on a full disk must not fail for want of what is there.
   if (const auto before = read_text(path + "/weir.json"); before.ok() && *before == text) return {};
-  return write_text(path + "/weir.json", text);
+  if (Status written = write_text(path + "/weir.json", text); !written.ok()) return written;
+  return sync_folder(path);
+}
+
+bool DataDir::half_cleared(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path + "/" + kCleared, error) && !std::filesystem::exists(path + "/journal", error);
 }
 
 Status DataDir::take_lock(std::chrono::milliseconds patience) {
@@ -180,19 +210,35 @@ Status DataDir::take_lock(std::chrono::milliseconds patience) {
 }
 
 Status DataDir::clear() {
-  if (Status status = remove_cleared(); !status.ok()) return status;
+  if (!half_cleared(path_)) {
+    if (Status status = remove_cleared(); !status.ok()) return status;
+  }
   // All at once or not at all: of a journal that is half deleted, a start would go on with the other half.
   if (::rename(journal_path().c_str(), (path_ + "/" + kCleared).c_str()) != 0 && errno != ENOENT) {
     return {Code::kIo, fmt::format("cannot delete the journal in {}: {}", path_, std::strerror(errno))};
   }
   if (Status status = sync_folder(path_); !status.ok()) return status;
-  if (Status status = remove_cleared(); !status.ok()) return status;
+  if (Status status = empty_cleared(); !status.ok()) return status;
   std::error_code error;
   std::filesystem::remove(path_ + "/endpoint.json", error);
-  // The owner goes last: a deletion cut short leaves a directory that is still known as Weir's.
+  // The owner goes behind all else: a deletion cut short leaves a directory that is still known as Weir's. The folder
+  // that was the journal's goes behind the owner, who would say otherwise that a journal is missing.
   if (!error) std::filesystem::remove_all(state_path(), error);
   if (!error) std::filesystem::remove(path_ + "/weir.json", error);
   if (error) return {Code::kIo, fmt::format("cannot delete what is in {}: {}", path_, error.message())};
+  if (Status status = sync_folder(path_); !status.ok()) return status;
+  return remove_cleared();
+}
+
+Status DataDir::empty_cleared() const {
+  std::error_code error;
+  const std::string cleared = path_ + "/" + kCleared;
+  if (!std::filesystem::exists(cleared, error)) return {};
+  for (std::filesystem::directory_iterator at(cleared, error), end; !error && at != end; at.increment(error)) {
+    std::filesystem::remove_all(at->path(), error);
+    if (error) break;
+  }
+  if (error) return {Code::kIo, fmt::format("cannot delete what is in {}: {}", cleared, error.message())};
   return {};
 }
 
@@ -201,6 +247,21 @@ Status DataDir::remove_cleared() const {
   std::filesystem::remove_all(path_ + "/" + kCleared, error);
   if (error) return {Code::kIo, fmt::format("cannot delete {}/{}: {}", path_, kCleared, error.message())};
   return {};
+}
+
+Status DataDir::finish_clearing() const {
+  if (half_cleared(path_)) {
+    if (Status status = empty_cleared(); !status.ok()) return status;
+    std::error_code error;
+    const bool owned = std::filesystem::exists(path_ + "/weir.json", error);
+    const auto owner = read_owner(path_);
+    if (owned && !owner.ok())
+      return {};  // which is refused, and the journal is still to be known as one that had to go
+    if (owned) {
+      if (Status status = write_owner(path_, owner->topology, std::nullopt); !status.ok()) return status;
+    }
+  }
+  return remove_cleared();
 }
 
 Status DataDir::announce(const std::string& broker, const std::string& http, const std::string& topology) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "sdk/base/result.h"
@@ -13,11 +15,14 @@ namespace weir::server {
 ///
 ///     weir.json      whose it is: format, name, topology as resolved, with what rests (sdk/topology/revise.h). A copy
 ///     for
-///                    people and tools: what counts is in the journal. "begins_with": what a journal that was begun by
-///                    an earlier version was written under, since such a journal does not say it
+///                    people and tools: what counts is in the journal. "journal": the seed of the journal that was
+///                    opened here, as 16 hex digits, so that one that is gone is not taken for one that never was;
+///                    evidence, never a position. "begins_with": what a journal that was begun by an earlier version
+///                    was written under, since such a journal does not say it
 ///     lock           held; names the holder's process and its launcher's
 ///     endpoint.json  how to reach the running broker
 ///     journal/       segments, checkpoints, snapshots
+///     journal.cleared/  a journal that --fresh deletes; it goes last, so that one cut short is known by it
 ///     state/         of workers on this machine that keep state on disk (stages/host/rocks_store.h); the journal has
 ///     all of it, too
 ///
@@ -32,9 +37,10 @@ class DataDir {
 
   /// Whose a directory is.
   struct Owner {
-    Topology topology;                  ///< of the last start
-    Topology begins_with;               ///< what a ledger begins with to read the journal (broker/core/ledger.h)
-    bool journal_says_topology = true;  ///< as every journal that this version has begun
+    Topology topology;                     ///< of the last start
+    Topology begins_with;                  ///< what a ledger begins with to read the journal (broker/core/ledger.h)
+    bool journal_says_topology = true;     ///< as every journal that this version has begun
+    std::optional<std::uint64_t> journal;  ///< seed of the journal that was opened for service here; nothing before
   };
 
   /// Creates or enters the directory. Errors: kInUse ("DIR is in use by process N"), kRefused (not Weir's, another
@@ -43,8 +49,11 @@ class DataDir {
   /// Whose the directory is, without locking it. Errors: kNotFound, kCorrupt, kRefused (another format).
   static Result<Owner> read_owner(const std::string& path);
 
-  /// Writes weir.json into `path`: the directory is `topology`'s from then on. What its journal begins with stays said.
-  static Status write_owner(const std::string& path, const Topology& topology);
+  /// Writes weir.json into `path`, durably: the directory is `topology`'s from then on, and `journal` the seed of what
+  /// is in its journal/. What its journal begins with stays said. Errors: kDiskFull, kIo.
+  static Status write_owner(const std::string& path, const Topology& topology, std::optional<std::uint64_t> journal);
+  /// --fresh was cut short there: whatever weir.json says, its journal was meant to go.
+  static bool half_cleared(const std::string& path);
 
   DataDir(DataDir&& other) noexcept : path_(std::move(other.path_)), lock_(other.lock_), announced_(other.announced_) {
     other.lock_ = -1;
@@ -64,7 +73,9 @@ class DataDir {
   explicit DataDir(std::string path) : path_(std::move(path)) {}
   Status take_lock(std::chrono::milliseconds patience);
   Status clear();
+  [[nodiscard]] Status empty_cleared() const;
   [[nodiscard]] Status remove_cleared() const;
+  [[nodiscard]] Status finish_clearing() const;
 
   std::string path_;
   int lock_ = -1;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "broker/server/known_journal.h"
 #include "broker/server/needs.h"
 #include "broker/server/replay.h"
 #include "broker/server/snapshot_file.h"
@@ -16,12 +17,21 @@ using journal::DamageMeans;
 
 class Checker {
  public:
-  Checker(journal::Disk& disk, const Result<Topology>& topology) : disk_(disk), topology_(topology) {}
+  /// `directory`: what weir.json knows of the journal is compared; may be null.
+  Checker(journal::Disk& disk, const Result<Topology>& topology, const RestingDir* directory)
+      : disk_(disk), topology_(topology), directory_(directory) {}
 
   Result<Verdict> run() {
     auto examined = journal::examine(disk_);
     if (!examined.ok()) return examined.error();
     out_.journal = std::move(*examined);
+    if (!out_.journal.refusal && directory_ != nullptr && directory_->journal()) {
+      const Status known = is_journal(out_.journal.history, directory_->path(), *directory_->journal());
+      if (!known.ok()) {
+        out_.journal.refusal = known.error();
+        damage().push_back({DamageMeans::kStartRefused, "weir.json", 0, 0, 0, known.error().message});
+      }
+    }
     if (!topology_.ok()) {
       damage().push_back({DamageMeans::kStartRefused, "weir.json", 0, 0, 0, topology_.error().message});
     } else {
@@ -140,6 +150,7 @@ class Checker {
 
   journal::Disk& disk_;
   const Result<Topology>& topology_;
+  const RestingDir* directory_;
   Topology names_;  ///< of what the start found
   Verdict out_;
   bool replayed_ = false;
@@ -155,7 +166,11 @@ bool Verdict::start_works() const {
 }
 
 Result<Verdict> check_journal(journal::Disk& disk, const Result<Topology>& topology) {
-  return Checker(disk, topology).run();
+  return Checker(disk, topology, nullptr).run();
+}
+
+Result<Verdict> check_journal(RestingDir& directory) {
+  return Checker(directory.disk(), directory.begins_with(), &directory).run();
 }
 
 }  // namespace weir::server

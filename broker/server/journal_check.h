@@ -29,6 +29,8 @@ struct Verdict {
 };
 
 /// Reads everything that a start, and the broker behind it, would read, and what both do without. Errors: kIo.
+Result<Verdict> check_journal(RestingDir& directory);
+/// The same of a journal that is no directory's yet.
 Result<Verdict> check_journal(journal::Disk& disk, const Result<Topology>& topology);
 
 /// For a person, or as one JSON object.

@@ -131,7 +131,8 @@ std::string to_text(const Verdict& verdict, RestingDir& directory) {
   std::string text = fmt::format("{}: ", directory.path());
   text += directory.topology().ok() ? fmt::format("topology \"{}\"", directory.topology()->name) : "topology unknown";
   text += history.reign.value() == 0
-              ? ", nothing was ever served from its journal\n"
+              ? (directory.journal() ? ", nothing is left of its journal\n"
+                                     : ", nothing was ever served from its journal\n")
               : fmt::format(", journal {:016x}, last served in reign {}\n", history.seed, history.reign.value());
   text += "segments, in their order:\n";
   for (const SegmentFacts& facts : examined.segments) {

@@ -89,7 +89,7 @@ class Salvage {
     if (Status begun = begin(**disk); !begun.ok()) return begun.error();
     if (Status carried = carry_over(**disk); !carried.ok()) return carried.error();
     if (Status verified = verify(**disk); !verified.ok()) return verified.error();
-    if (Status owned = DataDir::write_owner(to, prefix_.ledger->topology()); !owned.ok()) return owned.error();
+    if (Status owned = DataDir::write_owner(to, prefix_.ledger->topology(), seed_); !owned.ok()) return owned.error();
     return report_;
   }
 
@@ -251,10 +251,9 @@ class Salvage {
 
   /// An empty journal that goes on at the sequence and the reign of the old one, so that neither is given twice.
   Status begin(journal::Disk& disk) {
-    const std::uint64_t seed = random_number();
     const Sequence first(prefix_.ledger->next_sequence().value() - carried().size());
     journal::SegmentHeader header;
-    header.seed = seed;
+    header.seed = seed_;
     header.number = 1;
     header.segment_bytes = archive_.segment_bytes();
     header.sequence_first = first;
@@ -266,7 +265,7 @@ class Salvage {
     auto file = disk.create(journal::segment_file_name(1), bytes);
     if (!file.ok()) return file.status();
     const Bytes block = encode(header);
-    const Bytes marks = journal::encode_opening_marks(seed, header.reign, first, header.copy_end);
+    const Bytes marks = journal::encode_opening_marks(seed_, header.reign, first, header.copy_end);
     const BytesView parts[] = {block, marks};
     if (Status wrote = (*file)->write(0, parts); !wrote.ok()) return wrote;
     if (Status synced = (*file)->sync(); !synced.ok()) return synced;
@@ -351,6 +350,7 @@ class Salvage {
   const Topology& topology_;
   const Archive& archive_;
   std::vector<std::string> passed_over_;
+  const std::uint64_t seed_ = random_number();  ///< of the journal that is made
   Prefix prefix_;
   Bytes checkpoint_;
   SalvageReport report_;
@@ -370,7 +370,7 @@ Result<SalvageReport> salvage_journal(RestingDir& directory, const std::string& 
     return {
         Code::kCorrupt,
         fmt::format("{}; without it nothing says what the journal's numbers mean. A weir.json of the same topology, "
-                    "made by a run on another data directory, may be put there",
+                    "made by a run on another data directory, may be put there without its line \"journal\"",
                     directory.topology().error().message)};
   }
   const auto archive = Archive::open(directory.disk(), directory.topology()->broker.segment_bytes);

@@ -22,7 +22,7 @@ int refuse(const Error& error) {
 }
 
 int check(const JournalToolOptions& options, RestingDir& directory) {
-  const auto verdict = check_journal(directory.disk(), directory.begins_with());
+  const auto verdict = check_journal(directory);
   if (!verdict.ok()) return refuse(verdict.error());
   fmt::print("{}", options.json ? to_json(*verdict, directory) : to_text(*verdict, directory));
   return verdict->damage().empty() ? kDone : kFailed;
@@ -42,6 +42,9 @@ int run_journal_tool(const JournalToolOptions& options) {
   auto directory = RestingDir::open(options.data_dir);
   if (!directory.ok()) return refuse(directory.error());
   if (options.what == "check") return check(options, *directory);
+  if (options.what == "dump" || options.what == "salvage") {
+    if (const Status known = directory->find_journal(); !known.ok()) return refuse(known.error());
+  }
   if (options.what == "dump") {
     const Status dumped = dump_journal(*directory, {options.json, options.from, options.count});
     return dumped.ok() ? kDone : refuse(dumped.error());

@@ -85,6 +85,7 @@ Status read_offline(const std::string& what, const std::string& directory, const
   if (!owner.ok()) return owner.error();
   auto resting = RestingDir::open(directory);  // nothing is written there, and nobody starts meanwhile
   if (!resting.ok()) return resting.error();
+  if (Status known = resting->find_journal(); !known.ok()) return known;
   journal::Recovery found;
   auto journal = journal::Journal::open_read_only(resting->disk(), found);
   if (!journal.ok()) return journal.error();

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "broker/server/data_dir.h"
+#include "broker/server/known_journal.h"
 #include "sdk/base/file_lock.h"
 
 namespace weir::server {
@@ -21,6 +22,8 @@ Result<RestingDir> RestingDir::open(const std::string& path) {
             fmt::format("{} is no data directory of Weir (it has neither weir.json nor journal/)", whole)};
   }
   if (!std::filesystem::exists(whole + "/journal", error)) {
+    const auto owner = DataDir::read_owner(whole);
+    if (owner.ok() && owner->journal && !DataDir::half_cleared(whole)) return journal_gone(whole, *owner->journal);
     return {Code::kNotFound,
             fmt::format("{} has no journal: it was just made, or --fresh was cut short; `weir run` begins "
                         "anew there",
@@ -46,9 +49,12 @@ RestingDir::RestingDir(RestingDir&& other) noexcept
       lock_(other.lock_),
       topology_(std::move(other.topology_)),
       begins_with_(std::move(other.begins_with_)),
+      journal_(other.journal_),
       disk_(std::move(other.disk_)) {
   other.lock_ = -1;
 }
+
+Status RestingDir::find_journal() const { return journal_ ? server::find_journal(*disk_, path_, *journal_) : Status(); }
 
 RestingDir::~RestingDir() {
   if (lock_ >= 0) ::close(lock_);

@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <future>
 #include <nlohmann/json.hpp>
 
+#include "broker/server/known_journal.h"
 #include "broker/server/replay.h"
 #include "sdk/base/log.h"
 #include "sdk/base/random.h"
@@ -128,6 +130,12 @@ Result<std::unique_ptr<Server>> Server::open(const Topology& topology, const Ser
 
 Status Server::recover() {
   const Monotonic start = monotonic_now();
+  const auto owner = DataDir::read_owner(directory_.path());
+  if (!owner.ok()) return owner.error();
+  std::error_code ignored;
+  if (owner->journal && !std::filesystem::exists(directory_.journal_path(), ignored)) {
+    return journal_gone(directory_.path(), *owner->journal);
+  }
   auto disk = journal::PosixDisk::open(directory_.journal_path());
   if (!disk.ok()) return disk.error();
   disk_ = std::move(*disk);
@@ -135,6 +143,9 @@ Status Server::recover() {
   options.segment_bytes = topology_.broker.segment_bytes;
   options.seed = random_number();
   journal::Recovery found;
+  if (owner->journal) {
+    if (Status known = find_journal(*disk_, directory_.path(), *owner->journal); !known.ok()) return known;
+  }
   auto journal = journal::Journal::open(*disk_, options, found);
   if (!journal.ok()) return with_advice(journal.error(), directory_.path());
   journal_ = std::move(*journal);
@@ -147,8 +158,6 @@ Status Server::recover() {
   core_options.state_dir = directory_.state_path();
   char host[256] = {};
   if (::gethostname(host, sizeof(host) - 1) == 0) core_options.host = host;
-  const auto owner = DataDir::read_owner(directory_.path());
-  if (!owner.ok()) return owner.error();
   core_ = std::make_unique<core::Core>(owner->begins_with, core_options, *this);
   if (Status status = replay(*journal_, found, core_->ledger()); !status.ok()) {
     return with_advice(status.error(), directory_.path());
@@ -159,7 +168,7 @@ Status Server::recover() {
             fmt::format("{} was written by another topology: {}", directory_.path(), sentences.error().message)};
   }
   for (const std::string& sentence : *sentences) log::info("{}", sentence);
-  if (Status status = DataDir::write_owner(directory_.path(), core_->topology()); !status.ok()) return status;
+  if (Status status = write_owner(*owner, found); !status.ok()) return status;
 
   reader_ = std::make_unique<JournalReader>(*journal_, *disk_);
   keeper_ = std::make_unique<Keeper>(*journal_, *disk_);
@@ -173,6 +182,16 @@ Status Server::recover() {
   core_->set_started_us(wall_now_us());
   core_->start(found.reign, {journal_->segment_oldest(), journal_->segment_newest()}, monotonic_now());
   probe_.recovery_seconds = std::chrono::duration<double>(monotonic_now() - start).count();
+  return {};
+}
+
+Status Server::write_owner(const DataDir::Owner& before, const journal::Recovery& found) {
+  const Status written = DataDir::write_owner(directory_.path(), core_->topology(), journal_->seed());
+  const bool told_only = !before.journal && found.end.value() != 0 &&
+                         encode_resolved(before.topology) == encode_resolved(core_->topology());
+  if (written.ok() || !told_only || written.error().code != Code::kDiskFull) return written;
+  // A directory of an earlier version, on a full disk: it is served as ever.
+  log::warning("{}; until the next start a journal that is gone would not be missed there", written.error().message);
   return {};
 }
 

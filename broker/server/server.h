@@ -64,6 +64,8 @@ class Server final : public core::Outside, public WriterListener {
  private:
   Server(const Topology& topology, DataDir directory, LauncherLink& launcher);
   Status recover();
+  /// weir.json says from then on whose journal this is, and which; before anyone is served.
+  Status write_owner(const DataDir::Owner& before, const journal::Recovery& found);
   void announce();
   void write_endpoint();
   void turn();
