@@ -36,6 +36,7 @@ struct Options {
   bool json = false;
   int launcher = -1;
   bool fresh = false;
+  std::string served;
 };
 
 void define(CLI::App& app, Options& options) {
@@ -45,6 +46,8 @@ void define(CLI::App& app, Options& options) {
   app.add_option("--listen", options.listen, "tcp://host:port instead of ipc sockets in the data directory");
   app.add_option("--http", options.http, "host:port of the HTTP port, instead of the topology's");
   app.add_flag("--fresh", options.fresh, "Delete what a topology has left in the directory, and start over");
+  app.add_option("--served", options.served,
+                 "The journal that was served there before in this run: without it no new one is begun");
   app.add_option("--launcher-fd", options.launcher, "A socket that the launcher has left open");
   app.add_option("--read", options.read,
                  "Print \"status\", \"tail\" or \"dead-letters\" of a directory at rest, and end");
@@ -78,6 +81,12 @@ int serve(const Options& options) {
   weir::server::ServerOptions server_options;
   server_options.data_dir = options.data;
   server_options.fresh = options.fresh;
+  if (!options.served.empty()) {
+    server_options.served = weir::server::DataDir::parse_seed(options.served);
+    if (!server_options.served) {
+      return fail({weir::Code::kInvalid, "--served " + options.served + " is not the 16 hex digits of a journal"});
+    }
+  }
   server_options.listen = options.listen.empty() ? topology->broker.listen : options.listen;
   server_options.http = options.http.empty() ? topology->http : std::optional<std::string>(options.http);
   server_options.http_or_any = options.http.empty() && topology->http_is_default;

@@ -71,10 +71,28 @@ Status sync_folder(const std::string& path) {
 
 }  // namespace
 
+Error DataDir::served_and_gone(const std::string& path) {
+  return {Code::kRefused, fmt::format("{} held this topology's journal when it was started, and does not any more: was "
+                                      "it moved, or a file system unmounted? Bring it back and run again",
+                                      path)};
+}
+
+std::optional<std::uint64_t> DataDir::parse_seed(std::string_view digits) {
+  std::uint64_t number = 0;
+  const auto [end, wrong] = std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
+  if (digits.size() != 16 || wrong != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  return number;
+}
+
 Result<DataDir> DataDir::open(const Options& options, const Topology& topology) {
   std::error_code error;
   const std::string path = std::filesystem::absolute(options.path, error).lexically_normal().string();
   DataDir directory(path);
+  if (options.served) {
+    const auto owner = read_owner(path);
+    const bool other = owner.ok() && owner->journal && *owner->journal != *options.served;
+    if (other || (!owner.ok() && owner.error().code == Code::kNotFound)) return served_and_gone(path);
+  }
   std::filesystem::create_directories(path, error);
   if (error) {
     return {Code::kIo,
@@ -139,16 +157,11 @@ Result<DataDir::Owner> DataDir::read_owner(const std::string& path) {
   if (!topology.ok()) return {topology.error().code, fmt::format("{}/weir.json: {}", path, topology.error().message)};
   Owner known{*topology, *topology, format > 1, {}};
   if (const auto seed = owner.find("journal"); seed != owner.end()) {
-    const std::string digits = seed->is_string() ? seed->get<std::string>() : "";
-    std::uint64_t number = 0;
-    const auto [end, wrong] = std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
-    if (wrong != std::errc() || end != digits.data() + digits.size() || digits.size() != 16) {
+    known.journal = parse_seed(seed->is_string() ? seed->get<std::string>() : "");
+    if (!known.journal) {
       return {Code::kCorrupt,
-              fmt::format("{}/weir.json is damaged: \"journal\" is not the 16 hex digits of a journal's "
-                          "seed",
-                          path)};
+              fmt::format("{}/weir.json is damaged: \"journal\" is not the 16 hex digits of a journal's seed", path)};
     }
-    known.journal = number;
   }
   if (const auto begins = owner.find("begins_with"); begins != owner.end()) {
     auto before = decode_resolved(begins->dump());

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "sdk/base/result.h"
 #include "sdk/topology/topology.h"
@@ -33,6 +34,8 @@ class DataDir {
     std::string path;
     bool fresh = false;                          ///< delete what a topology has left there, and nothing else
     std::chrono::milliseconds patience{10'000};  ///< how long to wait for a holder whose launcher is gone
+    /// The journal that an earlier broker of the same launcher has served there: no other is begun or taken.
+    std::optional<std::uint64_t> served = {};
   };
 
   /// Whose a directory is.
@@ -52,6 +55,10 @@ class DataDir {
   /// Writes weir.json into `path`, durably: the directory is `topology`'s from then on, and `journal` the seed of what
   /// is in its journal/. What its journal begins with stays said. Errors: kDiskFull, kIo.
   static Status write_owner(const std::string& path, const Topology& topology, std::optional<std::uint64_t> journal);
+  /// kRefused: the directory went away from under a launcher.
+  static Error served_and_gone(const std::string& path);
+  /// A journal's seed from its 16 hex digits.
+  static std::optional<std::uint64_t> parse_seed(std::string_view digits);
   /// --fresh was cut short there: whatever weir.json says, its journal was meant to go.
   static bool half_cleared(const std::string& path);
 

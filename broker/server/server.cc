@@ -102,7 +102,8 @@ Server::~Server() {
 
 Result<std::unique_ptr<Server>> Server::open(const Topology& topology, const ServerOptions& options,
                                              LauncherLink& launcher) {
-  auto directory = DataDir::open({options.data_dir, options.fresh}, topology);
+  auto directory =
+      DataDir::open({.path = options.data_dir, .fresh = options.fresh, .served = options.served}, topology);
   if (!directory.ok()) return directory.error();
   std::unique_ptr<Server> server(new Server(topology, std::move(*directory), launcher));
   // What does not fit into a segment can be committed by nobody.
@@ -110,7 +111,7 @@ Result<std::unique_ptr<Server>> Server::open(const Topology& topology, const Ser
                                {topology.broker.segment_bytes, commits_under_way_max(topology)});
   if (!sockets.ok()) return sockets.error();
   server->sockets_ = std::move(*sockets);
-  if (Status status = server->recover(); !status.ok()) return status.error();
+  if (Status status = server->recover(options.served); !status.ok()) return status.error();
   if (options.http) {
     auto http = Http::open(*options.http, options.http_or_any, [raw = server.get()](const std::string& path) {
       // The port's thread asks, the server's answers.
@@ -128,13 +129,14 @@ Result<std::unique_ptr<Server>> Server::open(const Topology& topology, const Ser
   return server;
 }
 
-Status Server::recover() {
+Status Server::recover(std::optional<std::uint64_t> served) {
   const Monotonic start = monotonic_now();
   const auto owner = DataDir::read_owner(directory_.path());
   if (!owner.ok()) return owner.error();
   std::error_code ignored;
-  if (owner->journal && !std::filesystem::exists(directory_.journal_path(), ignored)) {
-    return journal_gone(directory_.path(), *owner->journal);
+  const std::optional<std::uint64_t> known = owner->journal ? owner->journal : served;
+  if (known && !std::filesystem::exists(directory_.journal_path(), ignored)) {
+    return served ? DataDir::served_and_gone(directory_.path()) : journal_gone(directory_.path(), *known);
   }
   auto disk = journal::PosixDisk::open(directory_.journal_path());
   if (!disk.ok()) return disk.error();
@@ -143,8 +145,8 @@ Status Server::recover() {
   options.segment_bytes = topology_.broker.segment_bytes;
   options.seed = random_number();
   journal::Recovery found;
-  if (owner->journal) {
-    if (Status known = find_journal(*disk_, directory_.path(), *owner->journal); !known.ok()) return known;
+  if (known) {
+    if (Status there = find_journal(*disk_, directory_.path(), *known); !there.ok()) return there;
   }
   auto journal = journal::Journal::open(*disk_, options, found);
   if (!journal.ok()) return with_advice(journal.error(), directory_.path());
@@ -209,6 +211,7 @@ void Server::announce() {
                  {"endpoint", sockets_->endpoint()},
                  {"http", http.empty() ? ordered_json(nullptr) : ordered_json(http)},
                  {"recovery_seconds", probe_.recovery_seconds},
+                 {"journal", fmt::format("{:016x}", journal_->seed())},
                  {"workers", std::move(workers)},
                  {"libraries", std::move(libraries)}});
 }

@@ -42,8 +42,9 @@ enum class Exit : int {
 struct ServerOptions {
   std::string data_dir;
   bool fresh = false;
-  std::string listen;               ///< "" for ipc sockets in the data directory
-  std::optional<std::string> http;  ///< absent: none
+  std::optional<std::uint64_t> served;  ///< journal that an earlier broker of the launcher has served there
+  std::string listen;                   ///< "" for ipc sockets in the data directory
+  std::optional<std::string> http;      ///< absent: none
   bool http_or_any = false;
 };
 
@@ -63,7 +64,7 @@ class Server final : public core::Outside, public WriterListener {
 
  private:
   Server(const Topology& topology, DataDir directory, LauncherLink& launcher);
-  Status recover();
+  Status recover(std::optional<std::uint64_t> served);
   /// weir.json says from then on whose journal this is, and which; before anyone is served.
   Status write_owner(const DataDir::Owner& before, const journal::Recovery& found);
   void announce();

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import tempfile
 
 from weir_run import Launcher, check, run, wait_for
@@ -20,7 +21,7 @@ def write_topology(path, name, last):
             "stages": {
                 "make": {"plugin": "generate.sequence", "output": "numbers",
                          "config": {"from": 1, "to": 100} if last else {"rate": 200}},
-                "write": {"plugin": "file.write", "input": "numbers", "config": {"path": OUT}}}}, topology)
+                "write": {"plugin": "file.write", "input": "numbers", "config": {"path": OUT if last else OUT + ".endless"}}}}, topology)
 
 
 def seed_of(data=DATA):
@@ -206,6 +207,47 @@ def salvaged():
     check(done.returncode == 0 and "has finished already" in done.stderr, "what was salvaged: " + done.stderr)
 
 
+def expect_ended(what, replace):
+    """`replace` takes the directory away under a topology that runs, and then its broker dies."""
+    shutil.rmtree(DATA, ignore_errors=True)
+    launcher = Launcher("endless.json", "--data", DATA, log="log.txt")
+    wait_for("records", lambda: os.path.exists(OUT + ".endless") and os.path.getsize(OUT + ".endless") > 0)
+    broker = wait_for("the broker", lambda: launcher.find("broker"))
+    os.rename(DATA, "moved")
+    replace()
+    before = contents() if os.path.exists(DATA) else None
+    os.kill(broker, signal.SIGKILL)
+    code = launcher.wait(timeout=60)
+    said = text("log.txt")
+    check(code == 1, "%s: run ended with %d: %s" % (what, code, said))
+    check(os.path.abspath(DATA) + " held this topology's journal when it was started, and does not any more" in said, what + ": " + said)
+    check(before == (contents() if os.path.exists(DATA) else None), what + ": something was written where the directory was")
+    # Put back it goes on.
+    shutil.rmtree(DATA, ignore_errors=True)
+    os.rename("moved", DATA)
+    size = os.path.getsize(OUT + ".endless")
+    launcher = Launcher("endless.json", "--data", DATA, log="again.txt")
+    wait_for("more records", lambda: os.path.getsize(OUT + ".endless") > size)
+    os.kill(wait_for("the broker", lambda: launcher.find("broker")), signal.SIGKILL)
+    size = os.path.getsize(OUT + ".endless")
+    wait_for("more records behind another broker", lambda: os.path.getsize(OUT + ".endless") > size)
+    launcher.interrupt()
+    check(launcher.wait() == 0, "put back: " + text("again.txt"))
+    values = [json.loads(line)["value"] for line in text(OUT + ".endless").splitlines()]
+    check(values == list(range(len(values))), what + ": put back, it did not go on where it was")
+    os.remove(OUT + ".endless")
+    print(what + ": the run ended; put back: gone on with", flush=True)
+
+
+def vanishes():
+    write_topology("endless.json", "endless", last=None)
+    expect_ended("moved away", lambda: None)
+    expect_ended("unmounted, an empty folder left", lambda: os.mkdir(DATA))
+    done = run("run", "t.json", "--data", "there", "--fresh")
+    check(done.returncode == 0, done.stderr)
+    expect_ended("another directory of Weir in its place", lambda: shutil.copytree("there", DATA))
+
+
 def main():
     global RESULT, SEED
     work = tempfile.mkdtemp(prefix="weir-gone-")
@@ -225,6 +267,7 @@ def main():
     fresh_cut_short()
     owner_lost()
     salvaged()
+    vanishes()
     shutil.rmtree(work)
 
 

@@ -72,6 +72,21 @@ say '{"event":"finished"}'
   EXPECT_TRUE(gone("worker.a.0.pid"));
 }
 
+TEST_F(RunTest, TellsABrokerThatItStartsAgainWhichJournalItMustFind) {
+  broker_does({R"(say '{"event":"ready","endpoint":"ipc://here","http":null,"journal":"00000000000000ab"}'
+if [ $start = 1 ]; then kill -9 $$; fi
+say '{"event":"failed","reason":"it is gone"}'
+)",
+               kUntilStop});
+  const auto run = at_.weir({"run", "t.json"});
+  EXPECT_EQ(run->wait(), 1);
+  EXPECT_EQ(run->last_line(), "failed t: it is gone");
+  const std::string starts = at_.read("broker.arguments");
+  const std::size_t second = starts.find('\n') + 1;
+  EXPECT_THAT(starts.substr(0, second), Not(HasSubstr("--served")));
+  EXPECT_THAT(starts.substr(second), HasSubstr("--served 00000000000000ab"));
+}
+
 TEST_F(RunTest, SaysThatATopologyHasFinishedAlready) {
   broker_does({kReady, R"(say '{"event":"status","state":"finished","in":5,"out":5}'
 )",

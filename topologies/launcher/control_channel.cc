@@ -42,6 +42,7 @@ std::optional<BrokerEvent> parse_event(std::string_view line) {
   if (event.event.empty()) return {};
   event.endpoint = text_of(object, "endpoint");
   event.http = text_of(object, "http");
+  event.journal = text_of(object, "journal");
   event.state = text_of(object, "state");
   event.records_in = count_of(object, "in");
   event.records_out = count_of(object, "out");

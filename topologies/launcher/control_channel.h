@@ -31,6 +31,7 @@ struct BrokerEvent {
   std::string event;
   std::string endpoint;  ///< ready: where workers say hello
   std::string http;      ///< ready: "" where there is none
+  std::string journal;   ///< ready: which it serves
   std::string state;     ///< status
   std::uint64_t records_in = 0;
   std::uint64_t records_out = 0;

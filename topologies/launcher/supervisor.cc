@@ -179,6 +179,7 @@ void Supervisor::on_event(const BrokerEvent& event) {
 
 void Supervisor::on_ready(const BrokerEvent& event) {
   const bool again = std::exchange(fresh_done_, true);
+  journal_ = event.journal;
   endpoint_ = event.endpoint;
   constexpr std::string_view kIpc = "ipc://";
   if (endpoint_.starts_with(kIpc)) socket_folder_ = std::filesystem::path(endpoint_.substr(kIpc.size())).parent_path();
@@ -391,6 +392,7 @@ void Supervisor::start_broker() {
                                    "--log-level",
                                    options_.log_level};
   if (options_.fresh && !fresh_done_) argv.emplace_back("--fresh");
+  if (!journal_.empty()) argv.insert(argv.end(), {"--served", journal_});
   const Status started = broker_.start(std::move(argv), /*own_stdout=*/false, pair->theirs.get(), monotonic_now());
   if (!started) return fail(started.error().message);
   channel_ = std::move(pair->ours);

@@ -124,6 +124,7 @@ class Supervisor {
   std::optional<Monotonic> broker_start_at_;
   Monotonic deadline_{0};                 ///< of draining or stopping
   bool fresh_done_ = false;               ///< a broker has served: --fresh must not delete again
+  std::string journal_;                   ///< that it has served: its successor must find it
   std::optional<Monotonic> finished_at_;  ///< when the topology had ended
   bool first_status_ = true;              ///< nothing told yet: a topology that is finished now was so before
   bool status_awaited_ = false;           ///< workers wait for the first status of this broker
