@@ -15,7 +15,8 @@ namespace weir::launcher {
 /// How a process ended.
 struct Ending {
   bool signalled = false;
-  int number = 0;  ///< exit code, or signal
+  int number = 0;           ///< exit code, or signal
+  bool for_memory = false;  ///< by the kernel's OOM killer
 
   /// "exit 3", "signal 9 (SIGKILL)".
   [[nodiscard]] std::string text() const;

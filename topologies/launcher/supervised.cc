@@ -54,10 +54,12 @@ void Supervised::take(std::string_view line) {
 
 std::string cause_text(const Ending& ending) {
   if (!ending.signalled && ending.number == kExitDeadline) return ending.text() + " (its deadline had passed)";
+  if (ending.for_memory) return ending.text() + " of the kernel, which was out of memory";
   return ending.text();
 }
 
 bool is_own_fault(const Ending& ending) {
+  if (ending.for_memory) return true;
   if (ending.signalled) {
     // What the kernel sends a program for what it does, and abort. Everything else comes from outside.
     static constexpr int kBroughtUpon[] = {SIGSEGV, SIGABRT, SIGBUS,  SIGFPE,  SIGILL,

@@ -56,8 +56,8 @@ inline constexpr int kExitDeadline = 68;
 /// How it ended, for a person: what the code of a worker's exit means is said with it.
 std::string cause_text(const Ending& ending);
 
-/// Whether a death by `ending` counts against the worker: a signal that a program brings upon itself, or an exit code
-/// that is neither 0 nor one of those above.
+/// Whether a death by `ending` counts against the worker: a signal that a program brings upon itself, the OOM killer's,
+/// or an exit code that is neither 0 nor one of those above.
 bool is_own_fault(const Ending& ending);
 
 }  // namespace weir::launcher

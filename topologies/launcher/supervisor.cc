@@ -17,6 +17,8 @@ namespace {
 
 constexpr Monotonic kDrainMax = std::chrono::seconds(10);
 constexpr Monotonic kStopMax = std::chrono::seconds(5);
+/// So often in a row SIGKILL meets a worker at one record before that is remarked.
+constexpr int kKillsRemarked = 5;
 /// How long workers may take to end once the broker has: they cannot commit any more.
 constexpr Monotonic kFarewellMax = std::chrono::milliseconds(300);
 /// How long to wait for the word whether there is anything left to do.
@@ -38,7 +40,8 @@ Supervisor::Supervisor(RunOptions options, Programs programs, const Plugins& plu
       signals_(signals),
       progress_(options_.topology.name, screen, monotonic_now(), /*quiet=*/options_.log_level == "error"),
       broker_("broker: ", screen),
-      libraries_(options_.topology, plugins, options_.data_dir, programs_.stage_library) {
+      libraries_(options_.topology, plugins, options_.data_dir, programs_.stage_library),
+      oom_kills_(own_oom_counter()) {
   const std::vector<StageSpec>& stages = options_.topology.stages;
   for (std::uint32_t i = 0; i < stages.size(); ++i) {
     if (stages[i].host != i) continue;
@@ -96,6 +99,7 @@ void Supervisor::turn(Monotonic now) {
   }
 
   const Monotonic after = monotonic_now();
+  oom_kills_.watch(after);
   if (broker_start_at_ && after >= *broker_start_at_) start_broker();
   for (Worker& worker : workers_) {
     if (worker.wanted && !worker.process.running() && after >= worker.start_at) start_worker(worker);
@@ -284,9 +288,10 @@ void Supervisor::on_drained() {
   if (phase_ == Phase::kDraining) stop(Outcome::kStopped);
 }
 
-void Supervisor::on_worker_death(Worker& worker, pid_t pid, const Ending& ending) {
+void Supervisor::on_worker_death(Worker& worker, pid_t pid, Ending ending) {
   const std::optional<LastWork> last = worker.page ? worker.page->read() : std::nullopt;
   const bool at_work = last && last->doing != wire::Doing::kNothing;
+  ending.for_memory = ending.signalled && ending.number == SIGKILL && !worker.voided && oom_kills_.take();
   // A worker ends by itself only between calls: whoever exits within one, with whatever code, is the plugin.
   const bool own_fault = is_own_fault(ending) || (at_work && !ending.signalled);
   if (std::exchange(worker.voided, false) || phase_ == Phase::kStopping || phase_ == Phase::kStarting) return;
@@ -324,6 +329,8 @@ void Supervisor::on_worker_death(Worker& worker, pid_t pid, const Ending& ending
                      cause_text(ending), at, words.empty() ? "" : "; its last words: ", words));
     return;
   }
+  if (ending.signalled && ending.number == SIGKILL && !own_fault && last && last->of_record())
+    count_kill(worker, *last);
   if (options_.log_level != "error")
     note(fmt::format("worker {} ended by {}{}, starting it again in {:.1f} s", name, cause_text(ending), at,
                      static_cast<double>(verdict.delay.count()) / 1e6));
@@ -341,7 +348,23 @@ std::string Supervisor::work_text(const LastWork& last) const {
   return text;
 }
 
-void Supervisor::on_broker_death(const Ending& ending) {
+void Supervisor::count_kill(const Worker& worker, const LastWork& last) {
+  KilledAt& at = killed_at_[{worker.stage->name, last.stream, last.shard}];
+  // A record that was committed does not come again: where it is the same, nothing was done between.
+  if (at.offset != last.offset || at.requeued != last.requeued) at = {last.offset, last.requeued, 0};
+  if (++at.times != kKillsRemarked || options_.log_level == "error") return;
+  const auto& streams = options_.topology.streams;
+  note(fmt::format(
+      "warning: workers of stage {} were killed by SIGKILL {} times in a row at the same record: stream \"{}\", shard "
+      "{}, "
+      "{} {}. A kill from outside is laid to no record, so it is tried for ever. If it takes more memory than there "
+      "is, "
+      "give the stage a \"memory\" below what the machine or container has, so that Weir's own limit finds the record",
+      worker.stage->name, at.times, last.stream < streams.size() ? streams[last.stream].name : "?", last.shard,
+      last.requeued != 0 ? "requeued number" : "offset", last.requeued != 0 ? last.requeued : last.offset));
+}
+
+void Supervisor::on_broker_death(Ending ending) {
   channel_.reset();
   endpoint_.clear();
   runtime_dir_.reset();
@@ -359,6 +382,8 @@ void Supervisor::on_broker_death(const Ending& ending) {
   progress_.set_state("restarting");
   const Monotonic now = monotonic_now();
   const bool own_fault = is_own_fault(ending) || !ending.signalled;
+  // For the sentence alone, and so that it is laid to no worker: the broker is started again as after any SIGKILL.
+  ending.for_memory = ending.signalled && ending.number == SIGKILL && oom_kills_.take();
   const RestartPolicy::Verdict verdict =
       broker_.policy().on_death(now, own_fault ? RestartPolicy::Death::kOwnFault : RestartPolicy::Death::kOutside);
   const std::string words = broker_.last_words();
@@ -368,7 +393,7 @@ void Supervisor::on_broker_death(const Ending& ending) {
     return;
   }
   if (options_.log_level != "error")
-    note(fmt::format("the broker ended by {}, starting it again in {:.1f} s", ending.text(),
+    note(fmt::format("the broker ended by {}, starting it again in {:.1f} s", cause_text(ending),
                      static_cast<double>(verdict.delay.count()) / 1e6));
   broker_start_at_ = now + verdict.delay;
 }

@@ -7,11 +7,13 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "sdk/topology/plugins.h"
 #include "sdk/topology/topology.h"
 #include "topologies/launcher/control_channel.h"
+#include "topologies/launcher/oom_kills.h"
 #include "topologies/launcher/programs.h"
 #include "topologies/launcher/progress.h"
 #include "topologies/launcher/runtime_dir.h"
@@ -68,6 +70,12 @@ class Supervisor {
     Monotonic start_at{0};
   };
 
+  struct KilledAt {
+    std::uint64_t offset = 0;
+    std::uint64_t requeued = 0;
+    int times = 0;
+  };
+
   void turn(Monotonic now);
   [[nodiscard]] Monotonic next_deadline() const;
   void on_signal(int number);
@@ -84,9 +92,11 @@ class Supervisor {
   /// False: its libraries are not new, or it is not their worker.
   bool give_up_upgrade(Worker& worker, const std::string& why);
   void on_drained();
-  void on_worker_death(Worker& worker, pid_t pid, const Ending& ending);
+  void on_worker_death(Worker& worker, pid_t pid, Ending ending);
+  /// SIGKILL has met a worker at this record: says so once when that is so again and again.
+  void count_kill(const Worker& worker, const LastWork& last);
   [[nodiscard]] std::string work_text(const LastWork& last) const;
-  void on_broker_death(const Ending& ending);
+  void on_broker_death(Ending ending);
 
   void start_broker();
   void add_worker(const StageSpec& stage, std::uint32_t number, const std::string& libraries);
@@ -115,6 +125,9 @@ class Supervisor {
   std::map<std::string, UpgradeDeaths> upgrade_deaths_;  ///< by stage
   std::map<std::string, std::uint32_t> numbers_;         ///< of workers that each stage that hosts here is to have
   std::deque<Worker> workers_;                           ///< grows while one of them is looked at
+  OomKills oom_kills_;
+  /// By stage, stream and shard: the record that SIGKILL met last, and how often in a row.
+  std::map<std::tuple<std::string, std::uint32_t, std::uint32_t>, KilledAt> killed_at_;
 
   Phase phase_ = Phase::kStarting;
   Outcome outcome_ = Outcome::kFailed;
