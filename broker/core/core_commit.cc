@@ -128,39 +128,61 @@ bool Core::awaited(const Worker& worker, const wire::Commit& commit, BytesView b
   });
 }
 
+namespace {
+
+/// Where a person finds letters of which some have no room: a list that is empty explains nothing.
+std::string where_to_look(bool any_kept, BytesView first) {
+  if (any_kept) return "`weir dead-letters list` shows those that were kept before";
+  const auto letter = wire::decode_dead_letter(first);
+  return "they came in one transaction, so that none is kept and `weir dead-letters list` shows none of them" +
+         (letter ? fmt::format("; the first is of stream \"{}\", shard {}, offset {}: {}", letter->stream,
+                               letter->shard.value(), letter->offset.value(), letter->reason)
+                 : std::string());
+}
+
+}  // namespace
+
 std::optional<Core::Overfull> Core::overfull(const wire::Commit& commit) const {
   if (commit.causes.empty()) return std::nullopt;  // whatever fails has one
   struct Added {
     std::uint64_t letters = 0;
     std::uint64_t parked = 0;
     std::uint64_t unparked = 0;
+    BytesView letter_first;
+    BytesView parked_first;
   };
   std::map<std::uint32_t, Added> by_stage;
   for (const wire::ChangesOf& changes : commit.changes) {
     wire::ChangesReader reader(changes.bytes);
     while (const auto change = reader.next_beside_state()) {
-      if (change->space == wire::Space::kDeadLetter && change->value)
-        by_stage[changes.stage].letters += change->key.size() + change->value->size();
+      if (change->space == wire::Space::kDeadLetter && change->value) {
+        Added& added = by_stage[changes.stage];
+        if (added.letters == 0) added.letter_first = *change->value;
+        added.letters += change->key.size() + change->value->size();
+      }
       if (change->space != wire::Space::kParked) continue;
       const auto name = wire::decode_parked_name(change->name);
       Added& added = by_stage[changes.stage];
+      if (change->value && added.parked == 0) added.parked_first = *change->value;
       (change->value ? added.parked : added.unparked) += name ? name->bytes : 0;
     }
   }
   for (const auto& [stage, added] : by_stage) {
     const StageSpec& spec = topology_.stages[stage];
     if (added.letters != 0 && ledger_.dead_letter_bytes(stage) + added.letters > spec.dead_letter_bytes_max) {
-      return Overfull{stage, fmt::format("its dead letters take more than kept_bytes_max ({} bytes); look at them with "
-                                         "`weir dead-letters list`, mend the cause or raise on_error.kept_bytes_max, "
-                                         "and run again",
-                                         spec.dead_letter_bytes_max)};
+      return Overfull{
+          stage, fmt::format("its dead letters take more than kept_bytes_max ({} bytes); {}; mend the cause or raise "
+                             "on_error.kept_bytes_max, and run again",
+                             spec.dead_letter_bytes_max,
+                             where_to_look(ledger_.dead_letter_bytes(stage) != 0, added.letter_first))};
     }
     const std::uint64_t parked = ledger_.parked_bytes(stage) + added.parked;
     if (added.parked > added.unparked && parked - std::min(parked, added.unparked) > spec.parked_bytes_max) {
-      return Overfull{stage, fmt::format("its parked records take more than parked_bytes_max ({} bytes); look at them "
-                                         "with `weir dead-letters list`, mend the cause or raise "
-                                         "on_error.parked_bytes_max, and run again",
-                                         spec.parked_bytes_max)};
+      return Overfull{
+          stage,
+          fmt::format("its parked records take more than parked_bytes_max ({} bytes); {}; mend the cause or raise "
+                      "on_error.parked_bytes_max, and run again",
+                      spec.parked_bytes_max, where_to_look(ledger_.parked_bytes(stage) != 0, added.parked_first))};
     }
   }
   return std::nullopt;

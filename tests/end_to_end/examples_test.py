@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 
-from weir_run import Launcher, check, get, metrics, read_records, run, status, wait_for
+from weir_run import Launcher, check, get, letters, metrics, read_records, run, status, wait_for
 
 SOURCE = os.environ["WEIR_SOURCE"]
 
@@ -296,6 +296,15 @@ def full_dead_letters_fail_the_stage():
     result = run("run", "examples/weblog.json", "--fresh", "--set", '/http={"listen": "127.0.0.1:0"}',
                  "--set", '/stages/parse/on_error={"kept_bytes_max": "1KiB"}')
     check(result.returncode == 1 and "kept_bytes_max" in result.stderr, "%d: %s" % (result.returncode, result.stderr))
+    # What is said of the list is so, also where not one had room.
+    for size in ("1KiB", "64B"):
+        result = run("run", "examples/weblog.json", "--fresh", "--set", '/http={"listen": "127.0.0.1:0"}',
+                     "--set", '/stages/parse/on_error={"kept_bytes_max": "%s"}' % size)
+        kept = len(letters("weblog"))
+        check(("list` shows those that were kept before" if kept else "none is kept and `weir dead-letters list` shows none") in result.stderr,
+              "%d are kept: %s" % (kept, result.stderr))
+        check(kept != 0 or re.search(r'the first is of stream "lines", shard 0, offset \d+: ', result.stderr), result.stderr)
+    check(kept == 0, "%d letters have room in 64 bytes" % kept)
 
 
 def stays_up_with_hold():
