@@ -50,7 +50,7 @@ def requeue_and_drop(name, workers, keyed):
 
     # What is not mended fails again, and is the same letter with one attempt more.
     again = first[0]["id"]
-    check("1 dead letters requeued" in move_letters("requeue", name, again), "requeue")
+    check("1 dead letter requeued" in move_letters("requeue", name, again), "requeue")
     wait_for("the letter again", lambda: any(l["id"] == again and l["attempts"] == 2 for l in letters(name)))
     check(len(letters(name)) == bad, "a letter more or less")
 
@@ -102,7 +102,7 @@ def what_cannot_be_moved():
     check("nothing is running" in said and "--stages none" in said, said)
     launcher = Launcher(name + ".json", "--hold", "--stages", "none", log=name + ".log")
     wait_for("the topology", lambda: status(".weir/" + name))
-    check("1 dead letters dropped" in move_letters("drop", name, "--all"), "drop with the broker alone")
+    check("1 dead letter dropped" in move_letters("drop", name, "--all"), "drop with the broker alone")
     launcher.interrupt()
     launcher.wait()
     check(letters(name) == [], "the letter is still there")

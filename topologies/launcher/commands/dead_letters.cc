@@ -129,7 +129,8 @@ int move(const Arguments& arguments, bool again) {
   if (!map) return refuse(map.error().message, kExitFailed);
   const std::int64_t refused = map->integer("refused", 0);
   const std::int64_t left = map->integer("left", 0);
-  fmt::print(stderr, "{} dead letters {}\n", map->integer("count", 0), again ? "requeued" : "dropped");
+  const std::int64_t count = map->integer("count", 0);
+  fmt::print(stderr, "{} dead {} {}\n", count, count == 1 ? "letter" : "letters", again ? "requeued" : "dropped");
   if (const msgpack::object* sentences = map->find("sentences");
       sentences != nullptr && sentences->type == msgpack::type::ARRAY) {
     for (std::uint32_t i = 0; i < sentences->via.array.size; ++i) {
@@ -138,9 +139,11 @@ int move(const Arguments& arguments, bool again) {
       fmt::print(stderr, "{}\n", std::string_view(sentence.via.str.ptr, sentence.via.str.size));
     }
   }
-  if (refused != 0) fmt::print(stderr, "{} were not {}\n", refused, again ? "requeued" : "dropped");
+  if (refused != 0)
+    fmt::print(stderr, "{} {} not {}\n", refused, refused == 1 ? "was" : "were", again ? "requeued" : "dropped");
   if (left != 0)
-    fmt::print(stderr, "{} are left, since these are much already: say it again when they are worked off\n", left);
+    fmt::print(stderr, "{} {} left, since these are much already: say it again when they are worked off\n", left,
+               left == 1 ? "is" : "are");
   return refused == 0 && left == 0 ? kExitDone : kExitFailed;
 }
 
