@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <string_view>
 
+#include "broker/server/journal_salvage.h"
 #include "broker/server/known_journal.h"
 #include "broker/server/needs.h"
 #include "broker/server/replay.h"
@@ -25,6 +27,7 @@ class Checker {
     auto examined = journal::examine(disk_);
     if (!examined.ok()) return examined.error();
     out_.journal = std::move(*examined);
+    blame_checkpoints();
     if (!out_.journal.refusal && directory_ != nullptr && directory_->journal()) {
       const Status known = is_journal(out_.journal.history, directory_->path(), *directory_->journal());
       if (!known.ok()) {
@@ -46,6 +49,22 @@ class Checker {
 
  private:
   std::vector<Damage>& damage() { return out_.journal.damage; }
+
+  /// Of two checkpoints a start does without either, but not without both.
+  void blame_checkpoints() {
+    const auto& known = out_.journal.checkpoints;
+    const auto in_force = [](const journal::CheckpointFacts& facts) { return facts.in_force; };
+    const auto whole = [](const journal::CheckpointFacts& facts) { return facts.in_force && facts.whole; };
+    if (!out_.journal.refusal || std::count_if(known.begin(), known.end(), in_force) < 2) return;
+    if (std::any_of(known.begin(), known.end(), whole)) return;
+    constexpr std::string_view kWithout = "; a start does without it";
+    for (Damage& each : damage()) {
+      if (each.means != DamageMeans::kHarmless || !each.what.ends_with(kWithout)) continue;
+      each.means = DamageMeans::kStartRefused;
+      each.what.resize(each.what.size() - kWithout.size());
+      each.what += "; a start needs one of the two checkpoints";
+    }
+  }
 
   Status go_through_the_start() {
     journal::Recovery found;
@@ -170,7 +189,13 @@ Result<Verdict> check_journal(journal::Disk& disk, const Result<Topology>& topol
 }
 
 Result<Verdict> check_journal(RestingDir& directory) {
-  return Checker(directory.disk(), directory.begins_with(), &directory).run();
+  auto verdict = Checker(directory.disk(), directory.begins_with(), &directory).run();
+  if (!verdict.ok() || verdict->damage().empty()) return verdict;
+  if (Status able = can_salvage(directory); !able.ok()) {
+    if (able.error().code == Code::kIo) return able.error();
+    verdict->unsalvageable = able.error();
+  }
+  return verdict;
 }
 
 }  // namespace weir::server

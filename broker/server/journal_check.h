@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct SnapshotFacts {
 struct Verdict {
   journal::Examination journal;
   std::vector<SnapshotFacts> snapshots;
-  std::size_t needs = 0;  ///< parts of entries that the broker will read back
+  std::size_t needs = 0;               ///< parts of entries that the broker will read back
+  std::optional<Error> unsalvageable;  ///< where there is damage: why `weir journal salvage` would refuse
   [[nodiscard]] bool start_works() const;
   [[nodiscard]] const std::vector<journal::Damage>& damage() const { return journal.damage; }
 };

@@ -159,13 +159,15 @@ std::string to_text(const Verdict& verdict, RestingDir& directory) {
     text += "a start is refused\n";
   }
   for (const Damage& each : verdict.damage()) text += fmt::format("damage: {} ({})\n", each.what, sentence(each.means));
-  if (verdict.damage().empty()) {
-    text += "nothing is damaged\n";
+  if (verdict.damage().empty()) return text + "nothing is damaged\n";
+  const std::size_t places = verdict.damage().size();
+  text += fmt::format("{} damaged {}; ", places, places == 1 ? "place" : "places");
+  if (verdict.unsalvageable) {
+    text += fmt::format("`weir journal salvage` would refuse: {}\n", verdict.unsalvageable->message);
   } else {
-    text += fmt::format(
-        "{} damaged places; `weir journal salvage --data {} --to NEW` makes a new data directory out of "
-        "what can be read\n",
-        verdict.damage().size(), directory.path());
+    text +=
+        fmt::format("`weir journal salvage --data {} --to NEW` makes a new data directory out of what can be read\n",
+                    directory.path());
   }
   return text;
 }
@@ -200,6 +202,10 @@ std::string to_json(const Verdict& verdict, RestingDir& directory) {
     json["start"]["sequence_end"] = history.end.value();
     json["start"]["cut_bytes"] = history.cut_bytes;
     json["start"]["report"] = history.report;
+  }
+  if (!verdict.damage().empty()) {
+    json["salvage"] = {{"works", !verdict.unsalvageable}};
+    if (verdict.unsalvageable) json["salvage"]["reason"] = verdict.unsalvageable->message;
   }
   json["damage"] = ordered_json::array();
   for (const Damage& each : verdict.damage()) {

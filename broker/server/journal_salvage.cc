@@ -356,7 +356,26 @@ class Salvage {
   SalvageReport report_;
 };
 
+/// Whether there is anything by which the journal can be read.
+Status is_legible(RestingDir& directory) {
+  if (!directory.topology().ok()) {
+    return {
+        Code::kCorrupt,
+        fmt::format("{}; without it nothing says what the journal's numbers mean. A weir.json of the same topology, "
+                    "made by a run on another data directory, may be put there without its line \"journal\"",
+                    directory.topology().error().message)};
+  }
+  return directory.find_journal();
+}
+
 }  // namespace
+
+Status can_salvage(RestingDir& directory) {
+  if (Status legible = is_legible(directory); !legible.ok()) return legible;
+  const auto archive = Archive::open(directory.disk(), directory.topology()->broker.segment_bytes);
+  if (!archive.ok()) return archive.error();
+  return Salvage(directory, *archive).choose();
+}
 
 Result<SalvageReport> salvage_journal(RestingDir& directory, const std::string& to) {
   std::error_code error;
@@ -366,13 +385,7 @@ Result<SalvageReport> salvage_journal(RestingDir& directory, const std::string& 
     return {Code::kInvalid,
             fmt::format("{} exists and is not empty: give --to a directory that is not there yet", target)};
   }
-  if (!directory.topology().ok()) {
-    return {
-        Code::kCorrupt,
-        fmt::format("{}; without it nothing says what the journal's numbers mean. A weir.json of the same topology, "
-                    "made by a run on another data directory, may be put there without its line \"journal\"",
-                    directory.topology().error().message)};
-  }
+  if (Status legible = is_legible(directory); !legible.ok()) return legible.error();
   const auto archive = Archive::open(directory.disk(), directory.topology()->broker.segment_bytes);
   if (!archive.ok()) return archive.error();
   Salvage salvage(directory, *archive);

@@ -28,6 +28,10 @@ struct SalvageReport {
 /// directory. Errors: kCorrupt (no such prefix is left; says what is missing), kInvalid (`to`), kIo, kDiskFull.
 Result<SalvageReport> salvage_journal(RestingDir& directory, const std::string& to);
 
+/// Whether salvage_journal() would find something to make a new directory out of, at the cost of reading all that it
+/// would. Errors: as it would say.
+Status can_salvage(RestingDir& directory);
+
 std::string to_text(const SalvageReport& report, const std::string& from, const std::string& to);
 std::string to_json(const SalvageReport& report, const std::string& from, const std::string& to);
 

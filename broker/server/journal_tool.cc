@@ -42,10 +42,8 @@ int run_journal_tool(const JournalToolOptions& options) {
   auto directory = RestingDir::open(options.data_dir);
   if (!directory.ok()) return refuse(directory.error());
   if (options.what == "check") return check(options, *directory);
-  if (options.what == "dump" || options.what == "salvage") {
-    if (const Status known = directory->find_journal(); !known.ok()) return refuse(known.error());
-  }
   if (options.what == "dump") {
+    if (const Status known = directory->find_journal(); !known.ok()) return refuse(known.error());
     const Status dumped = dump_journal(*directory, {options.json, options.from, options.count});
     return dumped.ok() ? kDone : refuse(dumped.error());
   }

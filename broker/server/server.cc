@@ -64,8 +64,8 @@ std::uint64_t commits_under_way_max(const Topology& topology) {
 /// The same error; of damage with what to do about it.
 Error with_advice(const Error& error, const std::string& data_dir) {
   if (error.code != Code::kCorrupt) return error;
-  return {Code::kCorrupt, fmt::format("{}; `weir journal check --data {}` lists all damage, and `weir journal salvage` "
-                                      "makes a new data directory out of what can be read",
+  return {Code::kCorrupt, fmt::format("{}; `weir journal check --data {}` lists all damage, and says whether `weir "
+                                      "journal salvage` can make a new data directory out of what can be read",
                                       error.message, data_dir)};
 }
 

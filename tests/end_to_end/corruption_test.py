@@ -49,6 +49,11 @@ def examine(*more, data=DATA):
     said = run("journal", "check", "--data", data, "--json", *more)
     check(said.returncode in (0, 1), "check ended with %d: %s" % (said.returncode, said.stderr))
     found = json.loads(said.stdout)
+    if found["damage"]:  # what it says of salvage is what salvage does
+        tried = run("journal", "salvage", "--data", data, "--to", "tried")
+        check(found["salvage"]["works"] == (tried.returncode == 0), "salvage ended with %d, and check says: %s" % (tried.returncode, found["salvage"]))
+        check(found["salvage"]["works"] or found["salvage"]["reason"] in tried.stderr, "check says %s, salvage says %s" % (found["salvage"], tried.stderr))
+        shutil.rmtree("tried", ignore_errors=True)
     check((said.returncode == 0) == (found["damage"] == []), "check ended with %d and names %s" % (said.returncode, found["damage"]))
     return found
 
@@ -185,12 +190,23 @@ def main():
         flip(name, 20)
     check(not examine()["start"]["works"], what + " are not missed")
     expect_refused(what, newest)
+    shown = run("journal", "check", "--data", DATA)
+    check("does without it" not in shown.stdout and shown.stdout.count("a start needs one of the two checkpoints") == 2, shown.stdout)
     tried = run("journal", "salvage", "--data", DATA, "--to", NEW)
     if tried.returncode == 0:
         run_to_the_end(NEW, counts, what)  # from the first entry on: it has not been overwritten yet
     else:
         check("no part of the history" in tried.stderr and not os.path.exists(NEW), what + ": salvage says " + tried.stderr)
     print("%s: run is refused; salvage %s" % (what, "is exact" if tried.returncode == 0 else "is refused too"), flush=True)
+
+    what = "weir.json"
+    for lose in (os.remove, lambda path: os.truncate(path, 10)):
+        restore()
+        lose(os.path.join(DATA, "weir.json"))
+        check(not examine()["start"]["works"], what + " is not missed")
+        shown = run("journal", "check", "--data", DATA).stdout
+        check("`weir journal salvage` would refuse: " in shown and "makes a new data directory" not in shown, shown)
+    print("%s: check and salvage agree" % what, flush=True)
 
     # Older than the checkpoint: a start works, until something reads it.
     older = [entry for entry in entries if entry["segment"] < open_one["segment"] and entry["what"] == "transaction"]
