@@ -25,6 +25,8 @@ namespace {
 using nlohmann::json;
 /// 1: the journal held the topology's name only.
 constexpr int kFormat = 2;
+/// What lock, weir.json and the journal's first blocks take on any file system, with room for a topology that is large.
+constexpr int kStartBytes = 64 * 1024;
 /// A journal that is being deleted.
 constexpr const char* kCleared = "journal.cleared";
 
@@ -41,9 +43,7 @@ Status write_text(const std::string& path, const std::string& text) {
   const auto failed = [&] {
     if (errno == ENOSPC || errno == EDQUOT) {
       return Status(Code::kDiskFull,
-                    fmt::format("cannot write {}: {}; free some space there, or give --data a directory on another "
-                                "disk",
-                                path, std::strerror(errno)));
+                    fmt::format("cannot write {}: {}; free some space there", path, std::strerror(errno)));
     }
     return Status(Code::kIo, fmt::format("cannot write {}: {}; give --data a directory that you may write to", path,
                                          std::strerror(errno)));
@@ -70,6 +70,14 @@ Status sync_folder(const std::string& path) {
 }
 
 }  // namespace
+
+Error DataDir::no_room(const std::string& path) {
+  return {
+      Code::kDiskFull,
+      fmt::format("there is no room to write {}: a start does not wait for it, and a first one needs {} KiB. Free some "
+                  "space there and start again, or give --data a directory on another disk",
+                  path, kStartBytes / 1024)};
+}
 
 Error DataDir::served_and_gone(const std::string& path) {
   return {Code::kRefused, fmt::format("{} held this topology's journal when it was started, and does not any more: was "
@@ -183,7 +191,9 @@ Status DataDir::write_owner(const std::string& path, const Topology& topology, s
   const std::string text = owner.dump(2) + "\n";
   // A start on a full disk must not fail for want of what is there.
   if (const auto before = read_text(path + "/weir.json"); before.ok() && *before == text) return {};
-  if (Status written = write_text(path + "/weir.json", text); !written.ok()) return written;
+  if (Status written = write_text(path + "/weir.json", text); !written.ok()) {
+    return written.error().code == Code::kDiskFull ? Status(no_room(path + "/weir.json")) : written;
+  }
   return sync_folder(path);
 }
 
@@ -195,10 +205,12 @@ bool DataDir::half_cleared(const std::string& path) {
 Status DataDir::take_lock(std::chrono::milliseconds patience) {
   const std::string file = path_ + "/lock";
   lock_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (lock_ < 0) {
-    return {Code::kIo, fmt::format("cannot write to {}: {}; give --data a directory that you may write to", path_,
-                                   std::strerror(errno))};
-  }
+  const auto failed = [&] {
+    if (errno == ENOSPC || errno == EDQUOT) return Status(no_room(file));
+    return Status(Code::kIo, fmt::format("cannot write to {}: {}; give --data a directory that you may write to", path_,
+                                         std::strerror(errno)));
+  };
+  if (lock_ < 0) return failed();
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (!weir::take_lock(lock_, FileLock::kExclusive)) {
     const FileLock held = held_by_others(lock_);
@@ -216,8 +228,9 @@ Status DataDir::take_lock(std::chrono::milliseconds patience) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   const std::string text = fmt::format("{} {}\n", ::getpid(), ::getppid());
-  if (::ftruncate(lock_, 0) != 0 || ::pwrite(lock_, text.data(), text.size(), 0) < 0) {
-    return {Code::kIo, fmt::format("cannot write to {}: {}", file, std::strerror(errno))};
+  // Over what is there, and cut behind it: emptied first, the file would give up the block that a full disk has not.
+  if (::pwrite(lock_, text.data(), text.size(), 0) < 0 || ::ftruncate(lock_, static_cast<off_t>(text.size())) != 0) {
+    return failed();
   }
   return {};
 }

@@ -55,6 +55,8 @@ class DataDir {
   /// Writes weir.json into `path`, durably: the directory is `topology`'s from then on, and `journal` the seed of what
   /// is in its journal/. What its journal begins with stays said. Errors: kDiskFull, kIo.
   static Status write_owner(const std::string& path, const Topology& topology, std::optional<std::uint64_t> journal);
+  /// kDiskFull: `path`, which every start needs, could not be written.
+  static Error no_room(const std::string& path);
   /// kRefused: the directory went away from under a launcher.
   static Error served_and_gone(const std::string& path);
   /// A journal's seed from its 16 hex digits.

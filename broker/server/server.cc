@@ -69,6 +69,14 @@ Error with_advice(const Error& error, const std::string& data_dir) {
                                       error.message, data_dir)};
 }
 
+/// Nothing was ever written there but what a start writes.
+bool is_new(journal::Disk& disk) {
+  std::uint64_t bytes_read = 0;
+  auto files = journal::open_segment_files(disk, bytes_read);
+  journal::History history;
+  return files.ok() && journal::read_history(disk, *files, history).ok() && history.end.value() == 0;
+}
+
 int signal_descriptor() {
   sigset_t set;
   sigemptyset(&set);
@@ -149,6 +157,9 @@ Status Server::recover(std::optional<std::uint64_t> served) {
     if (Status there = find_journal(*disk_, directory_.path(), *known); !there.ok()) return there;
   }
   auto journal = journal::Journal::open(*disk_, options, found);
+  if (!journal.ok() && journal.error().code == Code::kDiskFull && is_new(*disk_)) {
+    return DataDir::no_room(directory_.journal_path());
+  }
   if (!journal.ok()) return with_advice(journal.error(), directory_.path());
   journal_ = std::move(*journal);
   if (!found.cut_report.empty()) log::warning("{}", found.cut_report);
@@ -193,7 +204,10 @@ Status Server::write_owner(const DataDir::Owner& before, const journal::Recovery
                          encode_resolved(before.topology) == encode_resolved(core_->topology());
   if (written.ok() || !told_only || written.error().code != Code::kDiskFull) return written;
   // A directory of an earlier version, on a full disk: it is served as ever.
-  log::warning("{}; until the next start a journal that is gone would not be missed there", written.error().message);
+  log::warning(
+      "{}/weir.json does not name its journal for want of room, so that until a later start a journal that is gone "
+      "would not be missed",
+      directory_.path());
   return {};
 }
 
