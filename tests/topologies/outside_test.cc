@@ -222,6 +222,27 @@ TEST_F(OutsideTest, ASecondProducerOfANameEndsTheFirst) {
   EXPECT_TRUE(second.flush(seconds(10)));
 }
 
+TEST_F(OutsideTest, WhoeverAsksABrokerThatStandsStillIsToldSoWithinTenSeconds) {
+  ASSERT_EQ(::kill(broker(), SIGSTOP), 0);
+  const auto begun = std::chrono::steady_clock::now();
+  const auto scale = at_.weir({"scale", "c", "2", "t.json"});
+  const auto replay = at_.weir({"replay", "c", "t.json", "--stream", "x", "--from", "start"});
+  const auto drop = at_.weir({"dead-letters", "drop", "--all", "--data", data_dir()});
+  EXPECT_EQ(scale->wait(), 1);
+  const auto took = std::chrono::duration_cast<seconds>(std::chrono::steady_clock::now() - begun).count();
+  EXPECT_LE(took, 10);
+  EXPECT_THAT(scale->err(),
+              ::testing::ContainsRegex(R"(did not answer within 4 s; .*\(asked 2 times, [89] s in all\))"));
+  for (const auto* asks : {&replay, &drop}) {
+    EXPECT_TRUE((*asks)->says("has not answered for 5 s")) << (*asks)->err();
+    EXPECT_THAT((*asks)->err(), HasSubstr(asks == &replay ? "600 s in all" : "60 s in all"));
+  }
+  EXPECT_LE(std::chrono::steady_clock::now() - begun, seconds(10));
+  ASSERT_EQ(::kill(broker(), SIGCONT), 0);
+  EXPECT_EQ(drop->wait(), 0) << drop->err();
+  replay->wait();
+}
+
 TEST_F(OutsideTest, SaysSoWhenNothingRuns) {
   stop();
   Producer producer(data_dir(), "x");

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <chrono>
+#include <cstdio>
 #include <utility>
 
 #include "sdk/client/endpoint_file.h"
@@ -18,6 +20,14 @@ constexpr std::size_t kRecordBytesMax = 1 << 30;
 /// How long a broker that starts is waited for, and how often is looked.
 constexpr std::chrono::seconds kStartMax{10};
 constexpr int kLookAgainMs = 20;
+/// So long a broker may be silent over a question that may take it long before a person is told.
+constexpr std::chrono::seconds kSilenceMax{5};
+/// Of what is said again: how long for each time, how often a broker may end over it, and how long in all to one that
+/// is silent.
+constexpr std::chrono::seconds kOnceMax{4};
+constexpr int kSaidAgainMax = 3;
+constexpr std::chrono::seconds kUnansweredMax{8};
+constexpr int kSayAgainMs = 50;
 constexpr int kExitInUse = 72;  ///< of weir-broker --read
 
 /// The same question as `weir-broker --read` calls it.
@@ -70,7 +80,19 @@ Result<RunningBroker> RunningBroker::find(const std::string& data_dir) {
 }
 
 Result<Bytes> RunningBroker::ask(BytesView request, std::chrono::milliseconds deadline) {
-  return connection_.ask(request, deadline, [this] { return !client::read_endpoint(data_dir_).ok(); });
+  const auto begun = std::chrono::steady_clock::now();
+  bool told = deadline <= 2 * kSilenceMax;
+  return connection_.ask(request, deadline, [&] {
+    if (!told && std::chrono::steady_clock::now() - begun >= kSilenceMax) {
+      fmt::print(
+          stderr,
+          "weir: the broker on {} has not answered for {} s: it is at work on this, or stands still; it is waited "
+          "for, {} s in all\n",
+          data_dir_, kSilenceMax.count(), std::chrono::ceil<std::chrono::seconds>(deadline).count());
+      told = true;
+    }
+    return !client::read_endpoint(data_dir_).ok();
+  });
 }
 
 Result<wire::MapReader> ask_running(const std::string& data_dir, BytesView request, std::string_view does,
@@ -86,6 +108,23 @@ Result<wire::MapReader> ask_running(const std::string& data_dir, BytesView reque
   const Result<Bytes> answer = broker->ask(request, deadline);
   if (!answer) return answer.error();
   return wire::MapReader::parse(*answer);
+}
+
+Result<wire::MapReader> ask_running_again(const std::string& data_dir, BytesView request, std::string_view does,
+                                          std::string_view how) {
+  const auto begun = std::chrono::steady_clock::now();
+  for (int times = 1;; ++times) {
+    Result<wire::MapReader> answer = ask_running(data_dir, request, does, how, kOnceMax);
+    if (answer || answer.error().code == Code::kRefused) return answer;
+    const auto asked = std::chrono::steady_clock::now() - begun;
+    const bool silent = answer.error().code == Code::kUnavailable;
+    if (times > kSaidAgainMax || (silent && asked >= kUnansweredMax)) {
+      if (!silent || times == 1) return answer;
+      return {Code::kUnavailable, fmt::format("{} (asked {} times, {} s in all)", answer.error().message, times,
+                                              std::chrono::duration_cast<std::chrono::seconds>(asked).count())};
+    }
+    ::poll(nullptr, 0, kSayAgainMs);
+  }
 }
 
 namespace {

@@ -20,8 +20,9 @@ class RunningBroker {
  public:
   /// Waits for one that is just starting, at most 10 s. Errors: kNotFound where none runs; kUnavailable; kCorrupt.
   static Result<RunningBroker> find(const std::string& data_dir);
-  /// One question, one answer. Errors: kNotFound when the broker ended meanwhile; kUnavailable when no answer came in
-  /// time; kRefused with the broker's sentence.
+  /// One question, one answer; while a long deadline passes in silence a person is told on standard error. Errors:
+  /// kNotFound when the broker ended meanwhile; kUnavailable when no answer came in time; kRefused with the broker's
+  /// sentence.
   Result<Bytes> ask(BytesView request, std::chrono::milliseconds deadline = std::chrono::seconds(10));
 
  private:
@@ -35,6 +36,11 @@ class RunningBroker {
 /// says so, and `how` one is started for it beside plain `weir run`. Errors: those of RunningBroker.
 Result<wire::MapReader> ask_running(const std::string& data_dir, BytesView request, std::string_view does,
                                     std::string_view how, std::chrono::milliseconds deadline);
+
+/// The same for what may be said twice: a broker that dies over it answers nobody, so its successor is asked again.
+/// Errors say how long was asked in all, at most about 8 s where a broker is there.
+Result<wire::MapReader> ask_running_again(const std::string& data_dir, BytesView request, std::string_view does,
+                                          std::string_view how);
 
 /// The broker's answer to `op` ("status", "dead_letters"), JSON text: from the one that runs on `data_dir`, or read
 /// from the directory where none does. Errors: kUnavailable, kRefused, kIo with a sentence.

@@ -19,13 +19,10 @@ namespace {
 using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-/// What is said to a broker that dies over it is answered by nobody: then it is said again.
-constexpr std::chrono::seconds kAnswerDeadline{5};
 constexpr std::chrono::seconds kStatusDeadline{2};
 /// A broker that died has a successor within so long, or will have none.
 constexpr std::chrono::seconds kGoneMax{10};
 constexpr int kLookAgainMs = 50;
-constexpr int kSaidAgainMax = 3;
 
 struct Arguments {
   std::string stage;
@@ -108,13 +105,7 @@ Result<wire::MapReader> say(const Arguments& arguments, const std::string& data_
   wire::MapWriter request("scale");
   request.put("stage", arguments.stage);
   request.put("workers", arguments.workers);
-  const Bytes message = std::move(request).finish();
-  for (int left = kSaidAgainMax;; --left) {
-    Result<wire::MapReader> answer =
-        ask_running(data_dir, message, "scales", "or with another number in its file", kAnswerDeadline);
-    if (answer || answer.error().code == Code::kRefused || left == 0) return answer;
-    ::poll(nullptr, 0, kLookAgainMs);
-  }
+  return ask_running_again(data_dir, std::move(request).finish(), "scales", "or with another number in its file");
 }
 
 int scale(const Arguments& arguments) {

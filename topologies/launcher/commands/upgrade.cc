@@ -31,12 +31,10 @@ using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 /// What is said to a broker that dies over it is answered by nobody: then it is said again.
-constexpr std::chrono::seconds kAnswerDeadline{5};
 constexpr std::chrono::seconds kStatusDeadline{2};
 /// A broker that died has a successor within so long, or will have none.
 constexpr std::chrono::seconds kGoneMax{10};
 constexpr int kLookAgainMs = 50;
-constexpr int kSaidAgainMax = 3;
 
 struct Arguments {
   std::string stage;
@@ -126,18 +124,10 @@ Result<wire::MapReader> say(const Arguments& arguments, const std::string& data_
   request.put("origin", wanted.origin);
   request.put("back", std::uint64_t{arguments.back ? 1U : 0U});
   request.put("dry_run", std::uint64_t{dry_run ? 1U : 0U});
-  const Bytes message = std::move(request).finish();
-  for (int left = kSaidAgainMax;; --left) {
-    Result<wire::MapReader> answer =
-        ask_running(data_dir, message, "upgrades", "with the new library", kAnswerDeadline);
-    const bool over = answer || answer.error().code == Code::kRefused || left == 0;
-    if (!over) {
-      ::poll(nullptr, 0, kLookAgainMs);
-      continue;
-    }
-    if (answer && answer->op() == "refused") return {Code::kRefused, answer->text("error")};
-    return answer;
-  }
+  Result<wire::MapReader> answer =
+      ask_running_again(data_dir, std::move(request).finish(), "upgrades", "with the new library");
+  if (answer && answer->op() == "refused") return {Code::kRefused, answer->text("error")};
+  return answer;
 }
 
 /// The library that is wanted. Errors: it is not there, or there is none to go back to.
