@@ -12,6 +12,7 @@ namespace weir::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class CommandsTest : public ::testing::Test {
  protected:
@@ -42,6 +43,25 @@ TEST_F(CommandsTest, ALibraryThatCrashesWhileLoadingIsASentenceWithItsPlace) {
   EXPECT_EQ(validate->wait(), 2);
   EXPECT_THAT(validate->err(), HasSubstr("t.json:4: /libraries/0: the stage library "));
   EXPECT_THAT(validate->err(), HasSubstr("crashes while loading: signal 11 (SIGSEGV): about to fall"));
+}
+
+TEST_F(CommandsTest, WhereALibrarysProcessIsKilledThatIsTheErrorAndNotThatAPluginIsMissing) {
+  for (const auto& [signal, cause] :
+       {std::pair("KILL", "somebody killed the process that reads what is in the stage library"),
+        std::pair("SEGV", "crashes while loading: signal 11 (SIGSEGV)")}) {
+    at_.describe_does(std::string("kill -") + signal + " $$");
+    for (const char* command : {"run", "validate"}) {
+      const auto done = at_.weir({command, "t.json"});
+      EXPECT_EQ(done->wait(), 1) << signal << ": " << done->err();
+      EXPECT_THAT(done->err(), HasSubstr(cause));
+      EXPECT_THAT(done->err(), HasSubstr("warning: no plugin \"work\""));
+      EXPECT_THAT(done->err(), Not(HasSubstr("warning: the stage library")));
+    }
+    // A mistake in the file stays one.
+    at_.write("wrong.json", R"({"name": "t", "streams": {"x": {}}, "stages": {"a": {"plugin": "in", "output": "y"}}})");
+    const auto wrong = at_.weir({"run", "wrong.json"});
+    EXPECT_EQ(wrong->wait(), 2) << wrong->err();
+  }
 }
 
 TEST_F(CommandsTest, GraphPrintsMermaidOrDot) {

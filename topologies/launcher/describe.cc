@@ -66,7 +66,7 @@ Result<std::vector<Plugin>> judge(const Inquiry& inquiry, const Ending& ending, 
   if (!ending.signalled && ending.number == 0) return Plugins::parse_description(inquiry.description, library);
   const std::string words = last_line(inquiry.words);
   if (ending.signalled && ending.number == SIGKILL) {
-    return {Code::kInvalid,
+    return {Code::kUnavailable,
             fmt::format("somebody killed the process that reads what is in the stage library {}: try again", library)};
   }
   if (ending.signalled) {
@@ -77,18 +77,23 @@ Result<std::vector<Plugin>> judge(const Inquiry& inquiry, const Ending& ending, 
           words.empty() ? fmt::format("the stage library {} cannot be loaded ({})", library, ending.text()) : words};
 }
 
+struct Answer {
+  Result<std::vector<Plugin>> plugins;
+  bool died = false;
+};
+
 /// Moves one inquiry on; its answer when there is one.
-std::optional<Result<std::vector<Plugin>>> advance(Inquiry& inquiry, const std::string& library) {
+std::optional<Answer> advance(Inquiry& inquiry, const std::string& library) {
   if (inquiry.out && !read_more(inquiry.out, inquiry.description, kDescriptionBytesMax)) inquiry.out.reset();
   if (inquiry.err && !read_more(inquiry.err, inquiry.words, kWordsBytesMax)) inquiry.err.reset();
   if (const std::optional<Ending> ending = inquiry.process.reap()) {
     if (inquiry.out) read_more(inquiry.out, inquiry.description, kDescriptionBytesMax);
     if (inquiry.err) read_more(inquiry.err, inquiry.words, kWordsBytesMax);
-    return judge(inquiry, *ending, library);
+    return Answer{judge(inquiry, *ending, library), ending->signalled};
   }
   if (monotonic_now() < inquiry.deadline) return {};
-  return Result<std::vector<Plugin>>(
-      Code::kUnavailable, fmt::format("the stage library {} hangs while loading; it was given up on", library));
+  return Answer{
+      {Code::kUnavailable, fmt::format("the stage library {} hangs while loading; it was given up on", library)}, true};
 }
 
 }  // namespace
@@ -97,16 +102,18 @@ std::vector<Described> describe(const std::string& stage_program, const std::vec
                                 Monotonic deadline) {
   std::vector<Described> described;
   described.reserve(libraries.size());
-  for (const std::string& library : libraries) described.push_back({library, std::vector<Plugin>{}});
+  for (const std::string& library : libraries) described.push_back({library, std::vector<Plugin>{}, false});
   std::vector<Inquiry> open;
   std::size_t next = 0;
   while (next < libraries.size() || !open.empty()) {
     while (next < libraries.size() && open.size() < kAtOnceMax) {
       Result<Inquiry> inquiry = ask(stage_program, libraries[next], next, deadline);
-      if (inquiry)
+      if (inquiry) {
         open.push_back(*std::move(inquiry));
-      else
+      } else {
         described[next].plugins = inquiry.error();
+        described[next].died = true;
+      }
       ++next;
     }
     std::vector<pollfd> wanted;
@@ -120,7 +127,8 @@ std::vector<Described> describe(const std::string& stage_program, const std::vec
     std::erase_if(open, [&](Inquiry& inquiry) {
       auto answer = advance(inquiry, libraries[inquiry.index]);
       if (!answer) return false;
-      described[inquiry.index].plugins = *std::move(answer);
+      described[inquiry.index].plugins = std::move(answer->plugins);
+      described[inquiry.index].died = answer->died;
       return true;
     });
   }

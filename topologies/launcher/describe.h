@@ -14,6 +14,7 @@ namespace weir::launcher {
 struct Described {
   std::string library;
   Result<std::vector<Plugin>> plugins;
+  bool died = false;  ///< who was to say it could not be started, was killed, crashed or hung: it may hold anything
 };
 
 /// Has each library described by a process of its own (`weir-stage --describe LIBRARY`), several at a time, so that one

@@ -16,6 +16,27 @@
 namespace weir::launcher {
 namespace {
 
+/// A plugin that is not there may be in a library that nobody could look into: then that is the error.
+void lay_to_libraries(const std::vector<std::size_t>& unknown, std::vector<Diagnostic>& of_file, TopologyFile& loaded) {
+  bool missing = false;
+  for (Diagnostic& each : of_file) {
+    if (each.severity != Severity::kError || !each.pointer.ends_with("/plugin")) continue;
+    if (!each.message.starts_with("no plugin ")) continue;
+    each.severity = Severity::kWarning;
+    missing = true;
+  }
+  const auto is_unknown = [&](const Diagnostic& each) {
+    return std::ranges::find(unknown, static_cast<std::size_t>(&each - loaded.diagnostics.data())) != unknown.end();
+  };
+  for (Diagnostic& each : loaded.diagnostics) {
+    if (missing && is_unknown(each)) each.severity = Severity::kError;
+  }
+  const auto is_mistake = [&](const Diagnostic& each) {
+    return each.severity == Severity::kError && !is_unknown(each);
+  };
+  loaded.libraries_unknown = std::ranges::none_of(loaded.diagnostics, is_mistake) && !has_errors(of_file);
+}
+
 /// Where the file names its library number `index`: the place of a finding about it.
 Diagnostic finding_at(const std::string& file, const JsonDocument& document, std::size_t index, std::string message) {
   const std::string pointer = fmt::format("/libraries/{}", index);
@@ -55,13 +76,16 @@ Result<TopologyFile> load_topology_file(const std::string& file, const std::vect
   TopologyFile loaded;
   const JsonDocument document = parse_json(*text);
   const std::vector<Described> described = describe(programs.stage, libraries);
+  std::vector<std::size_t> unknown;  // findings of libraries that may hold anything
   for (std::size_t i = 0; i < described.size(); ++i) {
     std::vector<std::string> problems;
     if (!described[i].plugins) problems.push_back(described[i].plugins.error().message);
     for (const Plugin& plugin : described[i].plugins ? *described[i].plugins : std::vector<Plugin>()) {
       if (Status added = loaded.plugins.add(plugin); !added) problems.push_back(added.error().message);
     }
+    const bool died = described[i].died && (i >= named || described[i].plugins.error().code == Code::kUnavailable);
     for (std::string& problem : problems) {
+      if (died) unknown.push_back(loaded.diagnostics.size());
       if (i < named)
         loaded.diagnostics.push_back(finding_at(file, document, i, std::move(problem)));
       else  // found, not asked for: it matters only if a stage lacks its plugin, which is an error of its own
@@ -69,6 +93,7 @@ Result<TopologyFile> load_topology_file(const std::string& file, const std::vect
     }
   }
   Loaded checked = load_topology(file, *text, settings, loaded.plugins, environment);
+  if (!unknown.empty()) lay_to_libraries(unknown, checked.diagnostics, loaded);
   std::ranges::move(checked.diagnostics, std::back_inserter(loaded.diagnostics));
   if (checked.topology && !has_errors(loaded.diagnostics)) loaded.topology = *std::move(checked.topology);
   return loaded;

@@ -18,6 +18,8 @@ struct TopologyFile {
   std::optional<Topology> topology;  ///< absent where there are errors
   Plugins plugins;
   std::vector<Diagnostic> diagnostics;  ///< all that was found, in the file and in the libraries
+  /// What its errors say is no mistake in the file: a library could not be described, and may hold what is missing.
+  bool libraries_unknown = false;
 };
 
 /// Reads and checks `file`, having every stage library described first. Errors: kNotFound, kIo where the file itself

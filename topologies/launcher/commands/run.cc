@@ -69,7 +69,7 @@ int run(const Arguments& arguments, const std::string& log_level) {
   Result<TopologyFile> loaded = load_topology_file(arguments.file, *settings, programs);
   if (!loaded) return refuse(loaded.error().message, kExitRefused);
   print(loaded->diagnostics);
-  if (!loaded->topology) return kExitRefused;
+  if (!loaded->topology) return loaded->libraries_unknown ? kExitFailed : kExitRefused;
 
   RunOptions options{.topology = *std::move(loaded->topology),
                      .data_dir = {},

@@ -33,7 +33,7 @@ int validate(const Arguments& arguments) {
     fmt::print("{}\n", to_json(loaded->diagnostics));
   else
     print(loaded->diagnostics);
-  if (!loaded->topology) return kExitRefused;
+  if (!loaded->topology) return loaded->libraries_unknown ? kExitFailed : kExitRefused;
   if (!arguments.json) {
     const auto written =
         std::ranges::count_if(loaded->topology->streams, [](const Stream& each) { return !is_added(each); });
