@@ -124,6 +124,7 @@ class Producer::Session {
     return failure_;
   }
 
+  [[nodiscard]] std::size_t record_bytes_max() const { return frame_bytes_max_ - kEnvelopeBytes; }
   [[nodiscard]] std::uint64_t last() const { return last_at_open_; }
   [[nodiscard]] std::uint64_t unacknowledged() const {
     std::uint64_t records = 0;
@@ -372,6 +373,7 @@ ProducerStatus Producer::publish_packed(std::string_view key, std::string_view v
 }
 ProducerStatus Producer::flush(std::chrono::milliseconds deadline) { return session_->flush(deadline); }
 ProducerStatus Producer::end(std::chrono::milliseconds deadline) { return session_->end(deadline); }
+std::size_t Producer::record_bytes_max() const { return session_->record_bytes_max(); }
 std::uint64_t Producer::last() const { return session_->last(); }
 std::uint64_t Producer::unacknowledged() const { return session_->unacknowledged(); }
 std::uint64_t Producer::acknowledged() const { return session_->acknowledged(); }

@@ -47,5 +47,21 @@ TEST_F(LineReaderTest, CutsALineWithoutEndIntoPieces) {
   EXPECT_EQ(lines_[1].size(), 10U);
 }
 
+TEST_F(LineReaderTest, FindsEveryEndOfALineWhereverThePiecesEnd) {
+  const std::string text = "a\n\nbc\n" + std::string(20, 'd') + "\n\ne";
+  for (std::size_t piece = 1; piece < text.size(); ++piece) {
+    Pipe pipe = *open_pipe();
+    LineReader reader(std::move(pipe.read_end), 16);
+    lines_.clear();
+    for (std::size_t at = 0; at < text.size(); at += piece) {
+      const std::string part = text.substr(at, piece);
+      ASSERT_EQ(::write(pipe.write_end.get(), part.data(), part.size()), static_cast<ssize_t>(part.size()));
+      reader.read(keep());
+    }
+    reader.finish(keep());
+    EXPECT_THAT(lines_, testing::ElementsAre("a", "", "bc", std::string(16, 'd'), "dddd", "", "e")) << piece;
+  }
+}
+
 }  // namespace
 }  // namespace weir::launcher

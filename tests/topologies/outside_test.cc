@@ -243,6 +243,23 @@ TEST_F(OutsideTest, WhoeverAsksABrokerThatStandsStillIsToldSoWithinTenSeconds) {
   replay->wait();
 }
 
+TEST_F(OutsideTest, ALineThatIsTooLongIsRefusedBeforeItIsRead) {
+  // The broker takes half of transaction_bytes_max: half a MiB here.
+  const auto begun = std::chrono::steady_clock::now();
+  const auto produce =
+      at_.weir({"produce", "x", "t.json"}, "{\"value\": 1}\n{\"value\": \"" + std::string(60 << 20, 'x') + "\"}\n");
+  EXPECT_EQ(produce->wait(), 1);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, seconds(3));
+  EXPECT_THAT(produce->err(), ::testing::ContainsRegex(
+                                  "line 2: it has more than [0-9]+ bytes; the broker takes records of at most [0-9]+ "
+                                  "bytes \\(1 records before it were acknowledged\\)"));
+  // What fits as MessagePack passes, however its text is written.
+  std::string escaped;
+  for (int i = 0; i < 400'000; ++i) escaped += "\\u0001";
+  const auto fits = at_.weir({"produce", "x", "t.json"}, "{\"value\": \"" + escaped + "\"}\n");
+  EXPECT_EQ(fits->wait(), 0) << fits->err();
+}
+
 TEST_F(OutsideTest, SaysSoWhenNothingRuns) {
   stop();
   Producer producer(data_dir(), "x");

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -37,7 +38,7 @@ void LineReader::finish(const Take& take) {
 void LineReader::cut(const Take& take) {
   std::size_t start = 0;
   while (start < rest_.size()) {
-    const std::size_t end = rest_.find('\n', start);
+    const std::size_t end = rest_.find('\n', std::max(start, scanned_));
     if (end == std::string::npos) {
       if (rest_.size() - start < line_bytes_max_) break;
       take(std::string_view(rest_).substr(start, line_bytes_max_));
@@ -52,6 +53,7 @@ void LineReader::cut(const Take& take) {
     start = end + 1;
   }
   rest_.erase(0, start);
+  scanned_ = rest_.size();
 }
 
 }  // namespace weir::launcher

@@ -34,6 +34,7 @@ class LineReader {
   Fd fd_;
   std::size_t line_bytes_max_ = kLineBytesMax;
   std::string rest_;
+  std::size_t scanned_ = 0;  ///< bytes of it that are known to hold no end of a line
 };
 
 }  // namespace weir::launcher

@@ -98,6 +98,8 @@ class Producer {
 
   /// The number of the last record that the broker had taken under this name when open() reached it; 0 for none.
   [[nodiscard]] std::uint64_t last() const;
+  /// The largest record that the broker takes, in bytes of MessagePack, as it said when open() reached it.
+  [[nodiscard]] std::size_t record_bytes_max() const;
   /// Records taken and not yet acknowledged.
   [[nodiscard]] std::uint64_t unacknowledged() const;
   /// Records of this object's that the broker has acknowledged.

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -16,7 +17,10 @@
 namespace weir::launcher {
 namespace {
 
-constexpr std::size_t kRecordBytesMax = 64 << 20;
+constexpr std::size_t kLineBytesMax = 64 << 20;
+/// No JSON takes more for a byte of MessagePack, unless it is blanks or digits without end: `false, ` takes seven.
+constexpr std::size_t kTextBytesAByte = 8;
+constexpr std::size_t kTextBytesMore = 4096;
 /// Patience for acknowledgements of what was read; a full stream may take its time.
 constexpr std::chrono::hours kFlushMax{24};
 
@@ -32,11 +36,21 @@ struct Arguments {
 /// the same input is recognised, and one with more lines goes on where the first had ended.
 class Feeder {
  public:
-  explicit Feeder(Producer& producer) : producer_(producer) {}
+  explicit Feeder(Producer& producer)
+      : producer_(producer),
+        line_bytes_max_(std::min(kLineBytesMax, kTextBytesAByte * producer.record_bytes_max() + kTextBytesMore)) {}
+
+  [[nodiscard]] std::size_t line_bytes_max() const { return line_bytes_max_; }
 
   void take(std::string_view line) {
     ++lines_;
     if (!problem_.empty()) return;
+    // Before anything reads it: a line that is no record costs its length, and nothing more.
+    if (line.size() > line_bytes_max_) {
+      problem_ = fmt::format("line {}: it has more than {} bytes; the broker takes records of at most {} bytes", lines_,
+                             line_bytes_max_, producer_.record_bytes_max());
+      return;
+    }
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) {
       problem_ = fmt::format("line {} is empty; one JSON record a line is expected", lines_);
       return;
@@ -63,6 +77,7 @@ class Feeder {
   }
 
   Producer& producer_;
+  const std::size_t line_bytes_max_;
   std::uint64_t lines_ = 0;
   std::string problem_;
 };
@@ -74,7 +89,8 @@ int produce(const Arguments& arguments) {
   if (ProducerStatus opened = producer.open(); !opened) return refuse(opened.message(), kExitFailed);
   Feeder feeder(producer);
   const auto take = [&feeder](std::string_view line) { feeder.take(line); };
-  LineReader input(Fd(::dup(STDIN_FILENO)), kRecordBytesMax);
+  // A line comes in pieces if it is longer than that: the first is too long already.
+  LineReader input(Fd(::dup(STDIN_FILENO)), feeder.line_bytes_max() + 1);
   while (input.open() && feeder.problem().empty()) {
     pollfd ready{input.fd(), POLLIN, 0};
     // Nothing there at the moment: what was read goes out before we wait.
