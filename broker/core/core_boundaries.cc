@@ -203,9 +203,7 @@ void Core::relocate(std::uint32_t index) {
   });
   if (unwritten) return;
   job.ahead = ++copies_ahead_;
-  leases.relocating.emplace();
-  leases.relocating->number = job.ahead;
-  leases.relocating->erases = unit.relocation->copied;
+  leases.relocating = UnitLeases::Relocating{job.ahead, unit.relocation->copied, {}, 0, {}, {}};
   upkeep_.on_restore(job);
   outside_.restore(std::move(job));
 }
