@@ -25,8 +25,6 @@ namespace {
 using nlohmann::json;
 /// 1: the journal held the topology's name only.
 constexpr int kFormat = 2;
-/// What lock, weir.json and the journal's first blocks take on any file system, with room for a topology that is large.
-constexpr int kStartBytes = 64 * 1024;
 /// A journal that is being deleted.
 constexpr const char* kCleared = "journal.cleared";
 
@@ -72,11 +70,12 @@ Status sync_folder(const std::string& path) {
 }  // namespace
 
 Error DataDir::no_room(const std::string& path) {
-  return {
-      Code::kDiskFull,
-      fmt::format("there is no room to write {}: a start does not wait for it, and a first one needs {} KiB. Free some "
-                  "space there and start again, or give --data a directory on another disk",
-                  path, kStartBytes / 1024)};
+  // Lock, weir.json, and the first step of the journal's growth (broker/journal/growth.h).
+  return {Code::kDiskFull,
+          fmt::format("there is no room to write {}: a start does not wait for it, and a first one needs 128 KiB and a "
+                      "64th of \"segment_size\" (1.2 MiB by default). Free some space there and start again, or give "
+                      "--data a directory on another disk",
+                      path)};
 }
 
 Error DataDir::served_and_gone(const std::string& path) {

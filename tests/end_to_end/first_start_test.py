@@ -28,7 +28,7 @@ if mounted.returncode != 0:
     sys.exit(77)
 atexit.register(subprocess.run, ["umount", "-l", os.path.join(folder, "disk")], check=False)
 
-RECORDS = 20_000
+RECORDS = 200_000
 with open("first.json", "w") as topology:
     json.dump({
         "name": "first", "http": None, "broker": {"data_dir": "disk/data"}, "streams": {"numbers": {}},
@@ -38,18 +38,18 @@ with open("first.json", "w") as topology:
 
 with open("disk/ballast", "wb") as ballast:
     ballast.write(bytes(4096))
-for size in (4, 8, 12, 16, 20):  # each step is a file, or a block of one, further
+for size in (4, 8, 12, 16, 64, 512, 1024):  # each step is a file, or a part of one, further
     check(mount(size, "remount").returncode == 0, "remount")
     done = run("run", "first.json")
     check(done.returncode == 1, "with %d KiB run ended with %d: %s" % (size, done.returncode, done.stderr))
-    check("there is no room to write " + os.path.abspath("disk/data") in done.stderr and "a first one needs 64 KiB" in done.stderr and
+    check("there is no room to write " + os.path.abspath("disk/data") in done.stderr and "a first one needs 128 KiB and a 64th of" in done.stderr and
           "--data" in done.stderr, "with %d KiB: %s" % (size, done.stderr))
 shutil.rmtree("disk/data")
-check(mount(4 + 64, "remount").returncode == 0, "remount")
+check(mount(4 + 128 + 1024, "remount").returncode == 0, "remount")
 launcher = Launcher("first.json", log="log.txt")
 wait_for("records to wait for room", lambda: "is full: sources and producers wait" in open("log.txt").read())
 check(mount(256 * 1024, "remount").returncode == 0, "remount")
 check(launcher.wait() == 0, open("log.txt").read())
 with open("out.jsonl") as out:
     check([json.loads(line)["value"] for line in out] == list(range(1, RECORDS + 1)), "other results")
-print("refused without room, served with 64 KiB, and waited for more", flush=True)
+print("refused without room, served with what the documents name, and waited for more", flush=True)
