@@ -483,8 +483,8 @@ TEST_F(ConsumerTest, ReadsCheckpointsFromBeforeThereWereGroupsOutside) {
   Ledger ledger(before);
   std::vector<Ledger::Fixup> fixups;
   Bytes bytes = ledger.encode_checkpoint(fixups);
-  bytes.resize(bytes.size() - 2 * before.streams.size() * (sizeof(std::uint32_t) + sizeof(std::uint64_t)) - ledger.units().size() -
-               before.stages.size() * (sizeof(std::uint32_t) + sizeof(std::uint8_t)));
+  bytes.resize(bytes.size() - 2 * before.streams.size() * (sizeof(std::uint32_t) + sizeof(std::uint64_t)) -
+               ledger.units().size() - before.stages.size() * (sizeof(std::uint32_t) + sizeof(std::uint8_t)));
   constexpr std::uint32_t kVersion = 4;
   std::memcpy(bytes.data(), &kVersion, sizeof(kVersion));
   Ledger again(before);
