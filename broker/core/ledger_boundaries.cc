@@ -73,21 +73,20 @@ std::string Ledger::apply_boundaries(BoundariesMoved moved) {
   Relocation relocation;
   relocation.stream = moved.stream;
   relocation.watermark = stream.watermark();
-  bool any_record = false;
   for (std::uint32_t shard = 0; shard < spec.shards; ++shard) {
     const Keys before = keys_of(stream.boundaries, shard);
     const Keys after = keys_of(moved.boundaries, shard);
     if (same(before, after)) continue;
     relocation.barriers.push_back({shard, stream.next_offset(shard), !within(before, after)});
-    any_record |= stream.next_offset(shard) != 0;
   }
   relocation.before = stream.boundaries;
   const bool first_time = stream.boundaries.empty();
   if (!first_time && relocation.barriers.size() > 2) return "moves boundaries of more than two neighbours";
   stream.boundaries = std::move(moved.boundaries);
   ++stream.boundary_moves;
-  // Where nothing has ever lain there is nothing to wait for, and no state to follow.
-  if (!any_record) return "";
+  // Before the first record there is nothing to wait for. Later there may be, also in shards that never had one: state
+  // that has come there by an earlier move.
+  if (stream.records_total() == 0) return "";
   for (UnitState& unit : units_) {
     const auto at = unit.find(relocation.stream, 0);
     if (at && !unit.rests(unit.cursor(*at).input)) unit.relocation = relocation;

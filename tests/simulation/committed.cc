@@ -454,7 +454,6 @@ std::string Committed::move_boundaries(BytesView body) {
   if (!barriers_.empty()) return "boundaries move before state has followed the last move (I1)";
   std::vector<std::uint64_t>& before = touch(boundaries_[moved->stream]);
   std::set<std::uint32_t> concerned;
-  std::uint64_t records = 0;
   for (std::uint32_t i = 0; i < now.size(); ++i) {
     if (!before.empty() && before[i] == now[i]) continue;
     concerned.insert({i, i + 1});
@@ -463,11 +462,12 @@ std::string Committed::move_boundaries(BytesView body) {
   auto& barriers = touch(barriers_);
   for (const std::uint32_t shard : concerned) {
     const auto contents = contents_.find({moved->stream, shard});
-    const std::uint64_t end = contents == contents_.end() ? 0 : contents->second.size();
-    barriers[{moved->stream, shard}] = end;
-    records += end;
+    barriers[{moved->stream, shard}] = contents == contents_.end() ? 0 : contents->second.size();
   }
-  if (records == 0) barriers.clear();  // nothing waits for nothing
+  const bool empty = std::all_of(contents_.begin(), contents_.end(), [&](const auto& each) {
+    return each.first.first != moved->stream || each.second.empty();
+  });
+  if (empty) barriers.clear();  // nothing waits for nothing
   before = std::move(now);
   ++boundary_moves_;
   return "";
