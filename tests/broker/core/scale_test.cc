@@ -211,8 +211,7 @@ TEST_F(ScaleTest, IsKeptByTheJournalAndByCheckpoints) {
   EXPECT_EQ(again.workers(kWork), 5U);
   // One of the version before knew no such numbers, and nothing that later ones have behind them.
   checkpoint.resize(checkpoint.size() - topology_.stages.size() * (sizeof(std::uint32_t) + sizeof(std::uint8_t)) -
-                    ledger.units().size() -
-                    (sizeof(std::uint64_t) + sizeof(std::uint32_t)) * topology_.streams.size());
+                    ledger.units().size() - (sizeof(std::uint64_t) + sizeof(std::uint32_t)) * topology_.streams.size());
   constexpr std::uint32_t kVersion = 6;
   std::memcpy(checkpoint.data(), &kVersion, sizeof(kVersion));
   Ledger older(topology_);
