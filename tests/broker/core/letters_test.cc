@@ -182,8 +182,8 @@ TEST_F(LettersTest, ReadsCheckpointsFromBeforeLettersWereRequeuedAndKeysParked) 
     std::memcpy(bytes.data(), &version, sizeof(version));
     return bytes;
   };
-  // Version 8 knew of no boundaries that are learned: two numbers for each stream, a byte for each group. Version 7 knew
-  // of no libraries: a byte for each stage. Version 6 knew of no numbers of workers.
+  // Version 8 knew of no boundaries that are learned: two numbers for each stream, a byte for each group. Version 7
+  // knew of no libraries: a byte for each stage. Version 6 knew of no numbers of workers.
   Bytes without_boundaries = as_version(8);
   without_boundaries.resize(without_boundaries.size() - ledger.units().size() -
                             (sizeof(std::uint64_t) + sizeof(std::uint32_t)) * topology_.streams.size());
