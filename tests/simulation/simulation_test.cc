@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <random>
 
 #include "sdk/base/log.h"
@@ -148,7 +149,12 @@ Outcome run(std::uint64_t seed, int era = Plan::kEra) {
   std::signal(SIGABRT, on_abort);
   static const bool quiet = log::start("simulation", "error");
   (void)quiet;
-  Outcome outcome = World(Plan::of(seed, era)).run();
+  Outcome outcome;
+  try {
+    outcome = World(Plan::of(seed, era)).run();
+  } catch (const std::exception& error) {
+    outcome.problem = error.what();
+  }
   EXPECT_EQ(outcome.problem, "") << "replay with WEIR_SEED=" << seed;
   if (std::getenv("WEIR_SEED") != nullptr) {
     std::printf("seed %llu%s: %llu events, %lld virtual ms, trace %016llx\n", static_cast<unsigned long long>(seed),
