@@ -45,6 +45,13 @@ void Core::open_consumer(const Client& client, const wire::MapReader& map, Monot
   if (!stream)
     return refuse(client, Refusal::kUnknown,
                   fmt::format("there is no stream \"{}\" in the topology \"{}\"", name, topology_.name));
+  if (topology_.streams[*stream].learns_boundaries) {
+    return refuse(
+        client, Refusal::kInvalid,
+        fmt::format("no group outside may read stream \"{}\", whose boundaries are \"auto\": read what a stage "
+                    "behind it passes on",
+                    name));
+  }
   if (!topology_.streams[*stream].external_out) {
     return refuse(client, Refusal::kInvalid,
                   fmt::format("no group outside may read stream \"{}\"; give it \"external\": \"out\"", name));

@@ -280,6 +280,7 @@ class Historian {
                                    out_.mark.value()));
       }
       if (file.verdict == FileVerdict::kCutShort) {
+        out_.cut_short = true;
         return corrupt(
             i, file.file->size(),
             fmt::format("the file was cut short: it ends here, at {} bytes, where none of this journal does; "
@@ -392,6 +393,7 @@ class Historian {
         out_.fault = Fault{};
         return {Code::kCorrupt, fmt::format("{}/{}: no checkpoint is left to start from", disk_.name(), damage)};
       case CheckpointVerdict::kLostEntries: {
+        out_.cut_short = true;
         out_.fault = Fault{};
         const auto& [through, name] = **above;
         return {Code::kCorrupt,

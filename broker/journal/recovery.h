@@ -47,6 +47,7 @@ struct History {
   std::optional<CheckpointRef> checkpoint_used;  ///< the newest that is readable
   Bytes checkpoint_bytes;
   std::uint64_t cut_bytes = 0;
+  bool cut_short = false;     ///< corrupt, since more was durable than can be read; nobody can tell how much
   bool stale_behind = false;  ///< what follows the last entry is a whole group of the file's earlier use
   std::string report;         ///< what a person should know: cuts, damaged checkpoints
   std::uint64_t bytes_read = 0;

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "broker/journal/archive.h"
+#include "broker/journal/examination.h"
 #include "broker/journal/growth.h"
 #include "broker/server/data_dir.h"
 #include "broker/server/entry_json.h"
@@ -171,6 +172,15 @@ class Salvage {
       report_.lost.push_back(fmt::format("{}, segment {}, from byte {}: {} cannot be read{}", gap.file,
                                          gap.position.segment, gap.position.offset, entries_text(gap.first, gap.end),
                                          behind ? "" : "; nothing needs them any more"));
+    }
+    const auto examined = journal::examine(directory_.disk());
+    if (!examined.ok()) return examined.status();
+    if (examined->history.cut_short) {
+      report_.lost.push_back(
+          fmt::format("what was behind entry {} in a file that was cut short is lost, and how much it was cannot be "
+                      "told: {}; sources "
+                      "and stages do it again, what came from outside since then must be sent again",
+                      std::max(report_.end_known, end).value() - 1, examined->refusal->message));
     }
     if (end >= report_.end_known) return {};
     struct Sum {

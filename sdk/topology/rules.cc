@@ -340,8 +340,11 @@ class Rules {
         continue;
       if (stages_[index].keyed && (!is_keyed(a) || !is_keyed(b))) continue;  // said already
       if (agree(streams_[a], streams_[b])) continue;
-      report_.error(inputs[k].pointer,
-                    fmt::format("the inputs of a stage must agree: {}, {}", partitioning(a), partitioning(b)));
+      const bool learn = streams_[a].learns_boundaries || streams_[b].learns_boundaries;
+      report_.error(
+          inputs[k].pointer,
+          fmt::format("the inputs of a stage must agree: {}, {}{}", partitioning(a), partitioning(b),
+                      learn ? "; what learns its boundaries is the only input of each stage that reads it" : ""));
     }
   }
 

@@ -166,6 +166,14 @@ def main():
     check(any("byte %d" % victim["offset"] in lost and "entr" in lost for lost in report["lost"]), "%s: %s" % (what, report))
     print("%s: exact; %d entries lost and done again" % (what, report["entries_lost"]), flush=True)
 
+    what = "the end of the newest segment"
+    restore()
+    os.truncate(os.path.join(DATA, "journal", open_one["file"]), victim["offset"])
+    expect_refused(what, "was cut short")
+    report = salvage(counts, what)
+    check(any("cut short" in lost and "cannot be told" in lost for lost in report["lost"]), "%s: %s" % (what, report))
+    print("%s: exact; how much was lost is not said" % what, flush=True)
+
     what = "the header of the newest segment"
     restore()
     flip(open_one["file"], 30)

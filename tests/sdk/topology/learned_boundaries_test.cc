@@ -89,7 +89,9 @@ TEST(LearnedBoundaries, AreRefusedWhereTheyCouldNotMove) {
       refused(R"({"plugin": "keyed.count", "input": ["words", "more"], "output": "counts"})", kAuto,
               ", \"more\": {\"external\": \"in\", " + range + "}"),
       "t.json:8: /stages/count/input/1: the inputs of a stage must agree: \"words\" is partitioned by range into 8 "
-      "shards that it learns, \"more\" is partitioned by range into 8 shards that it learns\n");
+      "shards that it learns, \"more\" is partitioned by range into 8 shards that it learns; what learns its "
+      "boundaries is the only "
+      "input of each stage that reads it\n");
 }
 
 TEST(LearnedBoundaries, AreRefusedInALoop) {
