@@ -394,13 +394,18 @@ class Historian {
         return {Code::kCorrupt, fmt::format("{}/{}: no checkpoint is left to start from", disk_.name(), damage)};
       case CheckpointVerdict::kLostEntries: {
         out_.cut_short = true;
-        out_.fault = Fault{};
         const auto& [through, name] = **above;
-        return {Code::kCorrupt,
-                fmt::format("{}/{}: is a checkpoint of what was durable before sequence {}, but {}", disk_.name(), name,
-                            through.value(),
-                            out_.newest ? fmt::format("the journal can be read only up to {}", out_.end.value())
-                                        : "no segment of the journal is left")};
+        if (out_.newest) {
+          return corrupt(
+              *out_.newest, end_offset_,
+              fmt::format("damaged: the journal can be read only up to {}, but {} is a checkpoint of what was "
+                          "durable before sequence {}",
+                          out_.end.value(), name, through.value()));
+        }
+        out_.fault = Fault{};
+        return {Code::kCorrupt, fmt::format("{}/{}: is a checkpoint of what was durable before sequence {}, but no "
+                                            "segment of the journal is left",
+                                            disk_.name(), name, through.value())};
       }
     }
     return {};

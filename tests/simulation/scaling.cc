@@ -109,6 +109,7 @@ void World::acknowledged(const WorkerProcess& worker, const std::string& split, 
 }
 
 void World::check_alone(const WorkerProcess& worker, std::uint32_t split) {
+  if (has_no_rights(worker.incarnation())) return;  // what it is granted late it cannot commit
   for (const auto& [pid, other] : workers_) {
     const bool reads = other.get() != &worker && other->alive() && other->reads(split);
     if (reads && !has_no_rights(other->incarnation())) problem("two workers read a split at once (I4)");

@@ -184,7 +184,7 @@ TEST_F(JournalDamage, ThatTakesWhatACheckpointHoldsIsRefused) {
   std::swap(disk_, earlier);
   const Error error = refused();
   EXPECT_EQ(error.code, Code::kCorrupt) << error.message;
-  EXPECT_THAT(error.message, HasSubstr("before sequence 9999, but the journal can be read only up to"));
+  EXPECT_THAT(error.message, HasSubstr("is a checkpoint of what was durable before sequence 9999"));
 }
 
 /// Format 1 did not make files longer than what it wrote: nobody can tell that one was cut, and none is refused for it.
