@@ -285,7 +285,7 @@ void Core::on_message(const Buffer& message, Monotonic now) {
     case wire::MessageType::kFailed: {
       const auto sentence = wire::decode_sentence(body);
       const std::string why = sentence.ok() ? *sentence : std::string("it gave no reason");
-      if (go_back_from(*worker, why)) return fence(worker->incarnation, why);
+      if (laid_to_library(*worker, why)) return fence(worker->incarnation, why);
       const std::uint32_t stage = ledger_.units()[worker->unit].stage();
       stage_failed_[stage] = true;
       failed_ = true;

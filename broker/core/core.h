@@ -408,8 +408,9 @@ class Core {
   void want_library(std::uint32_t stage, StageLibrary library, std::string why);
   /// False: there is no library to go back to by itself.
   bool go_back(std::uint32_t stage, const std::string& why);
-  /// The same for all stages of a worker that gives up, if it runs what is wanted.
-  bool go_back_from(const Worker& worker, const std::string& why);
+  /// Whether this worker's giving up is no failure of the topology: it runs with a library that is not wanted any more,
+  /// or its stages go back to the one before.
+  bool laid_to_library(const Worker& worker, const std::string& why);
   void settle_upgrades();
   /// A worker has had records since then, or longer, and committed nothing: its deadline may be long.
   [[nodiscard]] bool stuck_since(std::uint32_t unit, Monotonic since) const;

@@ -53,7 +53,7 @@ void Core::on_commit(Worker& worker, const Buffer& sent, Monotonic now) {
     return fence(worker.incarnation, "it emits behind the end of a stream");
   }
   if (auto full = overfull(*commit)) {
-    if (go_back_from(worker, full->sentence)) return fence(worker.incarnation, full->sentence);
+    if (laid_to_library(worker, full->sentence)) return fence(worker.incarnation, full->sentence);
     stage_failed_[full->stage] = true;
     failed_ = true;
     outside_.notify({Notice::Kind::kStageFailed, full->stage, worker.index, worker.pid, std::move(full->sentence)});

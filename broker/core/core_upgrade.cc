@@ -172,8 +172,9 @@ bool Core::go_back(std::uint32_t stage, const std::string& why) {
   return true;
 }
 
-bool Core::go_back_from(const Worker& worker, const std::string& why) {
-  if (!runs_what_is_wanted(worker)) return false;
+bool Core::laid_to_library(const Worker& worker, const std::string& why) {
+  // Of several that give up at once the first has decided for all; who comes in its place shows whether it holds.
+  if (!runs_what_is_wanted(worker)) return true;
   bool any = false;
   for (const std::uint32_t stage : ledger_.units()[worker.unit].stages()) any |= go_back(stage, why);
   return any;

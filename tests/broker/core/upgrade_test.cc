@@ -302,10 +302,12 @@ TEST_F(UpgradeTest, GoesBackByItselfWhenItsWorkersCannotLive) {
   obey({&first, &second});
   EXPECT_EQ(share(first) + share(second), kShards) << "those that were there go on";
   EXPECT_THAT(refusal("work", 'b', true), HasSubstr("nothing to go back to"));
-  // One that says why is given up too.
+  // One that says why is given up too, and another one that says so behind it fails nothing.
   upgrade("work", 'b');
   Peer third = worker("work", 0, 'b');
+  Peer fourth = worker("work", 1, 'b');
   say(third, MessageType::kFailed, wire::encode_sentence("it had enough"));
+  say(fourth, MessageType::kFailed, wire::encode_sentence("it had enough, too"));
   EXPECT_EQ(now_with(kWork), "a.so");
   EXPECT_THAT(status_of("work")["upgrade"]["why"], "b.so was given up: it had enough");
   for (const Notice& notice : out_.notices) EXPECT_NE(notice.kind, Notice::Kind::kStageFailed) << notice.reason;
