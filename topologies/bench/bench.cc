@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "topologies/bench/awk.h"
+#include "topologies/bench/bare_disk.h"
 #include "topologies/bench/bare_path.h"
 #include "topologies/bench/bare_relay.h"
 #include "topologies/bench/expectation.h"
@@ -55,6 +56,10 @@ class Run {
   Status record_baselines();
   Status add_baseline(Result<Measurement> measured, bool right);
   Status bare_relay();
+  Status bare_disk();
+  [[nodiscard]] bool keeps_anything() const {
+    return std::ranges::any_of(plan_.durabilities, [](const std::string& each) { return each != "none"; });
+  }
   [[nodiscard]] Digest expected_of(const std::string& name) const;
 
   const Plan& plan_;
@@ -121,6 +126,12 @@ Status Run::bare_relay() {
   return {};
 }
 
+Status Run::bare_disk() {
+  if (!keeps_anything() || std::ranges::none_of(plan_.topologies, is_topology)) return {};
+  tell_("the raw disk");
+  return add_baseline(run_bare_disk(workload_, folder_), true);
+}
+
 Digest Run::expected_of(const std::string& name) const {
   if (name == "wordcount") return word_digest_;
   if (name == "keyed_total") return expect_totals(workload_);
@@ -129,6 +140,7 @@ Digest Run::expected_of(const std::string& name) const {
 }
 
 Status Run::topologies() {
+  if (Status status = bare_disk(); !status.ok()) return status;
   std::vector<Measurement> runs;
   for (const std::string& name : plan_.topologies) {
     if (!is_topology(name)) continue;
@@ -162,6 +174,10 @@ Status Run::latencies() {
   if (!wants(kLatency)) return {};
   Workload workload = workload_;
   workload.records = std::max<std::uint64_t>(static_cast<std::uint64_t>(plan_.rate * plan_.seconds), 1);
+  if (keeps_anything()) {
+    tell_("a sync of the raw disk");
+    if (Status added = add_baseline(run_bare_sync(folder_), true); !added.ok()) return added;
+  }
   for (const std::string& durability : plan_.durabilities) {
     tell_("latency over bare ZeroMQ");
     auto bare = run_bare_path(workload, plan_.rate, folder_);

@@ -122,7 +122,7 @@ std::string to_table(const Plan& plan, const std::vector<Measurement>& measured)
       "{}\n{} records of {} bytes, {} keys. million/s: records from the first to the last; CPU s/M: CPU seconds for a\n"
       "million records, all processes. Each result was checked.\n",
       machine(), plan.records, plan.record_bytes, plan.keys);
-  table += throughput_table("baselines, nothing durable", measured, std::nullopt);
+  table += throughput_table("baselines, of which only the raw disk keeps anything", measured, std::nullopt);
   for (const std::string& durability : plan.durabilities) {
     table += throughput_table("Weir, durability " + durability, measured, durability);
   }

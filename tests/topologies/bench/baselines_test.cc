@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "topologies/bench/awk.h"
+#include "topologies/bench/bare_disk.h"
 #include "topologies/bench/bare_path.h"
 #include "topologies/bench/bare_relay.h"
 #include "topologies/bench/forked.h"
@@ -81,6 +83,21 @@ TEST(BarePath, KeepsToItsMomentsAndCountsFromThem) {
   ASSERT_TRUE(measured->latency.has_value());
   EXPECT_GT(measured->latency->p50_ns, 1000U);
   EXPECT_LE(measured->latency->p50_ns, measured->latency->most_ns);
+}
+
+TEST_F(Baselines, WriteEveryByteToTheRawDisk) {
+  const auto measured = run_bare_disk(Workload::of_size(700'000, 10, 100), folder->path());
+  ASSERT_TRUE(measured.ok()) << measured.error().message;
+  EXPECT_EQ(measured->bytes, 70'000'000U) << "more than the file, which is written again from its beginning";
+  EXPECT_GT(measured->seconds, 0);
+  ASSERT_EQ(measured->processes.size(), 1U);
+  const auto sync = run_bare_sync(folder->path());
+  ASSERT_TRUE(sync.ok()) << sync.error().message;
+  EXPECT_LE(sync->latency->p50_ns, sync->latency->p99_ns);
+  EXPECT_TRUE(std::filesystem::is_empty(folder->path()));
+  const auto nowhere = run_bare_disk(Workload::of_size(10, 10, 100), folder->path() + "/nowhere");
+  ASSERT_FALSE(nowhere.ok());
+  EXPECT_NE(nowhere.error().message.find("/nowhere: a file of 64 MiB cannot be written"), std::string::npos);
 }
 
 TEST(Forked, NamesAProcessThatFails) {
