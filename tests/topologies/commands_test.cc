@@ -64,6 +64,13 @@ TEST_F(CommandsTest, WhereALibrarysProcessIsKilledThatIsTheErrorAndNotThatAPlugi
   }
 }
 
+TEST_F(CommandsTest, ALibraryWhoseProcessIsKilledOnceOrTwiceIsAskedAgain) {
+  at_.before_it_describes("echo >>asked; [ $(wc -l <asked) -ge 3 ] || kill -KILL $$");
+  const auto validate = at_.weir({"validate", "t.json"});
+  EXPECT_EQ(validate->wait(), 0) << validate->err();
+  EXPECT_THAT(validate->err(), Not(HasSubstr("killed")));
+}
+
 TEST_F(CommandsTest, GraphPrintsMermaidOrDot) {
   const auto mermaid = at_.weir({"graph", "t.json"});
   EXPECT_EQ(mermaid->wait(), 0);

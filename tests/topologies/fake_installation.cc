@@ -118,6 +118,8 @@ void FakeInstallation::broker_does(std::string_view script) { broker_script_ = s
 void FakeInstallation::worker_does(std::string_view script) { worker_script_ = script; }
 void FakeInstallation::describe_does(std::string_view script) { describe_script_ = script; }
 
+void FakeInstallation::before_it_describes(std::string_view script) { before_describing_ = script; }
+
 void FakeInstallation::write(std::string_view name, std::string_view text) const {
   std::ofstream(folder_ / name, std::ios::binary) << text;
 }
@@ -160,7 +162,7 @@ count broker.starts
 arguments="$*"; stage=; worker=
 if [ "$1" = --describe ]; then
   library=$2
-)" + describe + R"(
+)" + before_describing_ + "\n" + describe + R"(
   exit
 fi
 while [ $# -gt 0 ]; do

@@ -52,6 +52,8 @@ class FakeInstallation {
   void worker_does(std::string_view script);
   /// What `weir-stage --describe LIBRARY` does, instead of naming the three plugins; it finds $library.
   void describe_does(std::string_view script);
+  /// What it does first, in a shell.
+  void before_it_describes(std::string_view script);
   /// The broker is weir-broker itself.
   void use_real_broker() { real_broker_ = true; }
   void write(std::string_view name, std::string_view text) const;
@@ -76,6 +78,7 @@ class FakeInstallation {
   std::string broker_script_ = "exit 1";
   std::string worker_script_ = "exec sleep 1000";
   std::string describe_script_;
+  std::string before_describing_;
 };
 
 }  // namespace weir::testing

@@ -18,12 +18,16 @@ namespace weir::launcher {
 namespace {
 
 constexpr std::size_t kAtOnceMax = 8;
+/// So often a library is asked whose process is killed: who kills, most likely the kernel for memory, may not do it
+/// again.
+constexpr int kAskedMax = 3;
 constexpr std::size_t kDescriptionBytesMax = 4 << 20;
 constexpr std::size_t kWordsBytesMax = 64 << 10;
 
 /// One library being described.
 struct Inquiry {
   std::size_t index = 0;
+  int asked = 1;
   ChildProcess process;
   Fd out;
   Fd err;
@@ -50,7 +54,8 @@ std::string last_line(std::string_view text) {
   return std::string(text.substr(text.rfind('\n') + 1));
 }
 
-Result<Inquiry> ask(const std::string& program, const std::string& library, std::size_t index, Monotonic deadline) {
+Result<Inquiry> ask(const std::string& program, const std::string& library, std::size_t index, int asked,
+                    Monotonic deadline) {
   Result<Pipe> out = open_pipe();
   if (!out) return out.error();
   Result<Pipe> err = open_pipe();
@@ -58,8 +63,8 @@ Result<Inquiry> ask(const std::string& program, const std::string& library, std:
   Result<ChildProcess> process = ChildProcess::start(
       {{program, "--describe", library}, out->write_end.get(), err->write_end.get(), /*kept_fd=*/-1});
   if (!process) return process.error();
-  return Inquiry{index, *std::move(process),       std::move(out->read_end), std::move(err->read_end), {},
-                 {},    monotonic_now() + deadline};
+  return Inquiry{index, asked, *std::move(process),       std::move(out->read_end), std::move(err->read_end),
+                 {},    {},    monotonic_now() + deadline};
 }
 
 Result<std::vector<Plugin>> judge(const Inquiry& inquiry, const Ending& ending, const std::string& library) {
@@ -67,7 +72,9 @@ Result<std::vector<Plugin>> judge(const Inquiry& inquiry, const Ending& ending, 
   const std::string words = last_line(inquiry.words);
   if (ending.signalled && ending.number == SIGKILL) {
     return {Code::kUnavailable,
-            fmt::format("somebody killed the process that reads what is in the stage library {}: try again", library)};
+            fmt::format("somebody killed the process that reads what is in the stage library {}, {} times: see "
+                        "whether the machine's memory is full, and try again",
+                        library, inquiry.asked)};
   }
   if (ending.signalled) {
     return {Code::kInvalid, fmt::format("the stage library {} crashes while loading: {}{}{}", library, ending.text(),
@@ -80,6 +87,7 @@ Result<std::vector<Plugin>> judge(const Inquiry& inquiry, const Ending& ending, 
 struct Answer {
   Result<std::vector<Plugin>> plugins;
   bool died = false;
+  bool killed = false;
 };
 
 /// Moves one inquiry on; its answer when there is one.
@@ -89,11 +97,13 @@ std::optional<Answer> advance(Inquiry& inquiry, const std::string& library) {
   if (const std::optional<Ending> ending = inquiry.process.reap()) {
     if (inquiry.out) read_more(inquiry.out, inquiry.description, kDescriptionBytesMax);
     if (inquiry.err) read_more(inquiry.err, inquiry.words, kWordsBytesMax);
-    return Answer{judge(inquiry, *ending, library), ending->signalled};
+    return Answer{judge(inquiry, *ending, library), ending->signalled, ending->signalled && ending->number == SIGKILL};
   }
   if (monotonic_now() < inquiry.deadline) return {};
   return Answer{
-      {Code::kUnavailable, fmt::format("the stage library {} hangs while loading; it was given up on", library)}, true};
+      {Code::kUnavailable, fmt::format("the stage library {} hangs while loading; it was given up on", library)},
+      true,
+      false};
 }
 
 }  // namespace
@@ -107,7 +117,7 @@ std::vector<Described> describe(const std::string& stage_program, const std::vec
   std::size_t next = 0;
   while (next < libraries.size() || !open.empty()) {
     while (next < libraries.size() && open.size() < kAtOnceMax) {
-      Result<Inquiry> inquiry = ask(stage_program, libraries[next], next, deadline);
+      Result<Inquiry> inquiry = ask(stage_program, libraries[next], next, 1, deadline);
       if (inquiry) {
         open.push_back(*std::move(inquiry));
       } else {
@@ -127,6 +137,14 @@ std::vector<Described> describe(const std::string& stage_program, const std::vec
     std::erase_if(open, [&](Inquiry& inquiry) {
       auto answer = advance(inquiry, libraries[inquiry.index]);
       if (!answer) return false;
+      if (answer->killed && inquiry.asked < kAskedMax) {
+        Result<Inquiry> again =
+            ask(stage_program, libraries[inquiry.index], inquiry.index, inquiry.asked + 1, deadline);
+        if (again) {
+          inquiry = *std::move(again);
+          return false;
+        }
+      }
       described[inquiry.index].plugins = std::move(answer->plugins);
       described[inquiry.index].died = answer->died;
       return true;
