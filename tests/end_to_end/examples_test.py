@@ -16,6 +16,11 @@ from weir_run import Launcher, check, get, letters, metrics, read_records, run, 
 SOURCE = os.environ["WEIR_SOURCE"]
 
 
+def at_once(*stages):
+    """An example whose sources leave a person some seconds needs none here."""
+    return [part for stage in stages for part in ("--set", "/stages/%s/config/rate=1000000000" % stage)]
+
+
 def example(name, *args):
     path = os.path.join("examples", name + ".json")
     result = run("run", path, "--set", '/http={"listen": "127.0.0.1:0"}', *args)
@@ -154,7 +159,7 @@ def large_state():
 
 
 def push_pull():
-    example("push_pull")
+    example("push_pull", *at_once("measure"))
     check(sorted(record["value"] for record in read_records("examples/out/alarms.jsonl")) == list(range(999_001, 1_000_001)), "the alarms are others")
     streams = {stream["name"]: stream for stream in json.loads(run("status", "--json", "--data", ".weir/push_pull").stdout)["streams"]}
     check(streams["samples"]["records"] == 1_000_000 and streams["samples"]["lost_records"] == 0, "the samples: %s" % streams["samples"])
@@ -164,7 +169,7 @@ def push_pull():
 
 
 def send_receive():
-    example("send_receive")
+    example("send_receive", *at_once("pay"))
     check(sorted(record["value"] for record in read_records("examples/out/payments.jsonl")) == list(range(1, 20_001)), "the payments are others")
     streams = {stream["name"]: stream for stream in json.loads(run("status", "--json", "--data", ".weir/send_receive").stdout)["streams"]}
     check(streams["payments"]["transport"] == "send_receive" and streams["payments"]["records"] == 20_000, "the payments: %s" % streams["payments"])
@@ -230,7 +235,7 @@ def dispatch():
     last = 5_000_000  # so that there is time to look
     more = [part for how in ("load", "turn") for part in ("--set", "/stages/%s/config/to=%d" % (how, last),
                                                           "--set", "/stages/by_%s/config/where/value=%d" % (how, last - 1000))]
-    launcher = Launcher("examples/dispatch.json", "--hold", "--set", '/http={"listen": "127.0.0.1:0"}', *more, log="log.txt")
+    launcher = Launcher("examples/dispatch.json", "--hold", "--set", '/http={"listen": "127.0.0.1:0"}', *more, *at_once("load", "turn"), log="log.txt")
     data = ".weir/dispatch"
     consumed = lambda stage: next((s["records_in"] for s in (status(data) or {"stages": []})["stages"] if s["name"] == stage), 0)
     wait_for("both stages to be at work", lambda: consumed("by_load") > 0 and consumed("by_turn") > 0)
@@ -264,7 +269,7 @@ def skewed():
 
 
 def hot_keys():
-    result = run("run", "examples/hot_keys.json", "--set", '/http={"listen": "127.0.0.1:0"}')
+    result = run("run", "examples/hot_keys.json", "--set", '/http={"listen": "127.0.0.1:0"}', *at_once("make"))
     check(result.returncode == 0, result.stderr)
     sums = {record["key"]: record["value"] for record in read_records("examples/out/hot_sums.jsonl")}
     check(sums == {"hot": 64 * 62_500, **{key: 62_500 * 2 * (place + 1) for place, key in enumerate("abcdefgh")}}, "the sums are others: %s" % sums)
