@@ -34,6 +34,13 @@ Result<std::string> read_text(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
+Error damaged(const std::string& path, const std::string& how) {
+  return {Code::kCorrupt,
+          fmt::format("{}/weir.json is damaged{}. Move it away: `weir run` says then how another one is "
+                      "had, and nothing else is touched meanwhile",
+                      path, how)};
+}
+
 /// Whole and durable, or not at all.
 Status write_text(const std::string& path, const std::string& text) {
   const std::string beside = path + ".new";
@@ -147,7 +154,7 @@ Result<DataDir::Owner> DataDir::read_owner(const std::string& path) {
   if (!text.ok()) return {Code::kNotFound, fmt::format("{} is no data directory of Weir (it has no weir.json)", path)};
   const json owner = json::parse(*text, nullptr, false);
   if (!owner.is_object() || !owner.contains("format") || !owner["format"].is_number_integer()) {
-    return {Code::kCorrupt, fmt::format("{}/weir.json is damaged", path)};
+    return damaged(path, "");
   }
   const auto format = owner["format"].get<std::int64_t>();
   if (format < 1 || format > kFormat) {
@@ -158,7 +165,7 @@ Result<DataDir::Owner> DataDir::read_owner(const std::string& path) {
                     path, format, kFormat)};
   }
   if (!owner.contains("topology") || !owner["topology"].is_object()) {
-    return {Code::kCorrupt, fmt::format("{}/weir.json is damaged", path)};
+    return damaged(path, "");
   }
   auto topology = decode_resolved(owner["topology"].dump());
   if (!topology.ok()) return {topology.error().code, fmt::format("{}/weir.json: {}", path, topology.error().message)};
@@ -166,8 +173,7 @@ Result<DataDir::Owner> DataDir::read_owner(const std::string& path) {
   if (const auto seed = owner.find("journal"); seed != owner.end()) {
     known.journal = parse_seed(seed->is_string() ? seed->get<std::string>() : "");
     if (!known.journal) {
-      return {Code::kCorrupt,
-              fmt::format("{}/weir.json is damaged: \"journal\" is not the 16 hex digits of a journal's seed", path)};
+      return damaged(path, ": \"journal\" is not the 16 hex digits of a journal's seed");
     }
   }
   if (const auto begins = owner.find("begins_with"); begins != owner.end()) {

@@ -110,7 +110,7 @@ int produce(const Arguments& arguments) {
       return refuse(ended.message(), kExitFailed);
   }
   const std::uint64_t before = std::min(feeder.lines(), producer.last());
-  fmt::print(stderr, "{} records acknowledged{}{}{}\n", published,
+  fmt::print(stderr, "{} record{} acknowledged{}{}{}\n", published, published == 1 ? "" : "s",
              before != 0 ? fmt::format(", {} were there already", before) : "",
              arguments.name.empty() ? " (at least once; --name makes it exactly once)" : "",
              arguments.end ? fmt::format("; stream {} has ended", arguments.stream) : "");

@@ -129,8 +129,9 @@ int status(const Arguments& arguments) {
     std::string boundaries;
     for (const Json& boundary : stream["boundaries"])
       boundaries += (boundaries.empty() ? "" : ", ") + boundary.dump(-1, ' ', false, Json::error_handler_t::replace);
-    fmt::print("boundaries of {}: {}, moved {} times\n", cell(stream, "name"),
-               boundaries.empty() ? "none yet" : boundaries, cell(stream, "boundary_moves"));
+    fmt::print("boundaries of {}: {}, moved {} time{}\n", cell(stream, "name"),
+               boundaries.empty() ? "none yet" : boundaries, cell(stream, "boundary_moves"),
+               stream.value("boundary_moves", 0) == 1 ? "" : "s");
   }
   Json groups = Json::array();
   for (const Json& stream : streams) {
