@@ -162,7 +162,8 @@ count broker.starts
 arguments="$*"; stage=; worker=
 if [ "$1" = --describe ]; then
   library=$2
-)" + before_describing_ + "\n" + describe + R"(
+)" + before_describing_ + "\n" +
+                              describe + R"(
   exit
 fi
 while [ $# -gt 0 ]; do
