@@ -89,6 +89,7 @@ Status Journal::append(std::span<const EntryView> group, std::vector<Position>& 
   WEIR_CHECK(!read_only_, "a journal that was opened to be read takes no entries");
   if (failure_) return *failure_;
   if (group.empty()) return {};
+  WEIR_CHECK(!syncing_ || fits_beside_sync(group), "nothing else syncs a file while a sync is under way");
   const std::vector<Piece> pieces = cut_to_segments(group);
   const auto roll_overs = static_cast<std::size_t>(
       std::count_if(pieces.begin(), pieces.end(), [](const Piece& piece) { return piece.roll_over; }));
@@ -178,7 +179,7 @@ Status Journal::roll_over() {
     count(syncs_);
     unsynced_ = false;
     durable_.store(written_.load(), std::memory_order_release);
-    settle_checkpoints();
+    settle_checkpoints(checkpoints_pending_.size());
   }
   Segment next;
   next.file = pool_.take();
@@ -211,13 +212,34 @@ Status Journal::roll_over() {
 
 Status Journal::sync() {
   if (failure_) return *failure_;
-  if (durable_.load(std::memory_order_relaxed) == written_.load(std::memory_order_relaxed)) return {};
-  if (Status synced = current_->file->sync(); !synced.ok()) return fail(synced.error());
-  count(syncs_);
+  const std::optional<SyncUnderWay> sync = begin_sync();
+  return sync ? end_sync(*sync, sync->run()) : Status();
+}
+
+std::optional<SyncUnderWay> Journal::begin_sync() {
+  WEIR_CHECK(!syncing_, "one sync is under way at a time");
+  if (failure_ || durable() == written()) return std::nullopt;
+  syncing_ = true;
   unsynced_ = false;
-  durable_.store(written_.load(), std::memory_order_release);
-  settle_checkpoints();
+  return SyncUnderWay(*current_->file, written(), checkpoints_pending_.size());
+}
+
+Status Journal::end_sync(const SyncUnderWay& sync, const Status& outcome) {
+  WEIR_CHECK(syncing_, "a sync ends that has begun");
+  syncing_ = false;
+  if (failure_) return *failure_;
+  if (!outcome.ok()) return fail(outcome.error());
+  count(syncs_);
+  durable_.store(sync.through_.value(), std::memory_order_release);
+  settle_checkpoints(sync.checkpoints_);
   return {};
+}
+
+bool Journal::fits_beside_sync(std::span<const EntryView> group) const {
+  std::uint64_t end = offset_;
+  for (const EntryView& entry : group) end += frame_bytes(size_of(entry));
+  end = block_up(end);
+  return end <= usable_end() && current_->file->size() >= file_bytes_for(end, options_.segment_bytes);
 }
 
 Status Journal::mark_if_needed() {
@@ -235,18 +257,19 @@ Status Journal::mark_if_needed() {
   return {};
 }
 
-void Journal::settle_checkpoints() {
-  if (checkpoints_pending_.empty()) return;
+void Journal::settle_checkpoints(std::size_t synced) {
+  if (synced == 0) return;
+  const auto end = checkpoints_pending_.begin() + static_cast<std::ptrdiff_t>(synced);
   {
     const std::scoped_lock lock(shared_mutex_);
-    for (const CheckpointRef& ref : checkpoints_pending_) {
+    for (const CheckpointRef& ref : std::span(checkpoints_pending_.begin(), end)) {
       if (checkpoint_newest_ && ref.through <= checkpoint_newest_->through) continue;  // as recovery reads it
       if (checkpoint_before_) checkpoints_old_.push_back(checkpoint_file_name(*checkpoint_before_));
       checkpoint_before_ = checkpoint_newest_;
       checkpoint_newest_ = ref;
     }
   }
-  checkpoints_pending_.clear();
+  checkpoints_pending_.erase(checkpoints_pending_.begin(), end);
   recycle();
 }
 

@@ -69,10 +69,28 @@ struct JournalProbe {
   std::uint64_t groups = 0;
 };
 
+/// What one sync makes durable, between Journal::begin_sync() and Journal::end_sync(). Lifetime: within the journal's.
+class SyncUnderWay {
+ public:
+  /// Once. Errors: kIo. [any thread]
+  [[nodiscard]] Status run() const { return file_->sync(); }
+  /// Entries before this one.
+  [[nodiscard]] Sequence through() const { return through_; }
+
+ private:
+  friend class Journal;
+  SyncUnderWay(File& file, Sequence through, std::size_t checkpoints)
+      : file_(&file), through_(through), checkpoints_(checkpoints) {}
+
+  File* file_;
+  Sequence through_;
+  std::size_t checkpoints_;  // whose entries it covers
+};
+
 /// The broker's durable, ordered record of every transaction: a row of segments, the last one open. Opening recovers
 /// it: a torn tail is cut and reported, damage elsewhere is refused (FORMAT.md, "Recovery").
 ///
-/// Threads: append(), sync(), mark_if_needed() and replay() belong to the writer; prepare_spare() and
+/// Threads: append(), the syncs, mark_if_needed() and replay() belong to the writer; prepare_spare() and
 /// write_checkpoint_file() to a background thread each; what says [any thread] to all. What they share: the segment
 /// table and the list of old checkpoint files (`shared_mutex_`, never held over input or output), the free segments
 /// (SegmentPool has its own lock) and atomic counters. One thread may do it all, as the simulation does: a roll-over
@@ -104,6 +122,15 @@ class Journal {
   /// Makes all that was written durable; checkpoints whose entries it covers take effect. No cost when all is durable.
   /// Errors: kIo, sticky. [writer]
   Status sync();
+
+  /// The same in three steps, so that the writer can append() beside it: this one, run() of what it returns, on any
+  /// thread, and end_sync(). Nothing where all is durable. REQUIRES: no sync is under way. [writer]
+  std::optional<SyncUnderWay> begin_sync();
+  /// `outcome` is what run() returned. What was written since begin_sync() is not durable. Errors: as sync(). [writer]
+  Status end_sync(const SyncUnderWay& sync, const Status& outcome);
+  /// Whether append() may be called while a sync is under way: not where it would sync on its own account, since of two
+  /// syncs of a file that fails only one may hear of it. [writer]
+  [[nodiscard]] bool fits_beside_sync(std::span<const EntryView> group) const;
 
   /// Writes, without a sync, how far syncs have come, if no group has said it yet: call it when the queue runs empty,
   /// so that what was acknowledged last is known to have been durable. Errors: kIo, sticky. [writer]
@@ -195,7 +222,8 @@ class Journal {
   /// Before a group that ends at `end` is written: makes a file that is not full longer than that.
   Status grow_for(std::uint64_t end);
   Status write(std::uint64_t offset, std::span<const BytesView> parts);
-  void settle_checkpoints();
+  /// Of those whose entries are written, the first `synced` take effect.
+  void settle_checkpoints(std::size_t synced);
   void recycle();
   [[nodiscard]] std::uint64_t segment_of(Sequence sequence) const;
   Status fail(const Error& error);
@@ -219,7 +247,8 @@ class Journal {
   Segment* current_ = nullptr;
   std::uint32_t offset_ = 0;  // of the next group; a multiple of kBlockBytes
   Sequence mark_last_;        // the highest mark in the journal
-  bool unsynced_ = false;     // something was written since the last sync
+  bool unsynced_ = false;     // something was written since the last sync began
+  bool syncing_ = false;      // between begin_sync() and end_sync()
   std::optional<Error> failure_;
   std::optional<CheckpointRef> checkpoint_newest_;  // in force
   std::optional<CheckpointRef> checkpoint_before_;

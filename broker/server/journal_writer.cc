@@ -7,12 +7,18 @@
 #include <iterator>
 #include <utility>
 
+#include "sdk/base/check.h"
+
 namespace weir::server {
 
 namespace {
 
 /// Until then only what the last sync covered has no mark behind it, as always.
 constexpr std::chrono::milliseconds kMarkAfter{10};
+/// Of less the sync takes so short that handing it to another thread, and waking up for its end, would be felt.
+constexpr std::uint64_t kBytesApart = 512 << 10;
+/// So much is written beside a sync; less would make many small groups of what could be one.
+constexpr std::uint64_t kBytesBeside = 256 << 10;
 
 }  // namespace
 
@@ -42,8 +48,10 @@ void JournalWriter::post(std::vector<core::NewEntry> entries) {
   {
     const std::lock_guard lock(mutex_);
     const bool idle = queue_.empty();
+    const bool few = queue_bytes_ < kBytesBeside;
+    for (const core::NewEntry& entry : entries) queue_bytes_ += entry.payload.bytes.size();
     std::move(entries.begin(), entries.end(), std::back_inserter(queue_));
-    if (!idle) return;
+    if (!idle && !(few && queue_bytes_ >= kBytesBeside)) return;
   }
   queued_.notify_one();
 }
@@ -60,19 +68,21 @@ void JournalWriter::run() {
   std::vector<core::NewEntry> group;
   while (true) {
     bool wanted = false;
+    bool ended = false;
     {
       std::unique_lock lock(mutex_);
-      const auto ready = [this] { return stopping_ || sync_wanted_ || !queue_.empty(); };
-      if (unsynced_) {
-        queued_.wait_until(lock, synced_ + interval_, ready);
-      } else if (mark_due_) {
-        (void)queued_.wait_until(lock, synced_ + kMarkAfter, ready);
-      } else {
-        queued_.wait(lock, ready);
+      await(lock);
+      ended = synced_now_.has_value();
+      if (!ended) {
+        if (queue_.empty() && stopping_ && !under_way_) break;
+        group.swap(queue_);
+        queue_bytes_ = 0;
+        wanted = std::exchange(sync_wanted_, false);
       }
-      if (queue_.empty() && stopping_) break;
-      group.swap(queue_);
-      wanted = std::exchange(sync_wanted_, false);
+    }
+    if (ended) {
+      if (!await_sync()) return;
+      continue;
     }
     if (group.empty() && !wanted && mark_due_ && !unsynced_) {
       mark_due_ = false;
@@ -83,13 +93,28 @@ void JournalWriter::run() {
     group.clear();
     needs_sync_ |= wanted && unsynced_;
     const bool due = unsynced_ && std::chrono::steady_clock::now() - synced_ >= interval_;
-    if ((needs_sync_ || due) && !sync()) return;
+    if ((needs_sync_ || due) && !under_way_ && !sync()) return;
     // What comes next carries the mark: one of its own is written only where nothing comes.
-    mark_due_ = !unsynced_;
+    mark_due_ = !unsynced_ && !under_way_;
   }
-  if (unsynced_ && !sync()) return;
+  if (unsynced_ && (!sync() || !await_sync())) return;
   // So that the next start reads no torn write behind the end of a life that ended well.
   (void)journal_.mark_if_needed();
+}
+
+void JournalWriter::await(std::unique_lock<std::mutex>& lock) {
+  const auto ready = [this] { return stopping_ || sync_wanted_ || !queue_.empty(); };
+  if (under_way_) {
+    queued_.wait(lock, [this] { return synced_now_ || queue_bytes_ >= kBytesBeside; });
+  } else if (needs_sync_) {
+    return;  // what was written beside the last one waits for its own
+  } else if (unsynced_) {
+    queued_.wait_until(lock, synced_ + interval_, ready);
+  } else if (mark_due_) {
+    (void)queued_.wait_until(lock, synced_ + kMarkAfter, ready);
+  } else {
+    queued_.wait(lock, ready);
+  }
 }
 
 bool JournalWriter::write(std::vector<core::NewEntry>& group) {
@@ -102,6 +127,7 @@ bool JournalWriter::write(std::vector<core::NewEntry>& group) {
     views.push_back(
         {group[i].checkpoint ? journal::EntryKind::kCheckpoint : journal::EntryKind::kRecord, {&payloads[i], 1}});
   }
+  if (under_way_ && !journal_.fits_beside_sync(views) && !await_sync()) return false;
   std::vector<journal::Position> positions;
   bool was_full = false;
   while (true) {
@@ -124,10 +150,11 @@ bool JournalWriter::write(std::vector<core::NewEntry>& group) {
   written.reserve(group.size());
   for (std::size_t i = 0; i < group.size(); ++i) {
     needs_sync_ |= group[i].durability == Durability::kFsync;
+    bytes_unsynced_ += group[i].payload.bytes.size();
     written.push_back({group[i].sequence, positions[i]});
   }
   const Sequence end = group.back().sequence.plus(1);
-  const bool settled = !needs_sync_;
+  const bool settled = !needs_sync_ && !under_way_;
   mailbox_.post([this, written = std::move(written), end, settled] {
     listener_.on_written(written);
     if (settled) listener_.on_settled(end);
@@ -136,18 +163,52 @@ bool JournalWriter::write(std::vector<core::NewEntry>& group) {
 }
 
 bool JournalWriter::sync() {
-  const auto start = std::chrono::steady_clock::now();
-  const Status status = journal_.sync();
+  const auto begun = journal_.begin_sync();
+  WEIR_CHECK(begun, "what was written and is in no sync is not durable");
+  const bool apart = bytes_unsynced_ >= kBytesApart;
+  needs_sync_ = unsynced_ = false;
+  bytes_unsynced_ = 0;
+  const auto work = [sync = *begun] {
+    const auto start = std::chrono::steady_clock::now();
+    Status outcome = sync.run();
+    return Synced{std::move(outcome), std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
+  };
+  if (!apart) return end_sync(*begun, work());
+  under_way_ = begun;
+  syncer_.post([this, work] {
+    Synced synced = work();
+    {
+      const std::lock_guard lock(mutex_);
+      synced_now_ = std::move(synced);
+    }
+    queued_.notify_one();
+  });
+  return true;
+}
+
+bool JournalWriter::await_sync() {
+  if (!under_way_) return true;
+  std::optional<Synced> synced;
+  {
+    std::unique_lock lock(mutex_);
+    queued_.wait(lock, [this] { return synced_now_.has_value(); });
+    synced.swap(synced_now_);
+  }
+  const journal::SyncUnderWay ended = *std::exchange(under_way_, std::nullopt);
+  return end_sync(ended, *synced);
+}
+
+bool JournalWriter::end_sync(const journal::SyncUnderWay& under_way, const Synced& synced) {
+  const Status status = journal_.end_sync(under_way, synced.outcome);
   synced_ = std::chrono::steady_clock::now();
   if (!status.ok()) {
     mailbox_.post([this, error = status.error()] { listener_.on_journal_failed(error); });
     return false;
   }
-  needs_sync_ = unsynced_ = false;
-  const double seconds = std::chrono::duration<double>(synced_ - start).count();
-  mailbox_.post([this, end = journal_.durable(), seconds] {
-    listener_.on_synced(seconds, end);
-    listener_.on_settled(end);
+  mailbox_.post([this, durable = journal_.durable(), settled = needs_sync_ ? journal_.durable() : journal_.written(),
+                 seconds = synced.seconds] {
+    listener_.on_synced(seconds, durable);
+    listener_.on_settled(settled);
   });
   return true;
 }

@@ -6,12 +6,14 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "broker/core/outside.h"
 #include "broker/journal/journal.h"
 #include "broker/server/mailbox.h"
+#include "broker/server/task_thread.h"
 #include "sdk/topology/topology.h"
 
 namespace weir::server {
@@ -34,13 +36,14 @@ class WriterListener {
   virtual void on_journal_failed(const Error& error) = 0;
 };
 
-/// Group commit: whatever is queued is written with one call and synced with one, while the next group gathers.
-/// Threads: post() on the server's; the rest on "writer", which this object owns.
+/// Group commit: whatever is queued is written with one call and synced with one, while the next group gathers. A large
+/// group is synced on a thread of its own, and the next one is written beside it, so that the disk need not wait for
+/// it. Threads: post() on the server's; the rest on "writer" and "syncer", which this object owns.
 class JournalWriter {
  public:
   JournalWriter(journal::Journal& journal, std::chrono::microseconds interval, Mailbox& mailbox,
                 WriterListener& listener);
-  /// Writes and syncs what is queued, then ends the thread.
+  /// Writes and syncs what is queued, then ends the threads.
   ~JournalWriter();
   JournalWriter(const JournalWriter&) = delete;
   JournalWriter& operator=(const JournalWriter&) = delete;
@@ -50,9 +53,20 @@ class JournalWriter {
   void sync_soon();
 
  private:
+  /// What a sync on "syncer" came to.
+  struct Synced {
+    Status outcome;
+    double seconds = 0;
+  };
+
   void run();
+  /// Waits until there is something to do.
+  void await(std::unique_lock<std::mutex>& lock);
   bool write(std::vector<core::NewEntry>& group);
   bool sync();
+  /// Where a sync is under way: waits for it, and tells.
+  bool await_sync();
+  bool end_sync(const journal::SyncUnderWay& under_way, const Synced& synced);
 
   journal::Journal& journal_;
   const std::chrono::microseconds interval_;
@@ -61,13 +75,18 @@ class JournalWriter {
   std::mutex mutex_;
   std::condition_variable queued_;
   std::vector<core::NewEntry> queue_;
+  std::uint64_t queue_bytes_ = 0;
   bool sync_wanted_ = false;
   bool stopping_ = false;
-  // The thread's own.
-  bool needs_sync_ = false;  ///< an entry that asked for a sync is written and not synced
+  std::optional<Synced> synced_now_;  ///< the sync under way is over
+  // The writer's own.
+  bool needs_sync_ = false;  ///< an entry that asked for a sync is written and in none
   bool unsynced_ = false;    ///< anything is
   bool mark_due_ = false;    ///< unless something comes, what is synced gets a mark of its own
+  std::uint64_t bytes_unsynced_ = 0;
+  std::optional<journal::SyncUnderWay> under_way_;
   std::chrono::steady_clock::time_point synced_;
+  TaskThread syncer_{"syncer"};
   std::thread thread_;
 };
 

@@ -54,6 +54,7 @@ enum class Bug : std::uint8_t {
   kBoundariesForgotten,    ///< boundaries that records are dealt out by are not what the journal keeps
   kRelocatedWithoutTail,   ///< of state that follows its keys only the snapshot does
   kRelocatedOnlyCopied,    ///< state that has followed its keys stays where it was, too
+  kSyncCoversAll,          ///< what is written while a sync is under way counts as covered by it
   kEnd,
 };
 
@@ -101,7 +102,8 @@ constexpr const char* kBugNames[] = {"none",
                                      "a split is read on after it was given back",
                                      "the journal keeps other boundaries",
                                      "state follows keys without its newest changes",
-                                     "state follows keys and stays"};
+                                     "state follows keys and stays",
+                                     "a sync covers what was written beside it"};
 static_assert(sizeof(kBugNames) / sizeof(kBugNames[0]) == static_cast<std::size_t>(Bug::kEnd));
 
 }  // namespace weir::simulation

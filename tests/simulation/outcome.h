@@ -41,6 +41,7 @@ struct Outcome {
   std::uint64_t crashes_in_checkpoint = 0;  ///< the same
   std::uint64_t crashes_amid_copies = 0;    ///< between a copy of old segments and the entry that says so
   std::uint64_t drains = 0;
+  std::uint64_t groups_beside = 0;    ///< written while a sync was under way
   std::uint64_t disk_refusals = 0;    ///< an append that found no room
   std::uint64_t full_worked_off = 0;  ///< of those below, such as went on before there was room
   std::uint64_t full_for_long = 0;    ///< times that the disk stayed full until all stood still

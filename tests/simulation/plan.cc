@@ -112,6 +112,7 @@ Plan Plan::of(std::uint64_t seed, int era) {
                              !plan.poison && !plan.killers && !plan.parks && !plan.requeues && !plan.pub_sub;
   if (era >= 20 && may_kill_pass && (plan.acknowledged || random() % 2 == 0))
     plan.kills_pass = plan.direct = plan.acknowledged = true;
+  plan.writes_beside = era >= 21 && random() % 2 == 0;
   return plan;
 }
 

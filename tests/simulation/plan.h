@@ -48,6 +48,7 @@ struct Plan {
   std::uint64_t retention_bytes = 0;  ///< of all streams
   Monotonic retention_time{0};        ///< the same
   bool heals = false;                 ///< most of what fails or kills does so only some times
+  bool writes_beside = false;         ///< the journal is written on while a sync is under way
   bool slow_disk = false;             ///< a sync takes long, and much is decided meanwhile
   bool copies_early = false;  ///< what is needed in old segments is copied as soon as half of the journal is not
   bool power_cuts = false;    ///< only where streams ask for fsync
@@ -76,7 +77,7 @@ struct Plan {
   Bug bug = Bug::kNone;
 
   /// Faults that were thought of later are left out for a smaller `era`, so that old seeds still give what they gave.
-  static constexpr int kEra = 20;
+  static constexpr int kEra = 21;
   static Plan of(std::uint64_t seed, int era = kEra);
 
   [[nodiscard]] bool is_poison(std::uint64_t number) const { return poison && number % 97 == 13; }

@@ -51,6 +51,7 @@ constexpr std::pair<const char*, std::uint64_t Outcome::*> kCounters[] = {
     {"producer deaths", &Outcome::producer_deaths},
     {"messages resent by producers", &Outcome::messages_resent},
     {"drains", &Outcome::drains},
+    {"groups written beside a sync", &Outcome::groups_beside},
     {"appends without room on the disk", &Outcome::disk_refusals},
     {"disks full for minutes", &Outcome::full_for_long},
     {"of these, such as were worked off before there was room", &Outcome::full_worked_off},
@@ -213,6 +214,7 @@ TEST(Simulation, FindsEveryBugThatIsPutIn) {
       if (plan.bug == Bug::kScaleForgotten && !plan.scales) continue;
       if (plan.bug == Bug::kChangesLostBehindCopy && (!plan.scales || plan.local)) continue;
       if (plan.bug == Bug::kSplitKept && !plan.moves) continue;
+      if (plan.bug == Bug::kSyncCoversAll && (!plan.writes_beside || !plan.power_cuts)) continue;
       if (plan.bug == Bug::kUpgradeForgotten && !plan.upgrades) continue;
       if (plan.bug == Bug::kOldLibraryStarted && !plan.upgrades) continue;
       if (plan.bug == Bug::kUnacknowledged && !plan.acknowledged) continue;

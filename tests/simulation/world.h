@@ -159,6 +159,8 @@ class World final : public core::Outside {
     bool unsynced = false;
     bool needs_sync = false;
     bool sync_wanted = false;
+    std::optional<journal::SyncUnderWay> under_way;
+    std::uint64_t under_way_covers = 0;  ///< blocks of the disk that were written when it began
     Monotonic synced{0};
     Lane mailbox{0};
     Lane reader_lane{0};
@@ -284,6 +286,7 @@ class World final : public core::Outside {
   void write_gathered();
   void write_soon();
   void write_group();
+  void begin_sync();
   void sync_group();
   /// A failure that the disk's crash explains ends the broker; any other is a problem.
   void failed(const Error& error, std::string_view where);

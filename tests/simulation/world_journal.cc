@@ -84,6 +84,12 @@ void World::write_group() {
       views.push_back(
           {group[i].checkpoint ? journal::EntryKind::kCheckpoint : journal::EntryKind::kRecord, {&payloads[i], 1}});
     }
+    if (broker.under_way && !broker.journal->fits_beside_sync(views)) {  // it waits for the sync's end
+      std::move(broker.queue.begin(), broker.queue.end(), std::back_inserter(group));
+      broker.queue = std::move(group);
+      return;
+    }
+    if (broker.under_way) ++outcome_.groups_beside;
     std::vector<journal::Position> positions;
     const Status status =
         without_syncs(Bug::kRollOverUnsynced, [&] { return broker.journal->append(views, positions); });
@@ -108,7 +114,8 @@ void World::write_group() {
     const Sequence end = group.back().sequence.plus(1);
     if (!plan_.power_cuts) committed_.settle(end);  // whoever is killed leaves what was written
     post([this, written, end,
-          settled = !broker.needs_sync || has(Bug::kSettledAheadOfSync) || has(Bug::kSinkAheadOfSync)] {
+          settled = (!broker.needs_sync && !broker.under_way) || has(Bug::kSettledAheadOfSync) ||
+                    has(Bug::kSinkAheadOfSync)] {
       with_core([&] {
         for (const auto& [sequence, position] : written)
           broker_->core->on_written(sequence, position.segment, position.offset);
@@ -117,32 +124,52 @@ void World::write_group() {
       });
     });
   }
+  if (broker.under_way) return;
   broker.needs_sync |= std::exchange(broker.sync_wanted, false) && broker.unsynced;
   if (broker.unsynced) {
     broker.writing = true;
     Lane lane{0};
     const bool waits = !broker.needs_sync && now_ - broker.synced < topology_.broker.interval;
+    if (!waits && plan_.writes_beside) begin_sync();
     in_broker(lane, waits ? micros(2000) : micros(plan_.slow_disk ? 100'000 : 3000),
               [this, waits] { waits ? write_group() : sync_group(); });
   }
 }
 
+/// What comes until sync_group() is written beside it.
+void World::begin_sync() {
+  Broker& broker = *broker_;
+  broker.under_way = broker.journal->begin_sync();
+  broker.under_way_covers = disk_.blocks_written();
+  broker.writing = broker.needs_sync = broker.unsynced = false;
+}
+
 void World::sync_group() {
   Broker& broker = *broker_;
-  if (const Status status = broker.journal->sync(); !status.ok()) return failed(status.error(), "sync");
+  Status status;
+  if (broker.under_way) {
+    disk_.next_sync_covers(broker.under_way_covers);
+    const journal::SyncUnderWay sync = *std::exchange(broker.under_way, std::nullopt);
+    status = broker.journal->end_sync(sync, sync.run());
+  } else {
+    status = broker.journal->sync();
+    broker.needs_sync = broker.unsynced = false;
+  }
+  if (!status.ok()) return failed(status.error(), "sync");
   broker.synced = now_;
-  broker.needs_sync = broker.unsynced = false;
   durable_before_ = std::exchange(durable_, broker.journal->durable());
   committed_.settle(durable_);
-  post([this, end = broker.journal->durable()] {
+  const Sequence end = has(Bug::kSyncCoversAll) ? broker.journal->written() : broker.journal->durable();
+  post([this, end, settled = broker.needs_sync ? end : broker.journal->written()] {
     with_core([&] {
       broker_->core->on_durable(end);
-      broker_->core->on_settled(end, now_);
+      broker_->core->on_settled(settled, now_);
     });
   });
-  if (!broker.queue.empty()) return write_group();
+  if (!broker.queue.empty() || broker.unsynced) return write_group();
   broker.writing = false;
-  if (const Status status = broker.journal->mark_if_needed(); !status.ok()) failed(status.error(), "mark");
+  status = broker.journal->mark_if_needed();
+  if (!status.ok()) failed(status.error(), "mark");
 }
 
 void World::read_frame(std::uint32_t stream, std::uint64_t frame, core::Place place) {

@@ -65,10 +65,13 @@ void SimDisk::put(Inode& inode, std::uint64_t offset, BytesView bytes) {
   for (std::uint64_t done = 0; done < bytes.size();) {
     const std::uint64_t at = offset + done;
     const std::uint64_t size = std::min<std::uint64_t>(bytes.size() - done, kBlock - at % kBlock);
-    auto& [versions, written] = inode.unsynced[at / kBlock];
-    written = ++blocks_written_;
+    auto& [versions, changed] = inode.unsynced[at / kBlock];
+    changed.push_back(++blocks_written_);
     versions.push_back(block_of(inode.cache, at / kBlock));
-    if (versions.size() > 3) versions.erase(versions.begin());
+    if (versions.size() > 3) {
+      versions.erase(versions.begin());
+      changed.erase(changed.begin());
+    }
     if (inode.cache.size() < at + size) {
       counters_.bytes_grown += at + size - inode.cache.size();
       inode.cache.resize(at + size);
@@ -78,9 +81,25 @@ void SimDisk::put(Inode& inode, std::uint64_t offset, BytesView bytes) {
   }
 }
 
-void SimDisk::settle(Inode& inode) {
-  inode.disk = inode.cache;
-  inode.unsynced.clear();
+void SimDisk::settle(Inode& inode, std::uint64_t through) {
+  if (through >= blocks_written_) {
+    inode.disk = inode.cache;
+    inode.unsynced.clear();
+    return;
+  }
+  inode.disk.resize(std::max(inode.disk.size(), inode.cache.size()));
+  for (auto at = inode.unsynced.begin(); at != inode.unsynced.end();) {
+    auto& [versions, changed] = at->second;
+    const auto next = std::upper_bound(changed.begin(), changed.end(), through) - changed.begin();
+    const bool whole = next == std::ssize(changed);
+    if (next != 0) {
+      const Bytes covered = whole ? block_of(inode.cache, at->first) : versions[static_cast<std::size_t>(next)];
+      put_block(inode.disk, at->first, covered, inode.cache.size());
+    }
+    versions.erase(versions.begin(), versions.begin() + next);
+    changed.erase(changed.begin(), changed.begin() + next);
+    at = whole ? inode.unsynced.erase(at) : std::next(at);
+  }
 }
 
 Status SimDisk::write(Inode& inode, std::uint64_t life, std::uint64_t offset, std::span<const BytesView> parts) {
@@ -111,6 +130,7 @@ Status SimDisk::write(Inode& inode, std::uint64_t life, std::uint64_t offset, st
 }
 
 Status SimDisk::sync(Inode& inode, std::uint64_t life) {
+  if (before_syncs_) before_syncs_();
   const std::scoped_lock lock(mutex_);
   if (crashed_ || life != life_) return dead();
   ++counters_.syncs;
@@ -125,7 +145,7 @@ Status SimDisk::sync(Inode& inode, std::uint64_t life) {
     ++counters_.failed_syncs;
     return {Code::kIo, "sim: the sync fails"};
   }
-  settle(inode);
+  settle(inode, std::exchange(sync_covers_, std::numeric_limits<std::uint64_t>::max()));
   return {};
 }
 
@@ -158,7 +178,7 @@ Result<std::unique_ptr<journal::File>> SimDisk::create(std::string_view name, st
   auto inode = std::make_shared<Inode>();
   inode->cache.resize(dying ? below(bytes + 1) : bytes);
   counters_.bytes_grown += inode->cache.size();
-  if (!dying) settle(*inode);
+  if (!dying) settle(*inode, std::numeric_limits<std::uint64_t>::max());
   directory_[std::string(name)] = inode;
   if (dying) return dead().error();
   return std::unique_ptr<journal::File>(new SimFile(*this, inode, life_));
@@ -250,9 +270,9 @@ void SimDisk::power_cut() {
           }
       }
       if (now == fresh) {
-        if (fresh != before) kept_last = std::max(kept_last, unsynced.written);
+        if (fresh != before) kept_last = std::max(kept_last, unsynced.written());
       } else {
-        lost_first = std::min(lost_first, unsynced.written);
+        lost_first = std::min(lost_first, unsynced.written());
         ++(becomes == 3 && now != before ? counters_.blocks_torn : counters_.blocks_lost);
       }
       if (becomes != 0) put_block(inode->disk, block, now, inode->cache.size());
@@ -271,6 +291,16 @@ void SimDisk::power_cut() {
       inode->cache = inode->disk;
     }
   }
+}
+
+void SimDisk::next_sync_covers(std::uint64_t blocks_written) {
+  const std::scoped_lock lock(mutex_);
+  sync_covers_ = blocks_written;
+}
+
+std::uint64_t SimDisk::blocks_written() const {
+  const std::scoped_lock lock(mutex_);
+  return blocks_written_;
 }
 
 void SimDisk::lie_about_syncs(bool on) {

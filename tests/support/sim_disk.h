@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -53,6 +54,10 @@ class SimDisk final : public journal::Disk {
   void fail_sync(std::uint64_t nth, Pages pages);
   /// The `nth` write from now fails, having written a part.
   void fail_write(std::uint64_t nth);
+  /// The next sync of a file covers only what had been written when blocks_written() was that: the rest came beside it.
+  void next_sync_covers(std::uint64_t blocks_written);
+  /// Calls this as each sync of a file begins, with no lock held. Set before any other thread uses the disk.
+  void before_syncs(std::function<void()> call) { before_syncs_ = std::move(call); }
   /// While on, syncs of files say that they have succeeded and do nothing.
   void lie_about_syncs(bool on);
   /// Files may have this many bytes in all.
@@ -69,6 +74,9 @@ class SimDisk final : public journal::Disk {
   [[nodiscard]] Bytes content(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> names() const;
   [[nodiscard]] std::uint64_t bytes() const;
+
+  /// Blocks that were ever written.
+  [[nodiscard]] std::uint64_t blocks_written() const;
 
   struct Counters {
     std::uint64_t writes = 0;
@@ -93,8 +101,9 @@ class SimDisk final : public journal::Disk {
     Bytes cache;
     Bytes disk;
     struct Unsynced {
-      std::vector<Bytes> contents;  // that the block had since the last sync
-      std::uint64_t written = 0;    // the last write of it, among all of the disk
+      std::vector<Bytes> contents;         // that the block had since the last sync, each before ...
+      std::vector<std::uint64_t> changed;  // ... this write, among all of the disk
+      [[nodiscard]] std::uint64_t written() const { return changed.back(); }
     };
     std::map<std::uint64_t, Unsynced> unsynced;  // by block
   };
@@ -105,12 +114,13 @@ class SimDisk final : public journal::Disk {
   Result<std::size_t> read(const Inode& inode, std::uint64_t life, std::uint64_t offset, std::span<std::byte> into);
 
   void put(Inode& inode, std::uint64_t offset, BytesView bytes);
-  void settle(Inode& inode);
+  void settle(Inode& inode, std::uint64_t through);
   /// Counts a writing call; true when the process dies in it.
   bool dies();
   [[nodiscard]] std::uint64_t bytes_locked() const;
   [[nodiscard]] std::uint64_t below(std::uint64_t bound) { return bound == 0 ? 0 : random_() % bound; }
 
+  std::function<void()> before_syncs_;
   mutable std::mutex mutex_;  // guards all below
   std::mt19937_64 random_;
   Directory directory_;
@@ -118,6 +128,7 @@ class SimDisk final : public journal::Disk {
   std::uint64_t life_ = 1;
   std::uint64_t operations_left_ = 0;  // 0: no crash planned
   bool crashed_ = false;
+  std::uint64_t sync_covers_ = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t sync_fails_in_ = 0;
   Pages sync_fails_with_ = Pages::kKept;
   bool syncs_lie_ = false;

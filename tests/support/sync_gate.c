@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Preloaded into a broker, counts what its journal asks of the disk, and holds it on request: so that a test sees which
- * promise waits for a write and which for a sync. Acts only in the process weir-broker, there only for the thread that
- * writes the journal (another prepares spare segments), and only on segment files; all else goes through untouched.
+ * promise waits for a write and which for a sync. Acts only in the process weir-broker, there only for the threads that
+ * write and sync the journal (another prepares spare segments), and only on segment files; all else goes through
+ * untouched.
  *
  * WEIR_SYNC_GATE names a file of at least sizeof(struct gate), shared with the test, which fills in the first three.
  */
@@ -22,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* One kind of call. Those before `started` - 1 have ended, since one thread makes them all. */
+/* One kind of call. Those before `started` - 1 have ended, since no two are made at once. */
 struct calls {
   _Atomic uint64_t started;
   _Atomic uint64_t held; /* 1 while one waits at the gate, with nothing done yet */
@@ -67,7 +68,7 @@ __attribute__((constructor)) static void attach(void) {
 static int watched(int file) {
   if (gate == NULL) return 0;
   char thread[16] = "";
-  if (prctl(PR_GET_NAME, thread) != 0 || strcmp(thread, "writer") != 0) return 0;
+  if (prctl(PR_GET_NAME, thread) != 0 || (strcmp(thread, "writer") != 0 && strcmp(thread, "syncer") != 0)) return 0;
   char link[32];
   char path[4096];
   snprintf(link, sizeof link, "/proc/self/fd/%d", file);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "broker/journal/posix_disk.h"
@@ -43,6 +44,83 @@ TEST_F(Journal, GivesBackAfterAKillWhatWasWrittenWithoutASync) {
   kill();
   open();
   EXPECT_THAT(replayed(), ElementsAre("one", "two"));
+}
+
+TEST_F(Journal, PromisesOfASyncOnlyWhatWasWrittenWhenItBegan) {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    disk_ = std::make_unique<SimDisk>(seed);
+    open();
+    append("one");
+    const auto under_way = journal_->begin_sync();
+    ASSERT_TRUE(under_way);
+    disk_->next_sync_covers(disk_->blocks_written());
+    append("two");
+    ASSERT_TRUE(journal_->end_sync(*under_way, under_way->run()).ok());
+    EXPECT_EQ(journal_->durable(), Sequence(1));
+    EXPECT_EQ(journal_->written(), Sequence(2));
+    if (seed % 2 == 0) sync();
+    power_cut();
+    open();
+    const std::vector<std::string> found = replayed();
+    ASSERT_GE(found.size(), seed % 2 == 0 ? 2U : 1U);
+    EXPECT_EQ(found.front(), "one");
+  }
+}
+
+TEST_F(Journal, BringsNoCheckpointIntoForceWhoseEntryCameBesideTheSync) {
+  open();
+  const auto checkpoints = [&] {
+    const auto names = disk_->names();
+    return std::ranges::count_if(names, [](const std::string& name) { return name.starts_with("checkpoint"); });
+  };
+  for (const char* text : {"one", "two"}) {
+    append(text);
+    sync();
+    checkpoint(text, 1);
+  }
+  append("three");
+  sync();
+  const auto ref = journal_->write_checkpoint_file(journal_->durable(), 1, as_bytes("three"));
+  ASSERT_TRUE(ref.ok());
+  append("four");
+  const auto under_way = journal_->begin_sync();
+  const Bytes payload = journal::encode(*ref);
+  const BytesView part = payload;
+  const journal::EntryView entry{journal::EntryKind::kCheckpoint, std::span(&part, 1)};
+  ASSERT_TRUE(journal_->append(std::span(&entry, 1), positions_).ok());
+  ASSERT_TRUE(journal_->end_sync(*under_way, under_way->run()).ok());
+  ASSERT_TRUE(journal_->prepare_spare().ok());
+  EXPECT_EQ(checkpoints(), 3) << "the one before the newest in force is still needed";
+  sync();
+  ASSERT_TRUE(journal_->prepare_spare().ok());
+  EXPECT_EQ(checkpoints(), 2);
+}
+
+TEST_F(Journal, SaysWhichAppendsSyncOnTheirOwnAccount) {
+  options_.segment_bytes = 4 << 20;  // grows in several steps
+  open();
+  for (int i = 0; i < 600; ++i) {
+    const std::string text(static_cast<std::size_t>(1 + i * 7919 % 30'000), 'x');
+    const BytesView part = as_bytes(text);
+    const journal::EntryView entry{journal::EntryKind::kRecord, std::span(&part, 1)};
+    const bool fits = journal_->fits_beside_sync(std::span(&entry, 1));
+    const std::uint64_t syncs = disk_->counters().syncs;
+    append(text);
+    EXPECT_EQ(disk_->counters().syncs == syncs, fits) << i;
+  }
+  EXPECT_GT(journal_->segment_newest(), 2U);
+}
+
+TEST_F(Journal, TakesNothingMoreAfterASyncApartThatFailed) {
+  open();
+  append("one");
+  const auto under_way = journal_->begin_sync();
+  append("two");
+  disk_->fail_sync(1, SimDisk::Pages::kKept);
+  EXPECT_EQ(journal_->end_sync(*under_way, under_way->run()).error().code, Code::kIo);
+  EXPECT_EQ(try_append("three").error().code, Code::kIo);
+  EXPECT_EQ(journal_->durable(), Sequence(0));
+  EXPECT_FALSE(journal_->begin_sync());
 }
 
 TEST_F(Journal, KeepsPositionsValidAcrossStartsAndRollOvers) {

@@ -2,8 +2,11 @@
 #include "broker/server/journal_writer.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
+#include <atomic>
 #include <optional>
+#include <semaphore>
 
 #include "tests/broker/journal/fixture.h"
 
@@ -12,15 +15,15 @@ namespace {
 
 class JournalWriterTest : public test::JournalFixture, public WriterListener {
  protected:
-  void on_written(const std::vector<Written>&) override {}
-  void on_settled(Sequence) override {}
+  void on_written(const std::vector<Written>& written) override { written_ = written.back().sequence.plus(1); }
+  void on_settled(Sequence end) override { settled_.push_back(end); }
   void on_synced(double, Sequence) override {}
   void on_journal_full(bool) override {}
   void on_journal_failed(const Error& error) override { ADD_FAILURE() << error.message; }
 
   void post(std::string_view text, Durability durability) {
     core::NewEntry entry;
-    entry.sequence = journal_->written();
+    entry.sequence = Sequence(posted_++);
     entry.durability = durability;
     entry.payload = core::Buffer::of(Bytes(as_bytes(text).begin(), as_bytes(text).end()));
     std::vector<core::NewEntry> entries;
@@ -28,6 +31,21 @@ class JournalWriterTest : public test::JournalFixture, public WriterListener {
     writer_->post(std::move(entries));
   }
 
+  /// Runs what the writer has told until `done`.
+  template <typename Done>
+  void until(Done done) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!done()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+      pollfd wanted{mailbox_.descriptor(), POLLIN, 0};
+      ::poll(&wanted, 1, 100);
+      mailbox_.run();
+    }
+  }
+
+  std::uint64_t posted_ = 0;
+  Sequence written_;
+  std::vector<Sequence> settled_;
   Mailbox mailbox_{1000};
   std::optional<JournalWriter> writer_;
 };
@@ -40,6 +58,7 @@ TEST_F(JournalWriterTest, LeavesAnEndThatTheNextStartReadsAsWhole) {
     open();
     while (journal_->segment_newest() == 1) append(std::string(20'000, 'y'));
     sync();
+    posted_ = journal_->written().value();
     const std::string file = file_of(2);
     ASSERT_EQ(disk_->content(file).size(), options_.segment_bytes);
     const std::uint64_t used = 8 * journal::kBlockBytes;
@@ -53,6 +72,52 @@ TEST_F(JournalWriterTest, LeavesAnEndThatTheNextStartReadsAsWhole) {
     EXPECT_EQ(recovery_.cut_bytes, 0U);
     EXPECT_EQ(recovery_.end, end);
   }
+}
+
+TEST_F(JournalWriterTest, WritesBesideTheSyncOfALargeGroupAndSettlesWhatThatCovers) {
+  options_.segment_bytes = 8 << 20;
+  open();
+  while (journal_->segment_newest() == 1) append(std::string(1 << 20, 'y'));  // the next one is full, and does not grow
+  sync();
+  posted_ = journal_->written().value();
+  const Sequence first = journal_->written();
+  std::counting_semaphore<> gate(0);
+  std::atomic<int> begun{0};
+  disk_->before_syncs([&] {
+    ++begun;
+    EXPECT_TRUE(gate.try_acquire_for(std::chrono::seconds(60)));
+  });
+  writer_.emplace(*journal_, std::chrono::hours(1), mailbox_, *this);
+  post(std::string(600 << 10, 'a'), Durability::kFsync);
+  until([&] { return begun == 1; });
+  post(std::string(300 << 10, 'b'), Durability::kFsync);
+  until([&] { return written_ == first.plus(2); });
+  EXPECT_TRUE(settled_.empty());
+  EXPECT_EQ(journal_->durable(), first);
+  const std::uint64_t groups = journal_->probe().groups;
+  post("c", Durability::kNone);  // too little for a group of its own
+  post("d", Durability::kFsync);
+  gate.release();
+  until([&] { return !settled_.empty(); });
+  EXPECT_EQ(settled_.front(), first.plus(1));
+  gate.release();
+  until([&] { return settled_.back() == first.plus(4); });
+  EXPECT_EQ(journal_->probe().groups, groups + 1);
+  EXPECT_EQ(begun, 2) << "b, c and d share one";
+  // One that rolls over syncs what is before it, and waits for the sync under way.
+  post(std::string(600 << 10, 'e'), Durability::kFsync);
+  until([&] { return begun == 3; });
+  post(std::string(7 << 20, 'f'), Durability::kFsync);
+  gate.release(10);
+  until([&] { return settled_.back() == first.plus(6); });
+  EXPECT_EQ(journal_->segment_newest(), 3U);
+  EXPECT_EQ(journal_->durable(), first.plus(6));
+  // What ends amid a sync ends whole.
+  post(std::string(600 << 10, 'g'), Durability::kFsync);
+  post("h", Durability::kNone);
+  gate.release(10);
+  writer_.reset();
+  EXPECT_EQ(journal_->durable(), first.plus(8));
 }
 
 }  // namespace
