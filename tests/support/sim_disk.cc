@@ -132,6 +132,7 @@ Status SimDisk::write(Inode& inode, std::uint64_t life, std::uint64_t offset, st
 Status SimDisk::sync(Inode& inode, std::uint64_t life) {
   if (before_syncs_) before_syncs_();
   const std::scoped_lock lock(mutex_);
+  const std::uint64_t covers = std::exchange(sync_covers_, std::numeric_limits<std::uint64_t>::max());
   if (crashed_ || life != life_) return dead();
   ++counters_.syncs;
   if (dies()) return dead();
@@ -145,7 +146,7 @@ Status SimDisk::sync(Inode& inode, std::uint64_t life) {
     ++counters_.failed_syncs;
     return {Code::kIo, "sim: the sync fails"};
   }
-  settle(inode, std::exchange(sync_covers_, std::numeric_limits<std::uint64_t>::max()));
+  settle(inode, covers);
   return {};
 }
 
