@@ -74,8 +74,6 @@ class SyncUnderWay {
  public:
   /// Once. Errors: kIo. [any thread]
   [[nodiscard]] Status run() const { return file_->sync(); }
-  /// Entries before this one.
-  [[nodiscard]] Sequence through() const { return through_; }
 
  private:
   friend class Journal;
@@ -83,7 +81,7 @@ class SyncUnderWay {
       : file_(&file), through_(through), checkpoints_(checkpoints) {}
 
   File* file_;
-  Sequence through_;
+  Sequence through_;         // entries before this one
   std::size_t checkpoints_;  // whose entries it covers
 };
 

@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <system_error>
 
 #include "topologies/bench/forked.h"
 #include "topologies/bench/shared.h"
