@@ -347,6 +347,7 @@ void Core::pump(Monotonic now) {
   now_ = now;
   if (!restores_waiting_.empty()) retry_restores();
   if (!restores_paused_.empty()) resume_restores();
+  const std::uint64_t window = publish_window();
   for (std::uint32_t unit = 0; unit < leases_.size(); ++unit) {
     UnitLeases& leases = leases_[unit];
     if (leases.stopped || ledger_.units()[unit].resting()) continue;
@@ -369,7 +370,7 @@ void Core::pump(Monotonic now) {
     if (leases.dirty) lease(unit, now);
     deliver(unit, now);
     send_finishes(unit);
-    send_publish_credit(unit);
+    send_publish_credit(unit, window);
   }
   for (auto& [incarnation, worker] : workers_) {
     // Each wakes the worker, which waits for none of them: its window is far from full, and a source tells its own

@@ -556,7 +556,12 @@ class Core {
   Worker* choose(std::uint32_t unit, std::uint64_t bytes, std::uint64_t records, Dispatch dispatch);
   void flush(Worker& worker, Delivery& delivery);
   void send_watermarks(std::uint32_t unit);
-  void send_publish_credit(std::uint32_t unit);
+  [[nodiscard]] bool publishes(const UnitState& unit) const {
+    return unit.intake() == Intake::kSplits || takes_from_peers(unit);
+  }
+  /// What each worker that publishes may have unsettled: of all that is to be under way at once its share.
+  [[nodiscard]] std::uint64_t publish_window() const;
+  void send_publish_credit(std::uint32_t unit, std::uint64_t window);
   [[nodiscard]] bool blocked(const UnitState& unit) const;
   /// Whether a unit must add no records, since the disk is full and those behind it go first.
   [[nodiscard]] bool waits_for_space(const UnitState& unit) const;

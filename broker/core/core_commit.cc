@@ -12,6 +12,8 @@ namespace weir::core {
 
 namespace {
 
+constexpr std::uint64_t kMuchPublished = 128 << 10;  ///< unsettled of one worker: it takes part of what all may have
+
 /// Nothing can come behind the end of a loop, where its readers have finished: what emits there nevertheless, from
 /// `finish`, is wrong, and stays so.
 std::optional<std::string> behind_the_end(const Ledger& ledger, const wire::Commit& commit, BytesView message) {
@@ -102,7 +104,10 @@ void Core::on_commit(Worker& worker, const Buffer& sent, Monotonic now) {
   worker.accepted_at = now;
   worker.untold_bytes += sent.bytes.size();
   if (keeps_local(ledger_.units()[worker.unit])) worker.undurable.emplace_back(commit->transaction, sequence);
-  worker.unsettled.push_back({commit->transaction, sequence, wire::publish_cost(wire::body_of(sent.bytes).size())});
+  const std::uint64_t cost = wire::publish_cost(wire::body_of(sent.bytes).size());
+  worker.unsettled.push_back({commit->transaction, sequence, cost});
+  worker.publish_accepted += cost;
+  if (worker.publish_accepted - worker.publish_settled >= kMuchPublished) worker.publishes_much_at = now;
   count(worker, *commit);
   if (ledger_.units()[worker.unit].intake() == Intake::kSplits) {
     leases_[worker.unit].lanes.resize(ledger_.units()[worker.unit].lanes.size());

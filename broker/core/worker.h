@@ -70,7 +70,10 @@ struct Worker {
   double us_per_byte = 0;         ///< 0: not known yet
   std::uint32_t passed_over = 0;  ///< unkeyed input: ranges that others got while it had nothing to do
   std::uint64_t publish_granted = 0;
+  std::uint64_t publish_accepted = 0;
   std::uint64_t publish_settled = 0;
+  Monotonic publishes_much_at{
+      -1000000};  ///< when it last had enough unsettled to be counted as one that publishes much
 
   std::string inbox;                                                 ///< where the broker and other workers send to
   std::vector<wire::Peer> peers;                                     ///< as it was told last, ...
