@@ -21,7 +21,7 @@ std::string random_text(std::mt19937& random, std::size_t size_max, int letters)
 }
 
 /// Compares a tail with a map that keeps the last word of each entry.
-void expect_last_words(std::uint32_t seed, int names, std::size_t key_bytes_max) {
+void expect_last_words(std::uint32_t seed, int names, std::size_t key_bytes_max, const std::string& beginning = {}) {
   std::mt19937 random(seed);
   LaneTail tail;
   Model model;
@@ -31,7 +31,7 @@ void expect_last_words(std::uint32_t seed, int names, std::size_t key_bytes_max)
     for (int i = 0; i < 100; ++i) {
       const auto space = names == 1 ? wire::Space::kState : static_cast<wire::Space>(random() % 5);
       const std::string name(random() % static_cast<unsigned>(names), 'n');
-      const std::string key = random_text(random, key_bytes_max, 4);
+      const std::string key = beginning + random_text(random, key_bytes_max, 4);
       const std::string value = random() % 4 == 0 ? "" : std::to_string(random());
       wire::append_change(changes, {space, as_bytes(name), as_bytes(key),
                                     value.empty() ? std::nullopt : std::optional(as_bytes(value))});
@@ -58,6 +58,13 @@ TEST(LaneTail, KeepsTheLastWordOfEachEntryInTheOrderOfASnapshot) {
   expect_last_words(1, 1, 3);
   expect_last_words(2, 1, 12);
   expect_last_words(3, 3, 4);
+}
+
+TEST(LaneTail, OrdersKeysThatBeginAlike) {
+  expect_last_words(4, 1, 3, "sensor/");
+  expect_last_words(5, 1, 12, "sensor/");
+  expect_last_words(6, 1, 12, std::string(100, 's'));
+  expect_last_words(7, 3, 4, "sensor/");
 }
 
 TEST(LaneTail, RefusesChangesThatAreMalformed) {
