@@ -28,6 +28,7 @@ std::string Number::real_bytes() const {
 Number Number::of(ValueView value) {
   const Token token = value.token();
   if (token.kind == Token::Kind::kReal) return {token.real};
+  if (token.is_integer() && token.fits_signed()) return {token.as_signed()};
   return {value.as<std::int64_t>()};
 }
 

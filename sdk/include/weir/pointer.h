@@ -63,8 +63,12 @@ class Pointer {
     if (token.kind == Token::Kind::kMap) {
       Token name;
       for (std::uint32_t i = 0; i < token.count; ++i) {
-        TokenReader key = reader;
-        if (!key.next(name) || !reader.skip()) return false;
+        const TokenReader key = reader;
+        if (!reader.next(name)) return false;
+        if (name.kind == Token::Kind::kArray || name.kind == Token::Kind::kMap) {
+          reader = key;
+          if (!reader.skip()) return false;
+        }
         if (name.kind == Token::Kind::kText && name.text == step) return true;
         if (!reader.skip()) return false;
       }
