@@ -165,8 +165,7 @@ Status Chain::process(const wire::DeliveryHeader& header, BytesView records, std
   const auto turn = at_work_.process(header, producer);
   const std::uint32_t start = first;
   Status status = work(*item, first, done);
-  // What the stages make of it may only show when their state is flushed.
-  if (typed_state_) head().add_bytes(std::uint64_t{header.bytes} * (done - start) / std::max(header.count, 1U));
+  count_input(std::uint64_t{header.bytes} * (done - start) / std::max(header.count, 1U));
   return status;
 }
 
@@ -211,7 +210,7 @@ Status Chain::process_requeued(const wire::Requeued& requeued, const wire::DeadL
   const auto turn = at_work_.requeued(requeued.number);
   std::uint32_t done = 0;
   if (Status status = work(*item, 0, done); !status.ok()) return status;
-  if (typed_state_) head().add_bytes(record.size());
+  count_input(record.size());
   close_requeued(requeued);
   return {};
 }
@@ -475,10 +474,31 @@ bool Chain::wants_watermarks() const {
   });
 }
 
+void Chain::count_input(std::uint64_t bytes) {
+  if (!typed_state_) return;
+  input_bytes_ += bytes;
+  pending_state_ = 0;
+  for (const auto& instance : instances_) {
+    const std::uint64_t more = instance->pending_state();
+    if (more == UINT64_MAX) {
+      // As much as came in, until the flush tells.
+      pending_state_.reset();
+      return;
+    }
+    *pending_state_ += more;
+  }
+}
+
 bool Chain::full() const {
+  const std::uint64_t bytes_max = topology_.broker.transaction_bytes_max;
+  const std::uint64_t most = std::min(bytes_max / 4, kTransactionBytes);
   std::uint64_t bytes = 0;
   for (const auto& instance : instances_) bytes += instance->bytes();
-  return bytes >= std::min(topology_.broker.transaction_bytes_max / 4, kTransactionBytes);
+  if (!pending_state_) return bytes + input_bytes_ >= most;
+  // The more records of a key there are in a transaction, the fewer changes have to be written, and nobody waits for
+  // these; as somebody does for what was emitted.
+  const std::uint64_t state_most = std::min(bytes_max / 2, std::max(most, topology_.stages[head_].memory_bytes / 8));
+  return bytes >= most || *pending_state_ >= state_most || input_bytes_ >= 2 * bytes_max;
 }
 
 Result<Bytes> Chain::close(std::uint64_t number, const Engine& engine) {
@@ -537,6 +557,8 @@ Result<Bytes> Chain::close(std::uint64_t number, const Engine& engine) {
   }
   transaction_.clear();
   letters_.clear();
+  input_bytes_ = 0;
+  pending_state_.reset();
   return message;
 }
 

@@ -137,6 +137,8 @@ class Chain {
 
   // chain_parked.cc
   Status work_around_parked(const Work& work, std::uint32_t first, std::uint32_t& done);
+  /// So many bytes of records have been worked off: what the stages keep of them counts as state.
+  void count_input(std::uint64_t bytes);
   void follow(const Work& work, std::uint32_t record, const wire::RecordRef& parked);
   void park(const Work& work, const wire::DeadLetter& letter);
 
@@ -168,6 +170,8 @@ class Chain {
   std::vector<std::unique_ptr<Instance>> instances_;
   std::unique_ptr<Output> partials_;  ///< of the head, where it reads a stream whose hot keys are split
   bool typed_state_ = false;
+  std::uint64_t input_bytes_ = 0;               ///< of the open transaction, where a stage keeps typed state
+  std::optional<std::uint64_t> pending_state_;  ///< what the flush will add to it; nothing where only the flush tells
   LocalLanes* local_ = nullptr;
   std::uint64_t cache_bytes_ = 0;                   ///< of each stage that keeps its state there
   std::map<std::uint32_t, std::uint32_t> written_;  ///< targets that the open transaction has written to, and a lane

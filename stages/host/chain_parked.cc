@@ -132,7 +132,7 @@ Status Chain::work_off_parked(const wire::Requeued& requeued, const wire::Condem
   } else {
     std::uint32_t done = 0;
     if (Status status = work_run(*item, 0, done); !status.ok()) return status;
-    if (typed_state_) head().add_bytes(record.size());
+    count_input(record.size());
   }
   again_.reset();
   if (std::exchange(parked_, false)) {

@@ -209,6 +209,11 @@ void Instance::evict(std::uint64_t bytes_max) {
   }
 }
 
+std::uint64_t Instance::pending_state() const {
+  if (!typed_state()) return 0;
+  return descriptor_.state_pending == nullptr ? UINT64_MAX : descriptor_.state_pending(self_);
+}
+
 int Instance::get(BytesView name, BytesView key, weir_bytes& value) {
   const bool partial = context_->abi.shard == WEIR_SHARD_PARTIAL;
   if (typed_state() && (local_ == nullptr || partial)) return WEIR_EMPTY;

@@ -90,6 +90,8 @@ class Instance {
   }
   /// An emitted record was refused since the last call; the plugin must fail what it works on.
   bool take_refused() { return std::exchange(refused_, false); }
+  /// About what the plugin's typed state adds to the open transaction; UINT64_MAX where only its flush will tell.
+  [[nodiscard]] std::uint64_t pending_state() const;
   /// Input that the plugin may turn into as much state counts towards the size of the transaction.
   void add_bytes(std::uint64_t bytes) { bytes_ += bytes; }
 

@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 #define WEIR_ABI_MAJOR 1
-#define WEIR_ABI_MINOR 2
+#define WEIR_ABI_MINOR 3
 #define WEIR_LIBRARY_SYMBOL "weir_library_v1"
 
 #if defined(__GNUC__)
@@ -276,6 +276,14 @@ typedef struct weir_descriptor {
    * sentence was given to weir_host.fail. No other function of the host may be called within.
    */
   int (*state_try)(void* self, weir_context* context, weir_bytes name, weir_bytes key, weir_bytes value);
+
+  /**
+   * Since minor version 3, with state_load, may be null: about how many bytes of keys and values state_flush would hand
+   * over now, of all shards together, so that the host knows when the transaction is full. UINT64_MAX: that cannot be
+   * told before, since values may have grown; the host then goes by the size of the records, as it does without this
+   * call. Called after each call of process, so it must not go through the state.
+   */
+  uint64_t (*state_pending)(const void* self);
 } weir_descriptor;
 
 /** A library's stages. */

@@ -239,6 +239,9 @@ class [[gnu::visibility("hidden")]] StageAdapter {
   }
   static void state_drop(void* self, std::uint32_t shard) noexcept { Self::of(self).store.drop(shard); }
   static std::uint64_t state_bytes(const void* self) noexcept { return static_cast<const Self*>(self)->store.bytes(); }
+  static std::uint64_t state_pending(const void* self) noexcept {
+    return static_cast<const Self*>(self)->store.pending().bytes();
+  }
   static void state_on_demand(void* self) noexcept { Self::of(self).store.on_demand(); }
   static void state_evict(void* self, std::uint64_t bytes_max) noexcept { Self::of(self).store.evict(bytes_max); }
   static int state_try(void* self, weir_context* raw, weir_bytes name, weir_bytes key, weir_bytes value) noexcept {

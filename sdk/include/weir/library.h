@@ -185,6 +185,7 @@ weir_descriptor stage(const char* name) {
       described.state_on_demand = Adapter::state_on_demand;
       described.state_evict = Adapter::state_evict;
       described.state_try = Adapter::state_try;
+      described.state_pending = Adapter::state_pending;
     }
   }
   return described;

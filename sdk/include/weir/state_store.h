@@ -78,6 +78,7 @@ class StateStore {
     if (place.table == nullptr) {
       place.table = std::make_unique<StateTable<T>>();
       place.type = StateTable<T>::type_of();
+      place.table->count_in(pending_);
       learn(place);
       if (on_demand_) {
         place.origin = std::make_unique<HostState>(raw_, place.name);
@@ -109,6 +110,7 @@ class StateStore {
       for (const Kind& kind : kinds_) {
         if (kind.name != name) continue;
         place.table = kind.table->like();
+        place.table->count_in(pending_);
         place.type = kind.table->type();
         restore(place);  // what came before the type was known
       }
@@ -165,6 +167,9 @@ class StateStore {
   [[nodiscard]] AnyStateTable* likely(std::uint32_t shard) const {
     return last_ != nullptr && last_->shard == shard ? last_->table.get() : nullptr;
   }
+
+  /// What flush would hand over, of all shards.
+  [[nodiscard]] const PendingState& pending() const { return pending_; }
 
   [[nodiscard]] std::uint64_t bytes() const {
     std::uint64_t sum = 0;
@@ -227,6 +232,7 @@ class StateStore {
     place.waiting = {};
   }
 
+  PendingState pending_;  ///< outlives the tables, which count in it
   std::unordered_map<std::uint32_t, std::vector<std::unique_ptr<Place>>> places_;  ///< by shard, a few names each
   std::vector<Kind> kinds_;
   std::vector<AnyStateTable*> touched_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -9,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -46,6 +48,25 @@ class StateChanges {
   ~StateChanges() = default;
 };
 
+/// What a flush of some tables would hand over.
+class PendingState {
+ public:
+  static constexpr std::uint64_t kUnknown = UINT64_MAX;
+
+  /// About how many bytes of keys and values; kUnknown where values of a type that may grow have changed.
+  [[nodiscard]] std::uint64_t bytes() const { return growing_ != 0 ? kUnknown : bytes_; }
+  /// More, or less again: bytes where `of_one_size`, else values of which only their encoding will tell how large they
+  /// are.
+  void add(std::uint64_t amount, bool more, bool of_one_size) {
+    std::uint64_t& sum = of_one_size ? bytes_ : growing_;
+    sum = more ? sum + amount : sum - amount;
+  }
+
+ private:
+  std::uint64_t bytes_ = 0;
+  std::uint64_t growing_ = 0;
+};
+
 /// The part of a StateTable that does not depend on the type of its values.
 class AnyStateTable {
  public:
@@ -69,6 +90,8 @@ class AnyStateTable {
   [[nodiscard]] virtual const void* type() const = 0;
   /// Memory taken, estimated.
   [[nodiscard]] virtual std::uint64_t bytes() const = 0;
+  /// From now on counts in `pending`, which must outlive it, what its flush would hand over. REQUIRES: it is empty.
+  virtual void count_in(PendingState& pending) = 0;
   /// From now on the table is a cache in front of `origin`, which must outlive it. REQUIRES: it is empty.
   virtual void ask(StateOrigin* origin) = 0;
   /// What the values that it holds take, estimated; and forgets some of them until they take `bytes_max`, such as were
@@ -84,6 +107,9 @@ class AnyStateTable {
 template <typename T>
 class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
  public:
+  StateTable() = default;
+  ~StateTable() override { forget_all_pending(); }
+
   /// The value of `key`, made by T() where there is none; counts as changed. `unit` numbers the unit of work, from 1.
   T& touch(std::string_view key, std::uint64_t unit) {
     Entry& entry = find_or_add(key);
@@ -170,15 +196,21 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
       }
     }
     changed_.clear();
+    forget_all_pending();
   }
 
   void expect(std::string_view key) noexcept override {
     if (slots_.empty()) return;
     const std::size_t mask = slots_.size() - 1;
     std::uint32_t& expected = expected_[expected_next_++ % expected_.size()];
-    // The slot of an earlier key has come by now, and says where its entry is.
-    const Slot& slot = slots_[expected & mask];
-    if (slot.entry != 0 && slot.hash == expected) fetch(entry(slot.entry - 1));
+    // The slots of an earlier key have come by now, and say where its entry is: as a rule in one of the first.
+    for (std::size_t at = expected & mask, looked_at = 0; slots_[at].entry != 0 && looked_at < kLookedAt; ++looked_at) {
+      if (slots_[at].hash == expected) {
+        fetch(entry(slots_[at].entry - 1));
+        break;
+      }
+      at = (at + 1) & mask;
+    }
     expected = hash(key);
     __builtin_prefetch(&slots_[expected & mask]);
   }
@@ -194,6 +226,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
       entry.unit = 0;
       if (entry.changed && !before.changed) {
         entry.changed = false;
+        forget_pending(entry);
         changed_.pop_back();  // entries were appended in the order of before_
         if (!entry.present) release(before.entry);
       }
@@ -209,6 +242,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
     return entries_ * sizeof(Entry) + slots_.size() * sizeof(Slot) + encoded_bytes_;
   }
 
+  void count_in(PendingState& pending) override { total_pending_ = &pending; }
   void ask(StateOrigin* origin) override { origin_ = origin; }
   [[nodiscard]] std::uint64_t held() const override { return used_ * kHeldBytes + encoded_bytes_; }
   void evict(std::uint64_t bytes_max) override {
@@ -251,7 +285,10 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
     bool changed = false;
     T value{};
   };
+  /// Such values are encoded in about as many bytes each, whatever becomes of them.
+  static constexpr bool kOfOneSize = std::is_trivially_copyable_v<T>;
   static constexpr std::uint32_t kChunk = 64;
+  static constexpr std::size_t kLookedAt = 8;  ///< slots that expect() looks at: a line of the cache
   static constexpr std::size_t kPortion = 1 << 14;
   static constexpr std::uint64_t kHeldBytes = sizeof(Entry) + 2 * sizeof(Slot);
 
@@ -410,7 +447,21 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
     if (!entry.changed) {
       entry.changed = true;
       changed_.push_back(entry.number);
+      pend(entry);
     }
+  }
+
+  /// `entry` is to be flushed, as the last of changed_.
+  void pend(const Entry& entry) {
+    // Until the next flush all are counted alike: as the largest so far, but small numbers may become large ones.
+    if (changed_.size() == 1 && value_bytes_max_ != 0) value_bytes_ = std::max(value_bytes_max_, sizeof(T) + 1);
+    count_pending(kOfOneSize ? entry.key.size() + value_bytes_ : 1, true);
+  }
+  void forget_pending(const Entry& entry) { count_pending(kOfOneSize ? entry.key.size() + value_bytes_ : 1, false); }
+  void forget_all_pending() { count_pending(pending_, false); }
+  void count_pending(std::uint64_t amount, bool more) {
+    pending_ = more ? pending_ + amount : pending_ - amount;
+    if (total_pending_ != nullptr) total_pending_->add(amount, more, kOfOneSize);
   }
 
   void erase(Entry& entry, std::uint64_t unit) {
@@ -445,6 +496,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
     encoded_bytes_ -= entry.encoded_bytes;
     entry.encoded_bytes = static_cast<std::uint32_t>(size);
     encoded_bytes_ += size;
+    value_bytes_max_ = std::max(value_bytes_max_, size);
   }
 
   std::vector<std::unique_ptr<Entry[]>> chunks_;
@@ -459,6 +511,10 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   std::array<std::uint32_t, 4> expected_{};  ///< hashes of what expect() was told last
   std::uint32_t expected_next_ = 0;
   std::uint64_t encoded_bytes_ = 0;
+  std::size_t value_bytes_max_ = 0;                ///< that any value has taken so far
+  std::uint64_t value_bytes_ = 2 * sizeof(T) + 8;  ///< that each value which has changed counts for
+  std::uint64_t pending_ = 0;                      ///< the part of this table in total_pending_
+  PendingState* total_pending_ = nullptr;
   StateOrigin* origin_ = nullptr;
   /// A drain of the origin is under way, and the key that it has come to.
   std::optional<std::optional<std::string>> drain_at_;

@@ -237,6 +237,71 @@ TEST(StateTable, TakesNoMoreMemoryForKeysThatComeAndGo) {
   EXPECT_EQ(table.bytes(), bytes);
 }
 
+/// What a flush of `store` hands over: bytes of keys and values.
+std::uint64_t flushed(StateStore& store, std::uint32_t shards) {
+  class Sum final : public StateChanges {
+   public:
+    explicit Sum(std::uint64_t& bytes) : bytes_(bytes) {}
+    void put(std::string_view key, std::string_view value) override { bytes_ += key.size() + value.size(); }
+    void erase(std::string_view key) override { bytes_ += key.size(); }
+
+   private:
+    std::uint64_t& bytes_;
+  };
+  std::uint64_t bytes = 0;
+  for (std::uint32_t shard = 0; shard < shards; ++shard)
+    store.flush(shard, [&](std::string_view /*name*/) { return Sum(bytes); });
+  return bytes;
+}
+
+TEST(StateStore, KnowsBeforeAFlushHowMuchItWillBeWhereValuesAreOfOneSize) {
+  constexpr std::uint32_t kShards = 3;
+  std::mt19937_64 random(7);
+  StateStore store;
+  for (int round = 0; round < 50; ++round) {
+    for (int i = 0; i < 500; ++i) {
+      const auto shard = static_cast<std::uint32_t>(random() % kShards);
+      const std::uint64_t before = store.pending().bytes();
+      store.begin();
+      for (int change = 0; change < 3; ++change) {
+        const std::string key = key_of(static_cast<int>(random() % 300));
+        auto& table = store.changing<std::uint64_t>(shard, random() % 2 == 0 ? "one" : "other");
+        if (random() % 4 == 0) {
+          table.erase(key, store.unit());
+        } else {
+          table.touch(key, store.unit()) = random() >> (random() % 64);
+        }
+      }
+      if (random() % 3 != 0) continue;
+      store.undo();
+      ASSERT_EQ(store.pending().bytes(), before);
+    }
+    if (round % 10 == 9) store.drop(1);
+    const std::uint64_t pending = store.pending().bytes();
+    const std::uint64_t bytes = flushed(store, kShards);
+    EXPECT_GE(pending, bytes);
+    EXPECT_LE(pending, 3 * bytes);
+    EXPECT_EQ(store.pending().bytes(), 0U);
+  }
+}
+
+TEST(StateStore, DoesNotKnowHowMuchAFlushWillBeWhereValuesMayHaveGrown) {
+  StateStore store;
+  store.begin();
+  store.changing<std::uint64_t>(0, "count").touch(key_of(1), store.unit()) = 1;
+  const std::uint64_t counted = store.pending().bytes();
+  EXPECT_NE(counted, PendingState::kUnknown);
+  store.begin();
+  store.changing<std::string>(0, "text").touch(key_of(1), store.unit()) = "text";
+  EXPECT_EQ(store.pending().bytes(), PendingState::kUnknown);
+  store.undo();
+  EXPECT_EQ(store.pending().bytes(), counted);
+  store.begin();
+  store.changing<std::string>(0, "text").touch(key_of(1), store.unit()) = "text";
+  flushed(store, 1);
+  EXPECT_EQ(store.pending().bytes(), 0U);
+}
+
 TEST(StateStore, RefusesToReadStateAsAnotherType) {
   StateStore store;
   std::string value;

@@ -9,9 +9,12 @@
 namespace weir::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Le;
 using ::testing::SizeIs;
 
 std::vector<int> values(Harness& stage) {
@@ -172,6 +175,48 @@ TEST(Transaction, FailsTheRecordThatIsTooLargeForOneAlone) {
   EXPECT_THAT(burst.outputs(), SizeIs(2'000));
   EXPECT_EQ(burst.errors("size"), 1U);
   EXPECT_THAT(burst.dead_letters()[0].reason, HasSubstr("transaction_bytes_max"));
+}
+
+constexpr std::uint64_t kTransactionMax = 1 << 20;
+
+/// Feeds records of about `bytes` each to `keys` keys in turn.
+void feed_in_turn(Harness& stage, int records, int keys, std::size_t bytes) {
+  const std::string value(bytes, 'v');
+  for (int i = 0; i < records; ++i) stage.feed("key " + std::to_string(i % keys), value);
+}
+
+TEST(Transaction, GathersMoreOfTheInputWhereLittleStateComesOfIt) {
+  Harness measures(WEIR_TEST_TYPED, "typed.measures", "{}", {.transaction_bytes_max = kTransactionMax});
+  feed_in_turn(measures, 1500, 10, 1000);
+  measures.run();
+  EXPECT_EQ(measures.transactions(), 1U);
+  EXPECT_EQ(measures.state<std::uint64_t>("key 3"), 150U * 1003) << "a string of 1,000 bytes has a head of three";
+}
+
+TEST(Transaction, ClosesWhereItHasTakenTwiceItsSizeOfInput) {
+  Harness measures(WEIR_TEST_TYPED, "typed.measures", "{}", {.transaction_bytes_max = kTransactionMax});
+  feed_in_turn(measures, 5000, 10, 1000);
+  measures.run();
+  EXPECT_THAT(measures.transactions(), AllOf(Ge(2U), Le(3U)));
+}
+
+TEST(Transaction, ClosesWhereStateOfManyKeysWouldFillIt) {
+  Harness measures(WEIR_TEST_TYPED, "typed.measures", "{}", {.transaction_bytes_max = kTransactionMax});
+  constexpr int kKeys = 60'000;
+  feed_in_turn(measures, kKeys, kKeys, 4);
+  measures.run();
+  // A key has at least six bytes, and its total one: half of the size is the most.
+  EXPECT_GE(measures.transactions(), std::uint64_t{kKeys} * 7 / (kTransactionMax / 2));
+  EXPECT_GE(measures.transactions(), 2U);
+  EXPECT_THAT(measures.states(), SizeIs(kKeys));
+}
+
+TEST(Transaction, GoesByTheInputWhereStateGrowsWithIt) {
+  Harness gathers(WEIR_TEST_TYPED, "typed.gathers", "{}", {.transaction_bytes_max = kTransactionMax});
+  feed_in_turn(gathers, 1500, 10, 1000);
+  gathers.run();
+  EXPECT_GE(gathers.transactions(), 2U) << "1.5 MB of input, of which a quarter of a MiB fills it";
+  EXPECT_EQ(gathers.state<std::string>("key 3").size(), 150U * 1000);
 }
 
 TEST(Finish, IsCalledAgainForEachPortionInATransactionOfItsOwn) {

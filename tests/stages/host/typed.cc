@@ -23,6 +23,24 @@ class Total final : public weir::Stage {
   }
 };
 
+/// How many bytes the values of a key had; emits nothing.
+class Measures final : public weir::Stage {
+ public:
+  static constexpr bool kKeyed = true;
+  void process(const weir::RecordView& in, weir::Context& out) override {
+    out.state<std::uint64_t>() += in.value_bytes().size();
+  }
+};
+
+/// The values of a key, one behind the other; emits nothing.
+class Gathers final : public weir::Stage {
+ public:
+  static constexpr bool kKeyed = true;
+  void process(const weir::RecordView& in, weir::Context& out) override {
+    out.state<std::string>() += in.value<std::string_view>();
+  }
+};
+
 /// Emits three numbers, and then says its position again whenever it is asked, for ever.
 class Waits final : public weir::Source {
  public:
@@ -45,4 +63,5 @@ class Throws final : public weir::Stage {
 
 }  // namespace
 
-WEIR_LIBRARY(weir::stage<Total>("typed.total"), weir::stage<Throws>("typed.throws"), weir::stage<Waits>("typed.waits"));
+WEIR_LIBRARY(weir::stage<Total>("typed.total"), weir::stage<Throws>("typed.throws"), weir::stage<Waits>("typed.waits"),
+             weir::stage<Measures>("typed.measures"), weir::stage<Gathers>("typed.gathers"));
