@@ -422,9 +422,10 @@ std::uint64_t Core::publish_window() const {
            (worker.publish_granted == 0 || now_ - worker.publishes_much_at < kPublishesMuchFor);
   };
   const auto many = static_cast<std::uint64_t>(std::count_if(workers_.begin(), workers_.end(), publishes_much));
-  const std::uint64_t share = all / std::max<std::uint64_t>(many, 1);
-  // Another transaction is begun below the window, and comes on top.
-  return share - std::min(share / 2, kOneTransaction) + 4 * wire::kPublishOverhead;
+  // Who is below its window begins another transaction, which comes on top: of several workers as many.
+  const std::uint64_t one = std::min(all / 8, kOneTransaction);
+  const std::uint64_t share = (all + one) / std::max<std::uint64_t>(many, 1);
+  return share - std::min(share / 2, one) + 4 * wire::kPublishOverhead;
 }
 
 void Core::send_publish_credit(std::uint32_t index, std::uint64_t window) {
