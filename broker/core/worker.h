@@ -72,8 +72,8 @@ struct Worker {
   std::uint64_t publish_granted = 0;
   std::uint64_t publish_accepted = 0;
   std::uint64_t publish_settled = 0;
-  Monotonic publishes_much_at{
-      -1000000};  ///< when it last had enough unsettled to be counted as one that publishes much
+  /// When it last had so much unsettled that it counts as one that publishes much.
+  Monotonic publishes_much_at{-1000000};
 
   std::string inbox;                                                 ///< where the broker and other workers send to
   std::vector<wire::Peer> peers;                                     ///< as it was told last, ...
