@@ -252,9 +252,10 @@ Exit Server::run() {
 void Server::turn() {
   const std::array descriptors = {mailbox_.descriptor(), signals_, launcher_.descriptor()};
   const std::size_t count = launcher_.descriptor() >= 0 ? 3 : 2;
-  sockets_->wait(std::span(descriptors).first(count), wait_most());
-  mailbox_.run();
-  for (int i = 0; i < kClientsPerTurn; ++i) {
+  const Sockets::Ready ready = sockets_->wait(std::span(descriptors).first(count), wait_most());
+  const auto [mail, signalled, launcher_spoke] = ready.descriptors;
+  if (mail) mailbox_.run();
+  for (int i = 0; ready.clients && i < kClientsPerTurn; ++i) {
     auto from = sockets_->receive_client();
     if (!from) break;
     active_at_ = monotonic_now();
@@ -263,16 +264,16 @@ void Server::turn() {
     if (map.ok() && replay_desk_->take(from->client, *map, *this)) continue;
     core_->on_client(from->client, from->message, monotonic_now());
   }
-  for (int i = 0; i < kCommitsPerTurn; ++i) {
+  for (int i = 0; ready.commits && i < kCommitsPerTurn; ++i) {
     auto message = sockets_->receive_commit();
     if (!message) break;
     core_->on_message(*message, monotonic_now());
   }
-  if (!launcher_.receive([this](const ordered_json& event) { on_launcher(event); })) {
+  if (launcher_spoke && !launcher_.receive([this](const ordered_json& event) { on_launcher(event); })) {
     log::warning("the launcher is gone");
     exit_ = Exit::kOrphaned;
   }
-  on_signal();
+  if (signalled) on_signal();
   const Monotonic now = monotonic_now();
   letter_desk_->do_work(*this);
   replay_desk_->do_work(*this);

@@ -2,6 +2,7 @@
 #include "broker/server/sockets.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -12,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "sdk/base/check.h"
 #include "sdk/base/log.h"
 #include "sdk/wire/zmq_bytes.h"
 
@@ -152,6 +154,8 @@ Result<std::unique_ptr<Sockets>> Sockets::open(const std::string& listen, const 
   sockets->commits_endpoint_ = sockets->commits_.get(zmq::sockopt::last_endpoint);
   if (Status status = bind_to(sockets->news_, news); !status.ok()) return status.error();
   sockets->news_endpoint_ = sockets->news_.get(zmq::sockopt::last_endpoint);
+  sockets->clients_inbox_ = wire::ZmqInbox(sockets->router_);
+  sockets->commits_inbox_ = wire::ZmqInbox(sockets->commits_);
   return sockets;
 }
 
@@ -172,25 +176,27 @@ void Sockets::note_taken(std::size_t socket, zmq::message_t& part) {
   if (!watches_.empty()) watches_[socket]->took(part);
 }
 
-void Sockets::wait(std::span<const int> descriptors, std::chrono::milliseconds timeout) {
-  std::vector<zmq::pollitem_t> items = {{router_.handle(), 0, ZMQ_POLLIN, 0}, {commits_.handle(), 0, ZMQ_POLLIN, 0}};
-  for (const int descriptor : descriptors) items.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
-  try {
-    zmq::poll(items, timeout);
-  } catch (const zmq::error_t& error) {
-    if (error.num() != EINTR) throw;
-  }
+Sockets::Ready Sockets::wait(std::span<const int> descriptors, std::chrono::milliseconds timeout) {
+  WEIR_CHECK(descriptors.size() <= kDescriptorsMax, "there is room for all descriptors");
+  std::array<pollfd, 2 + kDescriptorsMax> polled{};
+  polled[0] = {clients_inbox_.descriptor(), POLLIN, 0};
+  polled[1] = {commits_inbox_.descriptor(), POLLIN, 0};
+  for (std::size_t i = 0; i < descriptors.size(); ++i) polled[2 + i] = {descriptors[i], POLLIN, 0};
+  const bool nothing_left = clients_inbox_.surely_empty() && commits_inbox_.surely_empty();
+  // What interrupts it has something to be looked at, or nothing to do here.
+  const int woken = ::poll(polled.data(), 2 + descriptors.size(), nothing_left ? static_cast<int>(timeout.count()) : 0);
+  Ready ready{!clients_inbox_.surely_empty(), !commits_inbox_.surely_empty(), {}};
+  if (woken <= 0) return ready;
+  ready.clients |= polled[0].revents != 0;
+  ready.commits |= polled[1].revents != 0;
+  for (std::size_t i = 0; i < descriptors.size(); ++i) ready.descriptors[i] = polled[2 + i].revents != 0;
+  return ready;
 }
 
 std::optional<core::Buffer> Sockets::receive_commit() {
   zmq::message_t message;
-  if (!commits_.recv(message, zmq::recv_flags::dontwait)) return std::nullopt;
+  if (!commits_inbox_.receive(message)) return std::nullopt;
   note_taken(kCommits, message);
-  // A commit is one frame; more are nobody's of ours.
-  while (message.more()) {
-    if (!commits_.recv(message, zmq::recv_flags::dontwait)) break;
-    note_taken(kCommits, message);
-  }
   if (message.size() < kSmall) {
     const BytesView view(static_cast<const std::byte*>(message.data()), message.size());
     return core::Buffer::of(Bytes(view.begin(), view.end()));
@@ -202,14 +208,14 @@ std::optional<core::Buffer> Sockets::receive_commit() {
 
 std::optional<Sockets::FromClient> Sockets::receive_client() {
   zmq::message_t id;
-  if (!router_.recv(id, zmq::recv_flags::dontwait)) return std::nullopt;
+  if (!clients_inbox_.receive(id)) return std::nullopt;
   FromClient from;
   from.client = id.to_string();
   // REQ peers put an empty frame in front; the last frame is the message.
   bool more = id.more();
   while (more) {
     zmq::message_t frame;
-    if (!router_.recv(frame, zmq::recv_flags::dontwait)) break;
+    if (!clients_inbox_.receive(frame)) break;
     note_taken(kRouter, frame);
     const BytesView view(static_cast<const std::byte*>(frame.data()), frame.size());
     from.message.assign(view.begin(), view.end());
@@ -252,6 +258,7 @@ void Sockets::send(Incarnation incarnation, Bytes message) {
 }
 
 void Sockets::reply(const std::string& client, Bytes message) {
+  clients_inbox_.sent();
   try {
     (void)router_.send(zmq::buffer(client), zmq::send_flags::sndmore | zmq::send_flags::dontwait);
     (void)router_.send(wire::zmq_message(std::move(message)), zmq::send_flags::dontwait);

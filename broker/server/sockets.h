@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 #include <zmq.hpp>
@@ -14,6 +17,7 @@
 #include "broker/server/peer_watch.h"
 #include "sdk/base/ids.h"
 #include "sdk/base/result.h"
+#include "sdk/wire/zmq_inbox.h"
 
 namespace weir::server {
 
@@ -37,10 +41,18 @@ class Sockets {
 
   [[nodiscard]] const std::string& news_endpoint() const { return news_endpoint_; }
 
-  /// Waits until a socket, `descriptors[i]` or `timeout` is due.
-  void wait(std::span<const int> descriptors, std::chrono::milliseconds timeout);
+  static constexpr std::size_t kDescriptorsMax = 3;
+  /// What is to be looked at. The rest has nothing: each look would cost a system call.
+  struct Ready {
+    bool clients = false;
+    bool commits = false;
+    std::array<bool, kDescriptorsMax> descriptors{};
+  };
+  /// Waits until a socket, `descriptors[i]` or `timeout` is due. REQUIRES: at most kDescriptorsMax of them.
+  Ready wait(std::span<const int> descriptors, std::chrono::milliseconds timeout);
 
-  /// One message of each kind, if there is one.
+  /// The next message of a worker, if there is one: what it says at once comes as parts of one, each a message of its
+  /// own.
   std::optional<core::Buffer> receive_commit();
   struct FromClient {
     std::string client;
@@ -64,6 +76,8 @@ class Sockets {
   zmq::context_t context_{1};
   zmq::socket_t router_;
   zmq::socket_t commits_;
+  wire::ZmqInbox clients_inbox_;                     ///< of router_
+  wire::ZmqInbox commits_inbox_;                     ///< of commits_
   zmq::socket_t news_;                               ///< XPUB: a PUB that also says who subscribes
   std::vector<std::unique_ptr<PeerWatch>> watches_;  ///< of router_, commits_, news_; none for ipc sockets
   std::set<std::string> subscriptions_;
