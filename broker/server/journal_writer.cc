@@ -146,16 +146,16 @@ bool JournalWriter::write(std::vector<core::NewEntry>& group) {
   }
   if (was_full) mailbox_.post([this] { listener_.on_journal_full(false); });
   unsynced_ = true;
-  std::vector<WriterListener::Written> written;
-  written.reserve(group.size());
   for (std::size_t i = 0; i < group.size(); ++i) {
     needs_sync_ |= group[i].durability == Durability::kFsync;
     bytes_unsynced_ += group[i].payload.bytes.size();
-    written.push_back({group[i].sequence, positions[i]});
+    untold_.push_back({group[i].sequence, positions[i]});
   }
+  // Where a short sync comes next, its end is told with this: each word wakes the server.
+  if (needs_sync_ && !under_way_ && bytes_unsynced_ < kBytesApart) return true;
   const Sequence end = group.back().sequence.plus(1);
   const bool settled = !needs_sync_ && !under_way_;
-  mailbox_.post([this, written = std::move(written), end, settled] {
+  mailbox_.post([this, written = std::exchange(untold_, {}), end, settled] {
     listener_.on_written(written);
     if (settled) listener_.on_settled(end);
   });
@@ -205,8 +205,9 @@ bool JournalWriter::end_sync(const journal::SyncUnderWay& under_way, const Synce
     mailbox_.post([this, error = status.error()] { listener_.on_journal_failed(error); });
     return false;
   }
-  mailbox_.post([this, durable = journal_.durable(), settled = needs_sync_ ? journal_.durable() : journal_.written(),
-                 seconds = synced.seconds] {
+  mailbox_.post([this, written = std::exchange(untold_, {}), durable = journal_.durable(),
+                 settled = needs_sync_ ? journal_.durable() : journal_.written(), seconds = synced.seconds] {
+    if (!written.empty()) listener_.on_written(written);
     listener_.on_synced(seconds, durable);
     listener_.on_settled(settled);
   });

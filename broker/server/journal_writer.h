@@ -84,6 +84,7 @@ class JournalWriter {
   bool unsynced_ = false;    ///< anything is
   bool mark_due_ = false;    ///< unless something comes, what is synced gets a mark of its own
   std::uint64_t bytes_unsynced_ = 0;
+  std::vector<WriterListener::Written> untold_;  ///< told with the end of the sync that comes next
   std::optional<journal::SyncUnderWay> under_way_;
   std::chrono::steady_clock::time_point synced_;
   TaskThread syncer_{"syncer"};

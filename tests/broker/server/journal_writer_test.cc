@@ -74,6 +74,33 @@ TEST_F(JournalWriterTest, LeavesAnEndThatTheNextStartReadsAsWhole) {
   }
 }
 
+TEST_F(JournalWriterTest, TellsOfASmallGroupOnceAndOnlyWhenItIsSynced) {
+  open();
+  posted_ = journal_->written().value();
+  const Sequence first = journal_->written();
+  std::counting_semaphore<> gate(0);
+  std::atomic<int> begun{0};
+  disk_->before_syncs([&] {
+    ++begun;
+    EXPECT_TRUE(gate.try_acquire_for(std::chrono::seconds(60)));
+  });
+  writer_.emplace(*journal_, std::chrono::hours(1), mailbox_, *this);
+  post("a", Durability::kFsync);
+  until([&] { return begun == 1; });
+  mailbox_.run();
+  EXPECT_EQ(written_, Sequence()) << "what is told now wakes the server once more";
+  gate.release();
+  until([&] { return !settled_.empty(); });
+  EXPECT_EQ(written_, first.plus(1));
+  EXPECT_EQ(settled_, std::vector{first.plus(1)});
+  post("b", Durability::kNone);
+  until([&] { return settled_.size() == 2; });
+  EXPECT_EQ(written_, first.plus(2)) << "nobody waits for a sync";
+  EXPECT_EQ(begun, 1);
+  gate.release(10);
+  writer_.reset();
+}
+
 TEST_F(JournalWriterTest, WritesBesideTheSyncOfALargeGroupAndSettlesWhatThatCovers) {
   options_.segment_bytes = 8 << 20;
   open();
