@@ -2,6 +2,7 @@
 #include "stages/host/broker_engine.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -67,6 +68,7 @@ Status BrokerEngine::bind_inbox(const Options& options) {
   inbox_ = zmq::socket_t(context_, zmq::socket_type::pull);
   inbox_.set(zmq::sockopt::rcvhwm, 0);  // credit bounds what is under way
   inbox_.set(zmq::sockopt::linger, 0);
+  messages_ = wire::ZmqInbox(inbox_);
   if (options.broker.starts_with("ipc://")) {
     // A new place for every incarnation, so that nothing queued for a predecessor reaches it.
     const std::string path = options.broker.substr(std::string("ipc://").size());
@@ -168,15 +170,17 @@ void BrokerEngine::run_pulse() {
   }
 }
 
-void BrokerEngine::transmit(Bytes message) {
+void BrokerEngine::transmit(Bytes message, Follows follows) {
   zmq::message_t outgoing = wire::zmq_message(std::move(message));
-  uninterrupted([&] { return commits_.send(outgoing, zmq::send_flags::dontwait); });
+  // As parts of one they leave at once, and wake one thread after the other once.
+  const auto more = follows == Follows::kMore ? zmq::send_flags::sndmore : zmq::send_flags::none;
+  uninterrupted([&] { return commits_.send(outgoing, zmq::send_flags::dontwait | more); });
   transmitted_.store(monotonic_now(), std::memory_order_relaxed);
 }
 
 std::optional<BrokerSession::Received> BrokerEngine::receive() {
   zmq::message_t message;
-  if (!uninterrupted([&] { return inbox_.recv(message, zmq::recv_flags::dontwait); })) return std::nullopt;
+  if (!uninterrupted([&] { return messages_.receive(message); })) return std::nullopt;
   auto held = std::make_shared<zmq::message_t>(std::move(message));
   const BytesView view(static_cast<const std::byte*>(held->data()), held->size());
   return Received{std::move(held), view};
@@ -187,10 +191,11 @@ Event BrokerEngine::next(Monotonic wait) {
   watch_peers();
   pump();
   for (bool waited = false;; waited = true) {
-    if (auto event = take()) return std::move(*event);
-    // Credit or a commit's answer may have come: what waited for it goes on.
     const Monotonic now = monotonic_now();
-    if (waited || now >= deadline) return {};
+    const bool waits = !waited && now < deadline;
+    if (auto event = take(waits)) return std::move(*event);
+    // Credit or a commit's answer may have come: what waited for it goes on.
+    if (!waits) return {};
     constexpr Monotonic kSoon{5'000};
     wait_for_message(holds_records() ? std::min(deadline - now, kSoon) : deadline - now);
     pump();
@@ -212,9 +217,10 @@ void BrokerEngine::wait_for_message(Monotonic most) {
     std::this_thread::sleep_for(most);
     return;
   }
-  zmq::pollitem_t item{inbox_.handle(), 0, ZMQ_POLLIN, 0};
+  if (!messages_.surely_empty()) return;
+  pollfd polled{messages_.descriptor(), POLLIN, 0};
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::min<Monotonic>(most, welcome().beat));
-  uninterrupted([&] { return zmq::poll(&item, 1, left); });
+  (void)::poll(&polled, 1, static_cast<int>(left.count()));  // a signal's handler was to run (leave_signal.h)
 }
 
 }  // namespace weir::host

@@ -11,6 +11,7 @@
 #include <zmq.hpp>
 
 #include "sdk/base/result.h"
+#include "sdk/wire/zmq_inbox.h"
 #include "stages/host/broker_session.h"
 #include "stages/host/peer_sockets.h"
 
@@ -50,7 +51,7 @@ class BrokerEngine final : public BrokerSession {
   void run_pulse();
   void wait_for_message(Monotonic most);
 
-  void transmit(Bytes message) override;
+  void transmit(Bytes message, Follows follows) override;
   void connect_peer(Incarnation peer, const std::string& inbox) override { peers_.connect(peer, inbox); }
   void disconnect_peer(Incarnation peer) override { peers_.disconnect(peer); }
   void transmit_to(Incarnation peer, Bytes message) override { peers_.send(peer, std::move(message)); }
@@ -61,6 +62,7 @@ class BrokerEngine final : public BrokerSession {
 
   zmq::context_t context_{1};
   zmq::socket_t inbox_;
+  wire::ZmqInbox messages_;  ///< of inbox_
   zmq::socket_t commits_;
   PeerSockets peers_{context_};
   Monotonic peers_watched_{0};

@@ -43,11 +43,14 @@ wire::MessageHeader BrokerSession::next_header(MessageType type) {
   return {type, wire::kWireVersion, 0, welcome_.incarnation.value(), ++sent_};
 }
 
-void BrokerSession::send(MessageType type, BytesView body) { transmit(wire::message(next_header(type), body)); }
+void BrokerSession::send(MessageType type, BytesView body, Follows follows) {
+  transmit(wire::message(next_header(type), body), follows);
+}
 
-void BrokerSession::send_credit() {
+void BrokerSession::send_credit(Follows follows) {
   credited_ = worked_;
-  send(MessageType::kCredit, wire::encode_totals({worked_.first + capacity_bytes_, worked_.second + kCapacityRecords}));
+  send(MessageType::kCredit, wire::encode_totals({worked_.first + capacity_bytes_, worked_.second + kCapacityRecords}),
+       follows);
 }
 
 void BrokerSession::worked_off(std::uint64_t bytes, std::uint64_t records) {
@@ -68,7 +71,8 @@ void BrokerSession::commit(Bytes message) {
     undurable_.emplace_back(committed_, size);
     undurable_bytes_ += size;
   }
-  if (worked_ != credited_) send_credit();
+  const bool leaves_at_once = unsent_.empty() && releases_.empty() && (!outbox_ || outbox_->acknowledged(committed_));
+  if (worked_ != credited_) send_credit(leaves_at_once ? Follows::kMore : Follows::kNothing);
   unsent_.emplace_back(committed_, std::move(message));
   if (outbox_) serve_peers(false);
   send_commits();
@@ -83,7 +87,7 @@ void BrokerSession::send_commits() {
   let_go();
   while (!unsent_.empty() && (!outbox_ || outbox_->acknowledged(unsent_.front().first))) {
     wire::put_header(unsent_.front().second, next_header(MessageType::kCommit));
-    transmit(std::move(unsent_.front().second));
+    transmit(std::move(unsent_.front().second), Follows::kNothing);
     unsent_.pop_front();
     let_go();
   }
@@ -179,7 +183,8 @@ void BrokerSession::beat(const wire::Measured& measured) {
   beat_sent_ = clock();
   if (sent_ == 0) return;
   transmit(wire::message({MessageType::kBeat, wire::kWireVersion, 0, welcome_.incarnation.value(), sent_},
-                         wire::encode_measured(measured)));
+                         wire::encode_measured(measured)),
+           Follows::kNothing);
 }
 
 Event BrokerSession::lost(std::string sentence) {
@@ -229,7 +234,7 @@ bool BrokerSession::urgent() {
   return urgent_.has_value();
 }
 
-std::optional<Event> BrokerSession::take() {
+std::optional<Event> BrokerSession::take(bool waits) {
   if (urgent_) {
     // What came before is not begun any more: its records stay with the broker.
     events_.clear();
@@ -237,7 +242,7 @@ std::optional<Event> BrokerSession::take() {
     return std::exchange(urgent_, std::nullopt);
   }
   // Nothing is under way that a commit will tell of: the broker waits for this, if its next batch needs all there is.
-  if (events_.empty() && worked_ != credited_) send_credit();
+  if (waits && events_.empty() && worked_ != credited_) send_credit();
   if (peers_inbox_ && !peers_inbox_->empty()) {
     const bool others = !events_.empty();
     const bool records_next = others && (events_.front().kind == Event::Kind::kDeliver);

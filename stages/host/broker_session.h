@@ -64,8 +64,9 @@ class BrokerSession : public Engine {
   void beat(const wire::Measured& measured) override;
 
  protected:
+  enum class Follows : std::uint8_t { kNothing, kMore };  ///< the next message goes with this one
   /// Carries a message to the broker. What cannot be carried is lost: the broker sees the gap.
-  virtual void transmit(Bytes message) = 0;
+  virtual void transmit(Bytes message, Follows follows) = 0;
   /// Whether a message of the broker has come, and takes it: `owner` keeps its bytes.
   struct Received {
     std::shared_ptr<void> owner;
@@ -91,15 +92,15 @@ class BrokerSession : public Engine {
   void pump();
   /// Records wait for a moment that nothing will tell of: it is soon.
   [[nodiscard]] bool holds_records() const { return peers_inbox_ && peers_inbox_->holds(); }
-  /// What the runner is to know now, if anything.
-  std::optional<Event> take();
+  /// What the runner is to know now, if anything; `waits`: otherwise it waits, and ends no transaction before.
+  std::optional<Event> take(bool waits);
 
  private:
   std::optional<Event> hear(const Received& received);
   static Event lost(std::string sentence);
-  void send(wire::MessageType type, BytesView body);
+  void send(wire::MessageType type, BytesView body, Follows follows = Follows::kNothing);
   [[nodiscard]] wire::MessageHeader next_header(wire::MessageType type);
-  void send_credit();
+  void send_credit(Follows follows = Follows::kNothing);
   [[nodiscard]] bool is_published(std::uint32_t stream) const {
     return stream < topology_->streams.size() && topology_->streams[stream].transport == Transport::kPubSub;
   }

@@ -185,7 +185,7 @@ std::string WorkerProcess::fact(std::uint32_t stream, std::uint32_t shard) const
 
 // The wire.
 
-host::Event WorkerProcess::next(Monotonic) {
+host::Event WorkerProcess::next(Monotonic wait) {
   // As BrokerEngine::watch_peers() does.
   for (const auto& [peer, link] : links_) {
     if (link.broken && *link.broken < clock() - welcome().silence) lose("the connection to another worker was lost");
@@ -197,7 +197,7 @@ host::Event WorkerProcess::next(Monotonic) {
     check(drain);
     return drain;
   }
-  if (auto event = take()) {
+  if (auto event = take(wait != Monotonic{0})) {
     if (world_.has(Bug::kDrainFinishes) && event->kind == host::Event::Kind::kDrain && !draining_) {
       host::Event finish;
       finish.kind = host::Event::Kind::kFinish;
@@ -245,7 +245,7 @@ std::optional<host::BrokerSession::Received> WorkerProcess::receive() {
   return Received{std::move(message), view};
 }
 
-void WorkerProcess::transmit(Bytes message) {
+void WorkerProcess::transmit(Bytes message, Follows) {
   if (!alive_) return;
   if (world_.has(Bug::kSentOvertold)) {
     const auto header = *wire::decode_header(message);

@@ -84,7 +84,7 @@ class WorkerProcess final : private host::BrokerSession {
   // host::BrokerSession
   host::Event next(Monotonic wait) override;
   void commit(Bytes message) override;
-  void transmit(Bytes message) override;
+  void transmit(Bytes message, Follows follows) override;
   void connect_peer(Incarnation peer, const std::string& inbox) override { links_[peer].pid = std::stoll(inbox); }
   void disconnect_peer(Incarnation peer) override { links_.erase(peer); }
   void transmit_to(Incarnation peer, Bytes message) override;

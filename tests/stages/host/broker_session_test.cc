@@ -19,8 +19,12 @@ namespace {
 
 using wire::MessageType;
 
+constexpr Monotonic kAtOnce{0};
+constexpr Monotonic kInAWhile{1000};
+
 class Session final : public BrokerSession {
  public:
+  using BrokerSession::Follows;
   /// `publishes`: to stream 0.
   explicit Session(bool publishes = false) {
     wire::WorkerWelcome welcome;
@@ -39,9 +43,9 @@ class Session final : public BrokerSession {
     topology.stages.push_back(stage);
     start(topology, 0);
   }
-  Event next(Monotonic) override {
+  Event next(Monotonic wait) override {
     pump();
-    return take().value_or(Event{});
+    return take(wait > Monotonic{0}).value_or(Event{});
   }
   /// The broker's next message.
   void tell(MessageType type, BytesView body = {}) {
@@ -86,11 +90,15 @@ class Session final : public BrokerSession {
   std::uint64_t told = 0;
   std::deque<Bytes> inbox;
   std::vector<Bytes> said;
+  std::vector<Follows> follows;  ///< behind each of them
   std::map<Incarnation, std::string> connected;
   std::vector<std::pair<Incarnation, Bytes>> sent;
 
  private:
-  void transmit(Bytes message) override { said.push_back(std::move(message)); }
+  void transmit(Bytes message, Follows more) override {
+    said.push_back(std::move(message));
+    follows.push_back(more);
+  }
   void connect_peer(Incarnation peer, const std::string& at) override { connected[peer] = at; }
   void disconnect_peer(Incarnation peer) override { connected.erase(peer); }
   void transmit_to(Incarnation peer, Bytes message) override { sent.emplace_back(peer, std::move(message)); }
@@ -110,11 +118,26 @@ TEST(BrokerSession, TellsOfEveryByteWorkedOffOnceNothingElseIsToDo) {
   const std::uint64_t before = session.credit_said();
   session.worked_off(10, 1);  // too little to be worth a message of its own
   EXPECT_EQ(session.credit_said(), before);
-  session.next({});
+  session.next(kAtOnce);
+  EXPECT_EQ(session.credit_said(), before) << "whoever does not wait is about to commit";
+  session.next(kInAWhile);
   EXPECT_EQ(session.credit_said(), before + 10);
   const std::size_t said = session.said.size();
-  session.next({});
+  session.next(kInAWhile);
   EXPECT_EQ(session.said.size(), said) << "it says the same twice";
+}
+
+TEST(BrokerSession, TellsOfWhatIsWorkedOffTogetherWithTheCommit) {
+  Session session;
+  session.worked_off(10, 1);
+  session.next(kAtOnce);
+  session.said.clear();
+  session.follows.clear();
+  session.commit(wire::message_room());
+  ASSERT_EQ(session.said.size(), 2U);
+  EXPECT_EQ(wire::decode_header(session.said[0])->type, MessageType::kCredit);
+  EXPECT_EQ(wire::decode_header(session.said[1])->type, MessageType::kCommit);
+  EXPECT_EQ(session.follows, (std::vector{Session::Follows::kMore, Session::Follows::kNothing}));
 }
 
 TEST(BrokerSession, LosesTheBrokerWhenAMessageIsMissing) {
