@@ -45,7 +45,6 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
     revision_.reset();
   }
   tell_topology();
-  hot_from_.resize(topology_.streams.size());
   stream_probes_.resize(topology_.streams.size());
   lose_what_was_on_the_way();
   for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream) {
@@ -87,9 +86,9 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
       leases.follower.emplace(spec.workers, std::min(spec.workers_max, unit.workers_max()));
     leases_.push_back(std::move(leases));
   }
-  for (std::size_t stream = 0; stream < hot_from_.size(); ++stream) {
-    hot_from_[stream] = ledger_.stream(static_cast<std::uint32_t>(stream)).first_frame();
-  }
+  for (std::uint32_t stream = 0; stream < topology_.streams.size(); ++stream)
+    hot_.add(ledger_.stream(stream).first_frame(), ledger_.stream(stream).end_frame());
+  find_streams_behind();
 }
 
 Sequence Core::append(EntryHeader header, BytesView body, Durability durability) {
@@ -135,9 +134,8 @@ void Core::on_frame(std::uint32_t stream, std::uint64_t frame, Bytes bytes) {
   FrameSlot& slot = state.slot(frame);
   slot.loading = false;
   if (slot.bytes || bytes.empty()) return;
-  hot_bytes_ += bytes.size();
+  hot_.came_back(stream, frame, bytes.size());
   slot.bytes = Buffer::of(std::move(bytes));
-  hot_from_[stream] = std::min(hot_from_[stream], frame);
 }
 
 void Core::on_client(const Client& client, BytesView message, Monotonic now) {
@@ -347,7 +345,7 @@ void Core::pump(Monotonic now) {
   now_ = now;
   if (!restores_waiting_.empty()) retry_restores();
   if (!restores_paused_.empty()) resume_restores();
-  const std::uint64_t window = publish_window();
+  const PublishTerms terms = publish_terms();
   for (std::uint32_t unit = 0; unit < leases_.size(); ++unit) {
     UnitLeases& leases = leases_[unit];
     if (leases.stopped || ledger_.units()[unit].resting()) continue;
@@ -370,7 +368,7 @@ void Core::pump(Monotonic now) {
     if (leases.dirty) lease(unit, now);
     deliver(unit, now);
     send_finishes(unit);
-    send_publish_credit(unit, window);
+    send_publish_credit(unit, terms);
   }
   for (auto& [incarnation, worker] : workers_) {
     // Each wakes the worker, which waits for none of them: its window is far from full, and a source tells its own
@@ -388,7 +386,7 @@ void Core::pump(Monotonic now) {
   if (!trials_.empty()) go_on_trying();
   serve_groups();
   // Where nothing has come since, it is left to the next tick: with many lanes it is long to look for.
-  if (hot_bytes_ != hot_bytes_left_) drop_passed_bytes();
+  if (hot_.total() != hot_bytes_left_) drop_passed_bytes();
   consider_checkpoint();
   finish_checkpoint();
   consider_compaction();

@@ -12,6 +12,7 @@
 
 #include "broker/core/consumer.h"
 #include "broker/core/direct_accounts.h"
+#include "broker/core/hot_frames.h"
 #include "broker/core/key_sample.h"
 #include "broker/core/lane_loads.h"
 #include "broker/core/lease_balance.h"
@@ -559,9 +560,14 @@ class Core {
   [[nodiscard]] bool publishes(const UnitState& unit) const {
     return unit.intake() == Intake::kSplits || takes_from_peers(unit);
   }
-  /// What each worker that publishes may have unsettled: of all that is to be under way at once its share.
-  [[nodiscard]] std::uint64_t publish_window() const;
-  void send_publish_credit(std::uint32_t unit, std::uint64_t window);
+  struct PublishTerms {
+    std::uint64_t window = 0;  ///< what each worker may have unsettled: of all that is to be under way its share
+    std::uint64_t paced = 0;   ///< bytes a millisecond, of each source whose streams pile up
+    std::uint64_t pile = 0;    ///< as HotFrames says
+  };
+  [[nodiscard]] PublishTerms publish_terms() const;
+  void send_publish_credit(std::uint32_t unit, const PublishTerms& terms);
+  void find_streams_behind();
   [[nodiscard]] bool blocked(const UnitState& unit) const;
   /// Whether a unit must add no records, since the disk is full and those behind it go first.
   [[nodiscard]] bool waits_for_space(const UnitState& unit) const;
@@ -721,15 +727,15 @@ class Core {
   std::map<std::uint32_t, Learner> learners_;             ///< by stream, of those that learn their boundaries
   std::vector<Dealt> dealt_;                              ///< by shard, of the frame at hand
   wire::Decompressor decompressor_;
+  std::vector<std::vector<std::uint32_t>> behind_;  ///< by unit: all streams on the way of what it emits
   std::vector<bool> leaves_;                   ///< by stream: its records leave the system as soon as they are on disk
   std::vector<wire::Compressor> compressors_;  ///< by stream, of what comes from outside
 
   std::vector<std::pair<Incarnation, std::vector<std::uint32_t>>> restores_waiting_;  ///< for what is not written yet
   std::deque<RestoreJob> restores_paused_;  ///< until their worker has taken in what it was sent
-  std::uint64_t hot_bytes_ = 0;
+  HotFrames hot_;
   std::uint64_t hot_bytes_left_ = 0;  ///< by drop_passed_bytes() when it was at work last
   std::uint32_t loads_ = 0;
-  std::vector<std::uint64_t> hot_from_;
   bool space_low_ = false;
   bool out_of_space_ = false;
   bool draining_ = false;

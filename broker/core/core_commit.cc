@@ -77,7 +77,7 @@ void Core::on_commit(Worker& worker, const Buffer& sent, Monotonic now) {
     const std::uint32_t stream = wire::FrameView::parse(bytes)->header().stream;
     patch_frame(bytes);
     durability = std::max(durability, topology_.streams[stream].durability);
-    hot_bytes_ += frame.size;
+    hot_.came_in(stream, frame.size);
   }
   for (const wire::DirectEmitted& emitted : commit->emitted)
     durability = std::max(durability, topology_.streams[emitted.stream].durability);

@@ -91,7 +91,7 @@ const Buffer* Core::frame_bytes(std::uint32_t stream, std::uint64_t frame) {
   for (std::uint64_t ahead = frame; ahead < std::min(frame + 4, state.end_frame()); ++ahead) {
     FrameSlot& slot = state.slot(ahead);
     if (slot.bytes || slot.loading || !slot.place.written() || loads_ >= kLoadsMax) continue;
-    if (ahead > frame && hot_bytes_ > topology_.broker.memory_bytes / 2) break;
+    if (ahead > frame && hot_.total() > topology_.broker.memory_bytes / 2) break;
     slot.loading = true;
     ++loads_;
     outside_.read_frame(stream, ahead, slot.place);
@@ -442,31 +442,30 @@ std::uint64_t Core::scanned_to(std::uint32_t stream) const {
 }
 
 void Core::drop_passed_bytes() {
-  for (std::uint32_t stream = 0; stream < hot_from_.size(); ++stream) {
+  for (std::uint32_t stream = 0; stream < hot_.streams(); ++stream) {
     StreamState& state = ledger_.stream(stream);
     const std::uint64_t passed = scanned_to(stream);
-    for (std::uint64_t frame = std::max(hot_from_[stream], state.first_frame()); frame < passed; ++frame) {
+    for (std::uint64_t frame = std::max(hot_.from(stream), state.first_frame()); frame < passed; ++frame) {
       FrameSlot& slot = state.slot(frame);
       if (!slot.bytes) continue;
-      hot_bytes_ -= slot.bytes.bytes.size();
+      hot_.dropped(stream, slot.bytes.bytes.size());
       slot.bytes = {};
     }
-    hot_from_[stream] = std::max(hot_from_[stream], std::min(passed, state.end_frame()));
+    hot_.passed(stream, std::min(passed, state.end_frame()));
   }
   // What nobody is about to want goes first: the newest frames, which are read last.
-  for (std::uint32_t stream = 0; stream < hot_from_.size() && hot_bytes_ > topology_.broker.memory_bytes / 2;
-       ++stream) {
+  const std::uint64_t most = topology_.broker.memory_bytes / 2;
+  for (std::uint32_t stream = 0; stream < hot_.streams() && hot_.total() > most; ++stream) {
     StreamState& state = ledger_.stream(stream);
     const std::uint64_t keep_to = std::max(scanned_to(stream), state.first_frame()) + 4;
-    for (std::uint64_t frame = state.end_frame(); frame > keep_to && hot_bytes_ > topology_.broker.memory_bytes / 2;
-         --frame) {
+    for (std::uint64_t frame = state.end_frame(); frame > keep_to && hot_.total() > most; --frame) {
       FrameSlot& slot = state.slot(frame - 1);
       if (!slot.bytes || !slot.place.written()) continue;
-      hot_bytes_ -= slot.bytes.bytes.size();
+      hot_.dropped_unread(stream, frame - 1, slot.bytes.bytes.size());
       slot.bytes = {};
     }
   }
-  hot_bytes_left_ = hot_bytes_;
+  hot_bytes_left_ = hot_.total();
 }
 
 void Core::raise_cursor_frames() {

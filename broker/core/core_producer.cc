@@ -239,7 +239,7 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
     for (const auto& [shard, batch] : part) writer.add(shard, batch.first, batch.second, wall_us);
     writer.finish();
     patch_frame(frame);
-    hot_bytes_ += frame.size();
+    hot_.came_in(stream_index, frame.size());
     return frame;
   };
   const Bytes frame = frame_of(session.stream, batches);

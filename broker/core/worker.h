@@ -70,6 +70,7 @@ struct Worker {
   double us_per_byte = 0;         ///< 0: not known yet
   std::uint32_t passed_over = 0;  ///< unkeyed input: ranges that others got while it had nothing to do
   std::uint64_t publish_granted = 0;
+  Monotonic publish_granted_at{0};  ///< when it grew last
   std::uint64_t publish_accepted = 0;
   std::uint64_t publish_settled = 0;
   /// When it last had so much unsettled that it counts as one that publishes much.

@@ -15,7 +15,7 @@
 namespace weir::wire {
 
 /// Goes up with every new message and every change of a layout; peers of another version are refused at hello.
-inline constexpr std::uint16_t kWireVersion = 9;
+inline constexpr std::uint16_t kWireVersion = 10;
 
 /// Messages between the broker and a worker, one ZeroMQ frame each (WIRE.md). Numbers are never reused.
 enum class MessageType : std::uint16_t {
@@ -237,7 +237,7 @@ Bytes encode_routed(const Routed& routed);
 Result<Routed> decode_routed(BytesView body);
 
 /// Two running totals: kCredit (bytes, records), kCommitted (accepted, settled: transaction numbers), kPublish (bytes,
-/// 0), kDurable (transaction number, sequence behind its entry).
+/// bytes at once), kDurable (transaction number, sequence behind its entry).
 struct Totals {
   std::uint64_t first = 0;
   std::uint64_t second = 0;

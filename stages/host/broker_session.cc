@@ -363,6 +363,7 @@ std::optional<Event> BrokerSession::hear(const Received& received) {
       const auto totals = wire::decode_totals(body);
       if (!totals.ok()) return broken(totals.error());
       publish_granted_ = totals->first;
+      if (totals->second != 0) publish_at_once_ = totals->second;
       return std::nullopt;
     }
     case MessageType::kFinish: {

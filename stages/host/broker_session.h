@@ -48,6 +48,7 @@ class BrokerSession : public Engine {
     send(wire::MessageType::kLocal, wire::encode_local(states));
   }
   [[nodiscard]] bool may_publish() const override { return published_ < publish_granted_; }
+  [[nodiscard]] std::uint64_t publish_at_once() const override { return publish_at_once_; }
   void worked_off(std::uint64_t bytes, std::uint64_t records) override;
   void worked_off_direct(std::uint32_t stream, Incarnation producer, std::uint64_t bytes) override;
   void release(const std::vector<wire::Lease>& leases) override;
@@ -135,6 +136,7 @@ class BrokerSession : public Engine {
   std::uint64_t window_bytes_ = 0;
   std::uint64_t published_ = 0;
   std::uint64_t publish_granted_ = 0;
+  std::uint64_t publish_at_once_ = UINT64_MAX;
   std::uint64_t capacity_bytes_ = 0;
   std::optional<DirectInbox> peers_inbox_;
   std::optional<DirectOutbox> outbox_;

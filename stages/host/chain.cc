@@ -18,6 +18,10 @@ namespace {
 /// A transaction closes at this size, to keep latency and memory low; larger ones bring no more throughput.
 constexpr std::uint64_t kTransactionBytes = 1 << 20;
 
+std::uint64_t outputs_bound(const Topology& topology) {
+  return std::min(topology.broker.transaction_bytes_max / 4, kTransactionBytes);
+}
+
 int call_process(Instance& instance, const weir_batch& batch, bool merges, std::uint32_t first, std::uint32_t* done) {
   const weir_descriptor& plugin = instance.plugin();
   const auto call = plugin.kind == WEIR_KIND_SINK ? plugin.write : merges ? plugin.merge : plugin.process;
@@ -27,7 +31,11 @@ int call_process(Instance& instance, const weir_batch& batch, bool merges, std::
 }  // namespace
 
 Chain::Chain(const Topology& topology, std::uint32_t head, std::uint32_t worker)
-    : topology_(topology), head_(head), worker_(worker), builders_(topology.streams.size()) {}
+    : topology_(topology),
+      head_(head),
+      worker_(worker),
+      builders_(topology.streams.size()),
+      outputs_max_(outputs_bound(topology)) {}
 
 Status Chain::create(const std::function<Result<const weir_descriptor*>(const StageSpec&)>& find_plugin,
                      const std::function<Result<std::string>(const StageSpec&, const weir_descriptor&)>& config) {
@@ -53,7 +61,7 @@ Status Chain::create(const std::function<Result<const weir_descriptor*>(const St
       static_assert(sizeof(HostContext) <= wire::WorkPage::kContextBytes);
       instance->place_context(at_work_.page().head_context);
     }
-    instance->set_bounds(bytes_max / 2, std::min(bytes_max / 4, kTransactionBytes));
+    instance->set_bounds(bytes_max / 2, outputs_max_);
     static const char* const kOut[] = {"out", nullptr};
     static const char* const kNone[] = {nullptr};
     const char* const* ports = (*plugin)->outputs != nullptr       ? (*plugin)->outputs
@@ -489,9 +497,16 @@ void Chain::count_input(std::uint64_t bytes) {
   }
 }
 
+void Chain::bound_outputs(std::uint64_t bytes) {
+  bytes = std::min(bytes, outputs_bound(topology_));
+  if (bytes == outputs_max_) return;
+  outputs_max_ = bytes;
+  for (const auto& instance : instances_) instance->set_stop(bytes);
+}
+
 bool Chain::full() const {
   const std::uint64_t bytes_max = topology_.broker.transaction_bytes_max;
-  const std::uint64_t most = std::min(bytes_max / 4, kTransactionBytes);
+  const std::uint64_t most = outputs_max_;
   std::uint64_t bytes = 0;
   for (const auto& instance : instances_) bytes += instance->bytes();
   if (!pending_state_) return bytes + input_bytes_ >= most;

@@ -71,6 +71,8 @@ class Chain {
 
   /// Event time matters to this unit: it emits, or a stage asks to be told.
   [[nodiscard]] bool wants_watermarks() const;
+  /// From now on a transaction wants to be closed when it has emitted so much, if that is less than it would.
+  void bound_outputs(std::uint64_t bytes);
   /// The transaction wants to be closed.
   [[nodiscard]] bool full() const;
   /// The target that the sink writes `lane` to: one for each lane, or one for all.
@@ -170,6 +172,7 @@ class Chain {
   std::vector<std::unique_ptr<Instance>> instances_;
   std::unique_ptr<Output> partials_;  ///< of the head, where it reads a stream whose hot keys are split
   bool typed_state_ = false;
+  std::uint64_t outputs_max_;
   std::uint64_t input_bytes_ = 0;               ///< of the open transaction, where a stage keeps typed state
   std::optional<std::uint64_t> pending_state_;  ///< what the flush will add to it; nothing where only the flush tells
   LocalLanes* local_ = nullptr;

@@ -74,6 +74,8 @@ class Engine {
   [[nodiscard]] virtual bool has_window() const = 0;
   /// A source may publish more, and so may who has input past the broker.
   [[nodiscard]] virtual bool may_publish() const = 0;
+  /// A transaction of who publishes is to emit no more than this, if it can be cut there.
+  [[nodiscard]] virtual std::uint64_t publish_at_once() const { return UINT64_MAX; }
   /// How far transactions are on the broker's disk, and where in the journal that is; only told to workers that keep
   /// state on a disk of their own.
   struct Durable {

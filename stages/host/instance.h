@@ -104,6 +104,7 @@ class Instance {
     record_bytes_max_ = record_bytes_max;
     stop_bytes_ = stop_bytes;
   }
+  void set_stop(std::uint64_t stop_bytes) { stop_bytes_ = stop_bytes; }
   /// Enters the transaction's counts, and starts anew.
   void close_transaction();
   void set_flushing(bool flushing) {

@@ -691,6 +691,7 @@ Status Runner::read(std::uint32_t lane, ReadSplit& split, bool& read_some) {
   source.come_to(0);
   source.mark();
   if (!open_) {
+    chain_.bound_outputs(engine_.publish_at_once());
     opened_ = clock_.monotonic();
     chain_.transaction().begin(clock_.wall_us());
   }
