@@ -213,12 +213,16 @@ Status Journal::roll_over() {
 Status Journal::sync() {
   if (failure_) return *failure_;
   const std::optional<SyncUnderWay> sync = begin_sync();
-  return sync ? end_sync(*sync, sync->run()) : Status();
+  if (sync) return end_sync(*sync, sync->run());
+  return failure_ ? Status(*failure_) : Status();
 }
 
 std::optional<SyncUnderWay> Journal::begin_sync() {
   WEIR_CHECK(!syncing_, "one sync is under way at a time");
   if (failure_ || durable() == written()) return std::nullopt;
+  // What was written beside the last sync does not say how far that came: only what this one covers is to have no mark
+  // behind it when the power is cut.
+  if (!mark_if_needed().ok()) return std::nullopt;
   syncing_ = true;
   unsynced_ = false;
   return SyncUnderWay(*current_->file, written(), checkpoints_pending_.size());

@@ -122,7 +122,8 @@ class Journal {
   Status sync();
 
   /// The same in three steps, so that the writer can append() beside it: this one, run() of what it returns, on any
-  /// thread, and end_sync(). Nothing where all is durable. REQUIRES: no sync is under way. [writer]
+  /// thread, and end_sync(). Nothing where all is durable, or where it failed, as mark_if_needed() says: what was
+  /// written beside a sync gets a mark of how far that came. REQUIRES: no sync is under way. [writer]
   std::optional<SyncUnderWay> begin_sync();
   /// `outcome` is what run() returned. What was written since begin_sync() is not durable. Errors: as sync(). [writer]
   Status end_sync(const SyncUnderWay& sync, const Status& outcome);

@@ -86,7 +86,7 @@ void JournalWriter::run() {
     }
     if (group.empty() && !wanted && mark_due_ && !unsynced_) {
       mark_due_ = false;
-      if (!journal_.mark_if_needed().ok()) return;
+      if (const Status marked = journal_.mark_if_needed(); !marked.ok()) return tell_of(marked.error());
       continue;
     }
     if (!group.empty() && !write(group)) return;
@@ -135,7 +135,7 @@ bool JournalWriter::write(std::vector<core::NewEntry>& group) {
     const Status status = journal_.append(views, positions);
     if (status.ok()) break;
     if (status.error().code != Code::kDiskFull) {
-      mailbox_.post([this, error = status.error()] { listener_.on_journal_failed(error); });
+      tell_of(status.error());
       return false;
     }
     if (!was_full) mailbox_.post([this] { listener_.on_journal_full(true); });
@@ -164,7 +164,12 @@ bool JournalWriter::write(std::vector<core::NewEntry>& group) {
 
 bool JournalWriter::sync() {
   const auto begun = journal_.begin_sync();
-  WEIR_CHECK(begun, "what was written and is in no sync is not durable");
+  if (!begun) {
+    const Status failed = journal_.mark_if_needed();
+    WEIR_CHECK(!failed.ok(), "what was written and is in no sync is not durable");
+    tell_of(failed.error());
+    return false;
+  }
   const bool apart = bytes_unsynced_ >= kBytesApart;
   needs_sync_ = unsynced_ = false;
   bytes_unsynced_ = 0;
@@ -186,6 +191,10 @@ bool JournalWriter::sync() {
   return true;
 }
 
+void JournalWriter::tell_of(const Error& error) {
+  mailbox_.post([this, error] { listener_.on_journal_failed(error); });
+}
+
 bool JournalWriter::await_sync() {
   if (!under_way_) return true;
   std::optional<Synced> synced;
@@ -202,7 +211,7 @@ bool JournalWriter::end_sync(const journal::SyncUnderWay& under_way, const Synce
   const Status status = journal_.end_sync(under_way, synced.outcome);
   synced_ = std::chrono::steady_clock::now();
   if (!status.ok()) {
-    mailbox_.post([this, error = status.error()] { listener_.on_journal_failed(error); });
+    tell_of(status.error());
     return false;
   }
   mailbox_.post([this, written = std::exchange(untold_, {}), durable = journal_.durable(),

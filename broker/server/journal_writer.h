@@ -66,6 +66,8 @@ class JournalWriter {
   bool sync();
   /// Where a sync is under way: waits for it, and tells.
   bool await_sync();
+  /// Nothing more can be written.
+  void tell_of(const Error& error);
   bool end_sync(const journal::SyncUnderWay& under_way, const Synced& synced);
 
   journal::Journal& journal_;

@@ -74,6 +74,42 @@ TEST_F(JournalWriterTest, LeavesAnEndThatTheNextStartReadsAsWhole) {
   }
 }
 
+// Only what the last sync covered is to look like a torn tail when it is damaged: what was written beside a sync does
+// not say how far that came.
+TEST_F(JournalWriterTest, SaysBeforeTheNextSyncWhatTheOneBesideWhichItWroteHasCovered) {
+  options_.segment_bytes = 8 << 20;
+  open();
+  while (journal_->segment_newest() == 1) append(std::string(1 << 20, 'y'));  // the next one is full, and does not grow
+  sync();
+  posted_ = journal_->written().value();
+  const Sequence first = journal_->written();
+  std::counting_semaphore<> gate(0);
+  std::atomic<int> begun{0};
+  disk_->before_syncs([&] {
+    ++begun;
+    EXPECT_TRUE(gate.try_acquire_for(std::chrono::seconds(60)));
+  });
+  writer_.emplace(*journal_, std::chrono::hours(1), mailbox_, *this);
+  post(std::string(600 << 10, 'a'), Durability::kFsync);
+  until([&] { return begun == 1; });
+  post(std::string(300 << 10, 'b'), Durability::kFsync);
+  until([&] { return written_ == first.plus(2); });
+  gate.release();
+  until([&] { return begun == 2; });
+  const std::string file = file_of(2);
+  const auto copy = disk_->clone(1);
+  const Bytes content = copy->content(file);
+  const std::size_t at = as_text(content).find(std::string(100, 'a'));
+  ASSERT_NE(at, std::string::npos);
+  copy->flip_bit(file, at, 0);
+  journal::Recovery found;
+  const auto opened = journal::Journal::open(*copy, options_, found);
+  ASSERT_FALSE(opened.ok()) << "cut: " << found.cut_report;
+  EXPECT_EQ(opened.error().code, Code::kCorrupt) << opened.error().message;
+  gate.release(10);
+  writer_.reset();
+}
+
 TEST_F(JournalWriterTest, TellsOfASmallGroupOnceAndOnlyWhenItIsSynced) {
   open();
   posted_ = journal_->written().value();
