@@ -165,7 +165,7 @@ bool JournalWriter::write(std::vector<core::NewEntry>& group) {
 bool JournalWriter::sync() {
   const auto begun = journal_.begin_sync();
   if (!begun) {
-    const Status failed = journal_.mark_if_needed();
+    const Status failed = journal_.mark_if_needed();  // says again what has failed
     WEIR_CHECK(!failed.ok(), "what was written and is in no sync is not durable");
     tell_of(failed.error());
     return false;

@@ -19,7 +19,12 @@ class JournalWriterTest : public test::JournalFixture, public WriterListener {
   void on_settled(Sequence end) override { settled_.push_back(end); }
   void on_synced(double, Sequence) override {}
   void on_journal_full(bool) override {}
-  void on_journal_failed(const Error& error) override { ADD_FAILURE() << error.message; }
+  void on_journal_failed(const Error& error) override { failure_ = error; }
+  void TearDown() override {
+    gate_.release(100);
+    writer_.reset();
+    EXPECT_FALSE(failure_) << failure_->message;
+  }
 
   void post(std::string_view text, Durability durability) {
     core::NewEntry entry;
@@ -43,6 +48,33 @@ class JournalWriterTest : public test::JournalFixture, public WriterListener {
     }
   }
 
+  /// A writer whose syncs wait at the gate. Tells what comes first.
+  Sequence start_writer() {
+    posted_ = journal_->written().value();
+    disk_->before_syncs([this] {
+      ++begun_;
+      EXPECT_TRUE(gate_.try_acquire_for(std::chrono::seconds(60)));
+    });
+    writer_.emplace(*journal_, std::chrono::hours(1), mailbox_, *this);
+    return journal_->written();
+  }
+  /// The same; a large group is at the gate, and another one is written beside its sync.
+  Sequence write_beside_a_sync() {
+    options_.segment_bytes = 8 << 20;
+    open();
+    while (journal_->segment_newest() == 1) append(std::string(1 << 20, 'y'));  // the next is full, and does not grow
+    sync();
+    const Sequence first = start_writer();
+    post(std::string(600 << 10, 'a'), Durability::kFsync);
+    until([&] { return begun_ == 1; });
+    post(std::string(300 << 10, 'b'), Durability::kFsync);
+    until([&] { return written_ == first.plus(2); });
+    return first;
+  }
+
+  std::counting_semaphore<> gate_{0};
+  std::atomic<int> begun_{0};
+  std::optional<Error> failure_;
   std::uint64_t posted_ = 0;
   Sequence written_;
   std::vector<Sequence> settled_;
@@ -77,25 +109,9 @@ TEST_F(JournalWriterTest, LeavesAnEndThatTheNextStartReadsAsWhole) {
 // Only what the last sync covered is to look like a torn tail when it is damaged: what was written beside a sync does
 // not say how far that came.
 TEST_F(JournalWriterTest, SaysBeforeTheNextSyncWhatTheOneBesideWhichItWroteHasCovered) {
-  options_.segment_bytes = 8 << 20;
-  open();
-  while (journal_->segment_newest() == 1) append(std::string(1 << 20, 'y'));  // the next one is full, and does not grow
-  sync();
-  posted_ = journal_->written().value();
-  const Sequence first = journal_->written();
-  std::counting_semaphore<> gate(0);
-  std::atomic<int> begun{0};
-  disk_->before_syncs([&] {
-    ++begun;
-    EXPECT_TRUE(gate.try_acquire_for(std::chrono::seconds(60)));
-  });
-  writer_.emplace(*journal_, std::chrono::hours(1), mailbox_, *this);
-  post(std::string(600 << 10, 'a'), Durability::kFsync);
-  until([&] { return begun == 1; });
-  post(std::string(300 << 10, 'b'), Durability::kFsync);
-  until([&] { return written_ == first.plus(2); });
-  gate.release();
-  until([&] { return begun == 2; });
+  write_beside_a_sync();
+  gate_.release();
+  until([&] { return begun_ == 2; });
   const std::string file = file_of(2);
   const auto copy = disk_->clone(1);
   const Bytes content = copy->content(file);
@@ -106,79 +122,73 @@ TEST_F(JournalWriterTest, SaysBeforeTheNextSyncWhatTheOneBesideWhichItWroteHasCo
   const auto opened = journal::Journal::open(*copy, options_, found);
   ASSERT_FALSE(opened.ok()) << "cut: " << found.cut_report;
   EXPECT_EQ(opened.error().code, Code::kCorrupt) << opened.error().message;
-  gate.release(10);
-  writer_.reset();
+}
+
+TEST_F(JournalWriterTest, TellsOfAMarkThatCannotBeWrittenWhereNothingComes) {
+  open();
+  start_writer();
+  post("a", Durability::kFsync);
+  until([&] { return begun_ == 1; });
+  disk_->fail_write(1);
+  gate_.release();
+  until([&] { return failure_.has_value(); });
+  EXPECT_EQ(failure_->code, Code::kIo);
+  failure_.reset();
+}
+
+TEST_F(JournalWriterTest, TellsOfAMarkThatCannotBeWrittenBeforeASync) {
+  write_beside_a_sync();
+  disk_->fail_write(1);
+  gate_.release();
+  until([&] { return failure_.has_value(); });
+  EXPECT_EQ(failure_->code, Code::kIo);
+  EXPECT_EQ(begun_, 1) << "what cannot be marked is not synced";
+  failure_.reset();
 }
 
 TEST_F(JournalWriterTest, TellsOfASmallGroupOnceAndOnlyWhenItIsSynced) {
   open();
-  posted_ = journal_->written().value();
-  const Sequence first = journal_->written();
-  std::counting_semaphore<> gate(0);
-  std::atomic<int> begun{0};
-  disk_->before_syncs([&] {
-    ++begun;
-    EXPECT_TRUE(gate.try_acquire_for(std::chrono::seconds(60)));
-  });
-  writer_.emplace(*journal_, std::chrono::hours(1), mailbox_, *this);
+  const Sequence first = start_writer();
   post("a", Durability::kFsync);
-  until([&] { return begun == 1; });
+  until([&] { return begun_ == 1; });
   mailbox_.run();
   EXPECT_EQ(written_, Sequence()) << "what is told now wakes the server once more";
-  gate.release();
+  gate_.release();
   until([&] { return !settled_.empty(); });
   EXPECT_EQ(written_, first.plus(1));
   EXPECT_EQ(settled_, std::vector{first.plus(1)});
   post("b", Durability::kNone);
   until([&] { return settled_.size() == 2; });
   EXPECT_EQ(written_, first.plus(2)) << "nobody waits for a sync";
-  EXPECT_EQ(begun, 1);
-  gate.release(10);
-  writer_.reset();
+  EXPECT_EQ(begun_, 1);
 }
 
 TEST_F(JournalWriterTest, WritesBesideTheSyncOfALargeGroupAndSettlesWhatThatCovers) {
-  options_.segment_bytes = 8 << 20;
-  open();
-  while (journal_->segment_newest() == 1) append(std::string(1 << 20, 'y'));  // the next one is full, and does not grow
-  sync();
-  posted_ = journal_->written().value();
-  const Sequence first = journal_->written();
-  std::counting_semaphore<> gate(0);
-  std::atomic<int> begun{0};
-  disk_->before_syncs([&] {
-    ++begun;
-    EXPECT_TRUE(gate.try_acquire_for(std::chrono::seconds(60)));
-  });
-  writer_.emplace(*journal_, std::chrono::hours(1), mailbox_, *this);
-  post(std::string(600 << 10, 'a'), Durability::kFsync);
-  until([&] { return begun == 1; });
-  post(std::string(300 << 10, 'b'), Durability::kFsync);
-  until([&] { return written_ == first.plus(2); });
+  const Sequence first = write_beside_a_sync();
   EXPECT_TRUE(settled_.empty());
   EXPECT_EQ(journal_->durable(), first);
   const std::uint64_t groups = journal_->probe().groups;
   post("c", Durability::kNone);  // too little for a group of its own
   post("d", Durability::kFsync);
-  gate.release();
+  gate_.release();
   until([&] { return !settled_.empty(); });
   EXPECT_EQ(settled_.front(), first.plus(1));
-  gate.release();
+  gate_.release();
   until([&] { return settled_.back() == first.plus(4); });
   EXPECT_EQ(journal_->probe().groups, groups + 1);
-  EXPECT_EQ(begun, 2) << "b, c and d share one";
+  EXPECT_EQ(begun_, 2) << "b, c and d share one";
   // One that rolls over syncs what is before it, and waits for the sync under way.
   post(std::string(600 << 10, 'e'), Durability::kFsync);
-  until([&] { return begun == 3; });
+  until([&] { return begun_ == 3; });
   post(std::string(7 << 20, 'f'), Durability::kFsync);
-  gate.release(10);
+  gate_.release(10);
   until([&] { return settled_.back() == first.plus(6); });
   EXPECT_EQ(journal_->segment_newest(), 3U);
   EXPECT_EQ(journal_->durable(), first.plus(6));
   // What ends amid a sync ends whole.
   post(std::string(600 << 10, 'g'), Durability::kFsync);
   post("h", Durability::kNone);
-  gate.release(10);
+  gate_.release(10);
   writer_.reset();
   EXPECT_EQ(journal_->durable(), first.plus(8));
 }

@@ -9,9 +9,8 @@
 #include <vector>
 
 #include "sdk/wire/commit.h"
-#include "stages/host/chain.h"
 #include "stages/host/engine.h"
-#include "stages/host/runner.h"
+#include "tests/stages/host/one_source.h"
 #include "weir/source.h"
 
 namespace weir::host {
@@ -75,23 +74,9 @@ class Slow final : public Engine {
 
 TEST(GivenBack, ASplitIsReadNoMoreAndGoesOnceItsSourceKnowsThatAllIsSettled) {
   happened.clear();
-  Topology topology;
-  Stream& stream = topology.streams.emplace_back();
-  stream.name = "counts";
-  stream.shards = 1;
-  topology.broker.transaction_bytes_max = 8 << 20;
-  StageSpec& spec = topology.stages.emplace_back();
-  spec.name = spec.plugin = "counts";
-  spec.kind = PluginKind::kSource;
-  spec.outputs = {{"out", 0}};
   static const std::array kStages = {stage<Counts>("counts")};
-  Chain chain(topology, 0, 0);
-  const Status created =
-      chain.create([](const StageSpec&) { return Result<const weir_descriptor*>(&kStages.front()); },
-                   [](const StageSpec&, const weir_descriptor&) { return Result<std::string>(std::string("{}")); });
-  ASSERT_TRUE(created.ok()) << created.error().message;
   Slow engine;
-  Runner runner(topology, chain, engine, RunnerClock{[] { return Monotonic{0}; }, [] { return 777; }});
+  OneSource source(kStages.front(), engine);
   const auto say = [&](Event::Kind kind) {
     for (const std::uint32_t split : {4U, 7U}) {
       if (kind == Event::Kind::kRevoke && split == 7) continue;
@@ -106,7 +91,7 @@ TEST(GivenBack, ASplitIsReadNoMoreAndGoesOnceItsSourceKnowsThatAllIsSettled) {
     }
   };
   const auto turns = [&](int count) {
-    for (int i = 0; i < count; ++i) EXPECT_FALSE(runner.turn());
+    for (int i = 0; i < count; ++i) EXPECT_FALSE(source.runner().turn());
   };
   say(Event::Kind::kGrant);
   turns(6);

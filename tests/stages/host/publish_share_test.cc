@@ -6,9 +6,8 @@
 #include <string>
 
 #include "sdk/wire/commit.h"
-#include "stages/host/chain.h"
 #include "stages/host/engine.h"
-#include "stages/host/runner.h"
+#include "tests/stages/host/one_source.h"
 #include "weir/source.h"
 
 namespace weir::host {
@@ -72,26 +71,12 @@ class Broker final : public Engine {
 };
 
 TEST(PublishShare, ATransactionOfASourceClosesAtWhatTheBrokerSays) {
-  Topology topology;
-  Stream& stream = topology.streams.emplace_back();
-  stream.name = "kilobytes";
-  stream.shards = 1;
-  topology.broker.transaction_bytes_max = 8 << 20;
-  StageSpec& spec = topology.stages.emplace_back();
-  spec.name = spec.plugin = "kilobytes";
-  spec.kind = PluginKind::kSource;
-  spec.outputs = {{"out", 0}};
   static const std::array kStages = {stage<Kilobytes>("kilobytes")};
-  Chain chain(topology, 0, 0);
-  const Status created =
-      chain.create([](const StageSpec&) { return Result<const weir_descriptor*>(&kStages.front()); },
-                   [](const StageSpec&, const weir_descriptor&) { return Result<std::string>(std::string("{}")); });
-  ASSERT_TRUE(created.ok()) << created.error().message;
   Broker broker;
-  Runner runner(topology, chain, broker, RunnerClock{[] { return Monotonic{0}; }, [] { return 777; }});
+  OneSource source(kStages.front(), broker);
   const auto next_commit = [&] {
     const std::uint64_t before = broker.committed();
-    for (int turn = 0; turn < 10'000 && broker.committed() == before; ++turn) EXPECT_FALSE(runner.turn());
+    for (int turn = 0; turn < 10'000 && broker.committed() == before; ++turn) EXPECT_FALSE(source.runner().turn());
     return broker.last();
   };
   next_commit();
