@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/wire/changes.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <cstring>
+
 namespace weir::wire {
 namespace {
 
@@ -13,7 +18,44 @@ struct ChangeHeader {
 };
 static_assert(sizeof(ChangeHeader) == 12);
 
+ChangeHeader header_at(const std::byte* change) {
+  ChangeHeader header;
+  std::memcpy(&header, change, sizeof(header));
+  return header;
+}
+
+/// Name and key lie one behind the other.
+std::size_t entry_bytes(const ChangeHeader& header) { return std::size_t{header.name_size} + header.key_size; }
+
+// Makes it in its place, as do the functions of ChangesReader: a copy of what was just written, in pieces of another
+// size, has to wait for the writes, which takes longer than all else here.
+void take(const ChangeHeader& header, const std::byte* at, Change& change) {
+  at += sizeof(header);
+  change.space = header.space;
+  change.name = {at, header.name_size};
+  change.key = {at += header.name_size, header.key_size};
+  if (header.put != 0) change.value.emplace(at + header.key_size, header.value_size);
+}
+
 }  // namespace
+
+bool of_same_entry(const std::byte* a, const std::byte* b) {
+  const ChangeHeader left = header_at(a);
+  const ChangeHeader right = header_at(b);
+  return left.space == right.space && left.name_size == right.name_size && left.key_size == right.key_size &&
+         std::memcmp(a + sizeof(left), b + sizeof(right), entry_bytes(left)) == 0;
+}
+
+std::uint64_t hash_of_entry(const std::byte* change) {
+  const ChangeHeader header = header_at(change);
+  return XXH3_64bits_withSeed(change + sizeof(header), entry_bytes(header), static_cast<std::uint64_t>(header.space));
+}
+
+Change decoded_change(const std::byte* encoded) {
+  Change change;
+  take(header_at(encoded), encoded, change);
+  return change;
+}
 
 void append_change(Bytes& changes, const Change& change) {
   // In one step: this is done for every change of state.
@@ -55,27 +97,25 @@ bool ChangesReader::find(Found& found) {
   return true;
 }
 
-Change ChangesReader::take(const Found& found) {
-  const ChangeHeader& header = found.header;
-  const BytesView rest = changes_.subspan(found.at + sizeof(header));
-  Change change{header.space, rest.first(header.name_size), rest.subspan(header.name_size, header.key_size), {}};
-  if (header.put != 0) change.value = rest.subspan(std::size_t{header.name_size} + header.key_size, header.value_size);
+std::optional<Change> ChangesReader::next() {
+  std::optional<Change> change;
+  Found found;
+  if (find(found)) take(found.header, changes_.data() + found.at, change.emplace());
   return change;
 }
 
-std::optional<Change> ChangesReader::next() {
-  Found found;
-  if (!find(found)) return std::nullopt;
-  return take(found);
-}
-
 std::optional<Change> ChangesReader::next_beside_state() {
+  std::optional<Change> change;
   Found found;
   while (find(found)) {
-    if (found.header.space != Space::kState) return take(found);
-    passed_state_ = true;
+    if (found.header.space == Space::kState) {
+      passed_state_ = true;
+      continue;
+    }
+    take(found.header, changes_.data() + found.at, change.emplace());
+    break;
   }
-  return std::nullopt;
+  return change;
 }
 
 Bytes dead_letter_key(const DeadLetter& letter) {

@@ -28,6 +28,13 @@ struct Change {
 /// Layout: u8 space, u8 put, u16 name size, u32 key size, u32 value size, then the three.
 void append_change(Bytes& changes, const Change& change);
 
+/// Whether two encoded changes are of the same entry. REQUIRES: a ChangesReader has found both well formed.
+bool of_same_entry(const std::byte* a, const std::byte* b);
+/// Space, name and key of an encoded change as a number, the same for changes of the same entry. REQUIRES: as above.
+std::uint64_t hash_of_entry(const std::byte* change);
+/// The change that begins at `encoded`. REQUIRES: as above.
+Change decoded_change(const std::byte* encoded);
+
 /// Walks changes one behind the other; never reads outside them.
 class ChangesReader {
  public:
@@ -38,13 +45,14 @@ class ChangesReader {
   /// well formed.
   std::optional<Change> next_beside_state();
   [[nodiscard]] bool ok() const { return ok_; }
+  /// Where the next one begins.
+  [[nodiscard]] const std::byte* position() const { return changes_.data() + at_; }
   /// next_beside_state() has passed some over.
   [[nodiscard]] bool passed_state() const { return passed_state_; }
 
  private:
   struct Found;
   bool find(Found& found);
-  Change take(const Found& found);
 
   BytesView changes_;
   std::size_t at_ = 0;

@@ -58,7 +58,7 @@ Status Chain::hand_over_partials() {
   const std::uint64_t bytes_max = topology_.broker.transaction_bytes_max / 2;
   Status status;
   partials_->mark();
-  instance.partials().drain([&](const wire::RecordRef& record) {
+  instance.partials().drain([&](wire::RecordRef& record) {
     if (!status.ok()) return;
     status = partials_->add(record, 0);
     if (!status.ok() || wire::record_bytes(record) <= bytes_max) return;

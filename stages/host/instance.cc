@@ -37,10 +37,10 @@ int host_state_next(weir_context* context, weir_bytes name, weir_bytes after, we
   return instance_of(context).next(view(name), behind, *key, *value);
 }
 int host_state_put(weir_context* context, weir_bytes name, weir_bytes key, weir_bytes value) {
-  return instance_of(context).put(view(name), view(key), view(value));
+  return instance_of(context).change_state({wire::Space::kState, view(name), view(key), view(value)});
 }
 int host_state_erase(weir_context* context, weir_bytes name, weir_bytes key) {
-  return instance_of(context).put(view(name), view(key), std::nullopt);
+  return instance_of(context).change_state({wire::Space::kState, view(name), view(key), std::nullopt});
 }
 void host_watermark(weir_context* context, std::int64_t time) { instance_of(context).say_watermark(time); }
 int host_split_add(weir_split_list* list, weir_bytes id) {
@@ -241,13 +241,13 @@ int Instance::next(BytesView name, std::optional<BytesView> after, weir_bytes& k
   return WEIR_OK;
 }
 
-int Instance::put(BytesView name, BytesView key, std::optional<BytesView> value) {
+int Instance::change_state(const wire::Change& change) {
   if ((descriptor_.flags & WEIR_FLAG_KEYED) == 0) {
     fail("the stage changes state, but its description does not say that it is keyed");
     return WEIR_ERROR;
   }
   if (flushing_ && context_->abi.shard == WEIR_SHARD_PARTIAL) {
-    if (value) partials_.put(name, key, *value);
+    if (change.value) partials_.put(change.name, change.key, *change.value);
     return WEIR_OK;
   }
   if (flushing_) {
@@ -255,7 +255,7 @@ int Instance::put(BytesView name, BytesView key, std::optional<BytesView> value)
       flushed_shard_ = context_->abi.shard;
       flushed_ = &transaction_.changes(stage_, flushed_shard_);
     }
-    wire::append_change(*flushed_, {wire::Space::kState, name, key, value});
+    wire::append_change(*flushed_, change);
     return WEIR_OK;
   }
   if (typed_state()) {
@@ -263,11 +263,12 @@ int Instance::put(BytesView name, BytesView key, std::optional<BytesView> value)
     return WEIR_ERROR;
   }
   follow_record();
-  if (const Status status = store_.put(context_->abi.shard, name, key, value); !status.ok()) {
+  const Status status = store_.put(context_->abi.shard, change.name, change.key, change.value);
+  if (!status.ok()) {
     fail(status.error().message);
     return WEIR_FATAL;
   }
-  bytes_ += key.size() + (value ? value->size() : 0);
+  bytes_ += change.key.size() + (change.value ? change.value->size() : 0);
   if (bytes_ >= stop_bytes_) context_->abi.stop = 1;
   return WEIR_OK;
 }

@@ -119,7 +119,7 @@ class Instance {
   void fail(std::string sentence, const char* cause = "process");
   int get(BytesView name, BytesView key, weir_bytes& value);
   int next(BytesView name, std::optional<BytesView> after, weir_bytes& key, weir_bytes& value);
-  int put(BytesView name, BytesView key, std::optional<BytesView> value);
+  int change_state(const wire::Change& change);
   void say_watermark(Timestamp time) { watermark_ = std::max(watermark_, time); }
   void count(const std::string& cause, std::uint64_t by);
   void log(int level, std::string_view text);

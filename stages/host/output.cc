@@ -18,7 +18,7 @@ Result<FrameBuilder::ShardBatch*> Output::split(wire::RecordRef& record) {
   return &shared_->shard(shared_next_);
 }
 
-Status Output::add(wire::RecordRef record, std::uint64_t origin) {
+Status Output::add(wire::RecordRef& record, std::uint64_t origin) {
   FrameBuilder::ShardBatch* batch = &fused_;
   if (shared_ != nullptr) {
     const auto found = split(record);

@@ -21,9 +21,9 @@ class Output {
   /// `builder`: of the stream, null for a fused one. `shared`: where its hot keys are split, of the second stream.
   Output(const Stream& stream, std::uint32_t stream_index, FrameBuilder* builder, FrameBuilder* shared = nullptr);
 
-  /// Adds a record that comes from the record at `origin` of the unit's input. Errors: kInvalid: its key does not suit
-  /// the stream.
-  Status add(wire::RecordRef record, std::uint64_t origin);
+  /// Adds a record that comes from the record at `origin` of the unit's input; its key is then as the stream has it,
+  /// and holds until the next call. Errors: kInvalid: its key does not suit the stream.
+  Status add(wire::RecordRef& record, std::uint64_t origin);
 
   /// What was added since the last mark() is taken back; says how many records that was.
   std::uint64_t undo();

@@ -26,7 +26,7 @@ void PartialResults::put(BytesView name, BytesView key, BytesView value) {
   if (found != latest_.end()) found->second.states.push_back({std::string(text(name)), std::string(text(value))});
 }
 
-void PartialResults::drain(const std::function<void(const wire::RecordRef& record)>& visit) {
+void PartialResults::drain(const std::function<void(wire::RecordRef& record)>& visit) {
   std::string value;
   for (const auto& [key, partial] : latest_) {
     if (partial.states.empty()) continue;  // the stage kept nothing of them
@@ -36,7 +36,8 @@ void PartialResults::drain(const std::function<void(const wire::RecordRef& recor
       encode_binary(value, state.name);
       encode_binary(value, state.value);
     }
-    visit({partial.latest, as_bytes(key), as_bytes(value), {}});
+    wire::RecordRef record{partial.latest, as_bytes(key), as_bytes(value), {}};
+    visit(record);
   }
   latest_.clear();
   last_ = nullptr;

@@ -26,7 +26,7 @@ class PartialResults {
   [[nodiscard]] bool empty() const { return latest_.empty(); }
 
   /// Takes all out, each as a record in the form of weir_descriptor::merge, which holds until `visit` returns.
-  void drain(const std::function<void(const wire::RecordRef& record)>& visit);
+  void drain(const std::function<void(wire::RecordRef& record)>& visit);
 
  private:
   struct Hash {

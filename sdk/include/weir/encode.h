@@ -15,10 +15,10 @@ namespace weir {
 
 /// Appends `tag` and the `size` low bytes of `number`, the most significant first.
 inline void encode_tagged(std::string& out, unsigned tag, std::uint64_t number, std::size_t size) {
-  char bytes[9];
-  bytes[0] = static_cast<char>(tag);
-  for (std::size_t i = size; i > 0; --i, number >>= 8) bytes[i] = static_cast<char>(number & 0xff);
-  out.append(bytes, size + 1);
+  // Not by way of one array: to read across two writes of other sizes has to wait for both.
+  out.push_back(static_cast<char>(tag));
+  if constexpr (std::endian::native == std::endian::little) number = __builtin_bswap64(number);
+  out.append(reinterpret_cast<const char*>(&number) + sizeof(number) - size, size);
 }
 
 inline void encode_nil(std::string& out) { out.push_back('\xc0'); }
@@ -111,7 +111,12 @@ void encode(std::string& out, const T& value) {
   } else {
     struct Appender {
       std::string& out;
-      void write(const char* bytes, std::size_t size) { out.append(bytes, size); }
+      void write(const char* bytes, std::size_t size) {
+        // msgpack-c writes a number as a byte, its tag, and the rest: to read across both has to wait for the writes.
+        if (size == 0) return;
+        out.push_back(*bytes);
+        out.append(bytes + 1, size - 1);
+      }
     } appender{out};
     msgpack::pack(appender, value);
   }

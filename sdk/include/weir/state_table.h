@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "weir/encode.h"
+#include "weir/short_key.h"
 #include "weir/value.h"
 
 namespace weir {
@@ -130,7 +131,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
       return asked.present ? &asked.value : nullptr;
     }
     if (slots_.empty()) return nullptr;
-    const std::uint32_t number = slots_[slot_of(key, hash(key))].entry;
+    const std::uint32_t number = slots_[slot_of(key, short_key::hash(key))].entry;
     if (number == 0) return nullptr;
     const Entry& found = entry(number - 1);
     return found.present ? &found.value : nullptr;
@@ -143,7 +144,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
       return erase(asked, unit);
     }
     if (slots_.empty()) return;
-    const std::uint32_t number = slots_[slot_of(key, hash(key))].entry;
+    const std::uint32_t number = slots_[slot_of(key, short_key::hash(key))].entry;
     if (number != 0) erase(entry(number - 1), unit);
   }
 
@@ -211,7 +212,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
       }
       at = (at + 1) & mask;
     }
-    expected = hash(key);
+    expected = short_key::hash(key);
     __builtin_prefetch(&slots_[expected & mask]);
   }
 
@@ -302,23 +303,19 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   }
   static ValueView key_of(const Entry& entry) { return ValueView(std::as_bytes(std::span(entry.key))); }
 
-  static std::uint32_t hash(std::string_view key) {
-    const std::uint64_t hash = std::hash<std::string_view>()(key);
-    return static_cast<std::uint32_t>(hash ^ (hash >> 32));
-  }
-
   /// The slot that holds `key`, or the free one where it belongs. REQUIRES: slots_ is not empty.
   [[nodiscard]] std::size_t slot_of(std::string_view key, std::uint32_t hash) const {
     const std::size_t mask = slots_.size() - 1;
     std::size_t at = hash & mask;
-    while (slots_[at].entry != 0 && (slots_[at].hash != hash || entry(slots_[at].entry - 1).key != key)) {
+    while (slots_[at].entry != 0 &&
+           (slots_[at].hash != hash || !short_key::same(entry(slots_[at].entry - 1).key, key))) {
       at = (at + 1) & mask;
     }
     return at;
   }
 
   Entry& find_or_add(std::string_view key) {
-    const std::uint32_t hash = StateTable::hash(key);
+    const std::uint32_t hash = short_key::hash(key);
     if (slots_.empty()) slots_.resize(kChunk);
     std::size_t at = slot_of(key, hash);
     if (slots_[at].entry != 0) {
@@ -409,7 +406,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
 
   [[nodiscard]] const Entry* look_up(std::string_view key) const {
     if (slots_.empty()) return nullptr;
-    const std::uint32_t number = slots_[slot_of(key, hash(key))].entry;
+    const std::uint32_t number = slots_[slot_of(key, short_key::hash(key))].entry;
     return number == 0 ? nullptr : &entry(number - 1);
   }
 
@@ -438,11 +435,12 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   /// Before a change: remembers what the unit of work may have to go back to.
   void change(Entry& entry, std::uint64_t unit) {
     if (entry.unit == unit) return;
-    if (entry.present) {
-      before_.push_back({entry.number, true, entry.changed, entry.value});
-    } else {
-      before_.push_back({entry.number, false, entry.changed, T()});
-    }
+    // Made in its place: to copy what was just written, in pieces of another size, has to wait for the writes.
+    Before& before = before_.emplace_back();
+    before.entry = entry.number;
+    before.present = entry.present;
+    before.changed = entry.changed;
+    if (entry.present) before.value = entry.value;
     entry.unit = unit;
     if (!entry.changed) {
       entry.changed = true;

@@ -49,7 +49,8 @@ void build_frame(benchmark::State& state) {
   for (auto _ : state) {
     for (const SampleRecord& record : records) {
       output.mark();
-      if (!output.add(record.ref(), 0).ok()) return state.SkipWithError("a record is refused");
+      wire::RecordRef ref = record.ref();
+      if (!output.add(ref, 0).ok()) return state.SkipWithError("a record is refused");
     }
     frame.clear();
     builder.append_to(frame, 0);
