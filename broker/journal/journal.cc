@@ -345,7 +345,7 @@ Result<CheckpointRef> Journal::write_checkpoint_file(Sequence through, std::uint
   return ref;
 }
 
-Result<Bytes> Journal::read(Position position, std::uint32_t payload_offset) const {
+Result<Bytes> Journal::read(Position position) const {
   const auto broken = [&](std::string_view what) {
     return Error{Code::kCorrupt,
                  fmt::format("{}: segment {}, byte {}: {}", disk_.name(), position.segment, position.offset, what)};
@@ -368,7 +368,7 @@ Result<Bytes> Journal::read(Position position, std::uint32_t payload_offset) con
     reign = found->second.header.reign;
     copy_end = found->second.header.copy_end;
   }
-  const auto verdict = [&]() -> Result<Bytes> {
+  auto verdict = [&]() -> Result<Bytes> {
     FrameHeader frame{};
     const auto got = file->read(position.offset, std::as_writable_bytes(std::span(&frame, 1)));
     if (!got.ok()) return got.error();
@@ -401,11 +401,7 @@ Result<Bytes> Journal::read(Position position, std::uint32_t payload_offset) con
     if (found == segments_.end() || found->second.file.get() != file) return gone();
     return verdict.error();
   }
-  if (payload_offset > verdict->size()) {
-    return {Code::kInvalid, fmt::format("segment {}, byte {}: the entry has {} bytes, asked from {}", position.segment,
-                                        position.offset, verdict->size(), payload_offset)};
-  }
-  return Bytes(verdict->begin() + payload_offset, verdict->end());
+  return verdict;
 }
 
 Status Journal::replay(const Visit& visit) {

@@ -181,9 +181,9 @@ class Journal {
   /// [background]
   Result<CheckpointRef> write_checkpoint_file(Sequence through, std::uint64_t segment_needed_min, BytesView bytes);
 
-  /// The payload of the entry at `position` from `payload_offset` on; the whole entry is verified. Errors: kCorrupt,
-  /// naming segment and position; kNotFound when that segment has been recycled; kIo. [any thread]
-  [[nodiscard]] Result<Bytes> read(Position position, std::uint32_t payload_offset = 0) const;
+  /// The payload of the entry at `position`, verified. Errors: kCorrupt, naming segment and position; kNotFound when
+  /// that segment has been recycled; kIo. [any thread]
+  [[nodiscard]] Result<Bytes> read(Position position) const;
 
   [[nodiscard]] JournalProbe probe() const;  ///< [any thread]
   /// The random number that tells this journal from every other.

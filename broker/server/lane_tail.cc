@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/server/lane_tail.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -17,38 +14,43 @@ bool same_bytes(BytesView a, BytesView b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
-/// The last change of each entry: a hash table with open addressing.
+/// The last change of each entry: a hash table with open addressing. It is given changes by blocks, the newest block
+/// first, so that what has become of most of them, an older word on an entry that is known, writes nothing.
 class Newest {
  public:
-  void take(const wire::Change& change) {
-    if ((changes_.size() + 1) * 4 > slots_.size() * 3) grow();
-    // As a rule all are of one name.
-    if (changes_.empty() || change.space != space_ || !same_bytes(change.name, name_)) {
-      space_ = change.space;
-      name_ = change.name;
-      seed_ = XXH3_64bits(name_.data(), name_.size()) + static_cast<std::uint64_t>(space_);
-    }
-    const auto hash = static_cast<std::uint32_t>(XXH3_64bits_withSeed(change.key.data(), change.key.size(), seed_));
+  /// `change` is encoded, and behind what was taken before of its block. REQUIRES: it outlives this object.
+  void take(const std::byte* change, std::size_t block) {
+    if ((entries_.size() + 1) * 4 > slots_.size() * 3) grow();
+    const auto hash = static_cast<std::uint32_t>(wire::hash_of_entry(change));
     const std::size_t mask = slots_.size() - 1;
     for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
       Slot& slot = slots_[at];
-      if (slot.change == 0) {
-        changes_.push_back(change);
-        slot = {static_cast<std::uint32_t>(changes_.size()), hash};
+      if (slot.entry == 0) {
+        entries_.push_back({change, block});
+        slot = {static_cast<std::uint32_t>(entries_.size()), hash};
         return;
       }
       if (slot.hash != hash) continue;
-      wire::Change& known = changes_[slot.change - 1];
-      if (!same_bytes(known.key, change.key) || known.space != space_ || !same_bytes(known.name, name_)) continue;
-      known = change;
+      Entry& known = entries_[slot.entry - 1];
+      if (!wire::of_same_entry(known.change, change)) continue;
+      if (known.block == block) known.change = change;
       return;
     }
   }
-  [[nodiscard]] const std::vector<wire::Change>& changes() const { return changes_; }
+  [[nodiscard]] std::vector<wire::Change> changes() const {
+    std::vector<wire::Change> changes;
+    changes.reserve(entries_.size());
+    for (const Entry& entry : entries_) changes.push_back(wire::decoded_change(entry.change));
+    return changes;
+  }
 
  private:
+  struct Entry {
+    const std::byte* change = nullptr;
+    std::size_t block = 0;
+  };
   struct Slot {
-    std::uint32_t change = 0;  ///< its place in changes_, from 1; 0: free
+    std::uint32_t entry = 0;  ///< its place in entries_, from 1; 0: free
     std::uint32_t hash = 0;
   };
 
@@ -57,18 +59,15 @@ class Newest {
     old.swap(slots_);
     const std::size_t mask = slots_.size() - 1;
     for (const Slot& slot : old) {
-      if (slot.change == 0) continue;
+      if (slot.entry == 0) continue;
       std::size_t at = slot.hash & mask;
-      while (slots_[at].change != 0) at = (at + 1) & mask;
+      while (slots_[at].entry != 0) at = (at + 1) & mask;
       slots_[at] = slot;
     }
   }
 
-  std::vector<wire::Change> changes_;
-  std::vector<Slot> slots_;                  ///< a power of two, at most three quarters used
-  wire::Space space_ = wire::Space::kState;  ///< of the change that was taken last, as its name, ...
-  BytesView name_;
-  std::uint64_t seed_ = 0;  ///< ... and what both put into the hash
+  std::vector<Entry> entries_;
+  std::vector<Slot> slots_;  ///< a power of two, at most three quarters used
 };
 
 /// The first bytes of a key as a number that orders as they do; a key that ends sooner comes first.
@@ -128,12 +127,16 @@ int compare_places(const wire::Change& a, const wire::Change& b) {
 
 Result<std::vector<wire::Change>> LaneTail::sorted() const {
   Newest newest;
-  for (const auto& [bytes, reset] : added_) {
+  for (std::size_t block = added_.size(); block-- > 0;) {
+    const auto& [bytes, reset] = added_[block];
     wire::ChangesReader reader(bytes);
-    while (const auto change = reader.next()) {
+    while (true) {
+      const std::byte* const encoded = reader.position();
+      const auto change = reader.next();
+      if (!change) break;
       if (change->space == wire::Space::kPosition || change->space == wire::Space::kRequeued) continue;
       if (reset && change->space == wire::Space::kState) continue;
-      newest.take(*change);
+      newest.take(encoded, block);
     }
     if (!reader.ok()) return {Code::kCorrupt, "malformed state changes in the journal"};
   }
