@@ -106,6 +106,10 @@ def table():
     relay = [i for i, line in enumerate(lines) if line.startswith("relay ")]
     check(len(durability) == 1 and len(relay) == 1 and durability < relay, result.stdout)
     check("awk" not in result.stdout, result.stdout)
+    result = run("bench", "relay", "--records", str(RECORDS), "--durability", "none", "--commit-after", "1s")
+    check(result.returncode == 0 and "Weir, durability none, commit_after 1s" in result.stdout.splitlines(), result.stdout + result.stderr)
+    result = run("bench", "relay", "--commit-after", "soon")
+    check(result.returncode == 2 and "--commit-after" in result.stderr and "soon" in result.stderr, result.stderr)
 
 
 def a_pause_counts_for_all_that_was_due_in_it():

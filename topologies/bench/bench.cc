@@ -156,7 +156,7 @@ Status Run::topologies() {
                             .expected = [&](std::uint64_t /*started_ns*/) { return expected; },
                             .records = words ? words_ : workload_.records,
                             .bytes = words ? text_bytes_ : workload_.records * workload_.record_bytes()};
-      auto measured = run.run(make_topology(name, workload_));
+      auto measured = run.run(make_topology(name, workload_, plan_.commit_after));
       if (!measured) return measured.error();
       const double before = bare_relays_.back().records_per_second();
       if (Status status = bare_relay(); !status.ok()) return status;

@@ -19,10 +19,11 @@ struct Plan {
   std::uint64_t records = 0;
   std::uint64_t keys = 0;
   std::size_t record_bytes = 0;
-  double rate = 0;     ///< records a second where latency is measured
-  double seconds = 0;  ///< and for how long
-  int rounds = 1;      ///< each is measured so often, all in turn; the median is told
-  std::string folder;  ///< on the disk that is meant; what is made in it is removed
+  double rate = 0;           ///< records a second where latency is measured
+  double seconds = 0;        ///< and for how long
+  std::string commit_after;  ///< of all stages of a topology; empty: the topologies' default
+  int rounds = 1;            ///< each is measured so often, all in turn; the median is told
+  std::string folder;        ///< on the disk that is meant; what is made in it is removed
 };
 
 /// Told before each run what is measured next.

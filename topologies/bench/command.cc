@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "sdk/base/units.h"
 #include "topologies/bench/bench.h"
 #include "topologies/bench/report.h"
 #include "topologies/bench/series.h"
@@ -38,6 +39,7 @@ struct Arguments {
             .record_bytes = 100,
             .rate = 10'000,
             .seconds = 10,
+            .commit_after = {},
             .folder = "."};
   bool json = false;
 };
@@ -77,6 +79,13 @@ void add_bench(CLI::App& app, launcher::CommandLine& line) {
   command->add_option("--rate", plan.rate, "records a second where latency is measured (10000)")
       ->check(CLI::PositiveNumber);
   command->add_option("--seconds", plan.seconds, "for so long (10)")->check(CLI::PositiveNumber);
+  command
+      ->add_option("--commit-after", plan.commit_after,
+                   "of all stages of topologies that are not curves: how long a transaction may take (50ms)")
+      ->check([](const std::string& text) {
+        const auto time = parse_duration(text);
+        return time ? std::string() : time.error().message;
+      });
   command->add_option("--rounds", plan.rounds, "measures all so often in turn, and tells the median (1)")
       ->check(CLI::PositiveNumber);
   command->add_option("--data", plan.folder, "a folder on the disk that is meant (default: the working directory)");

@@ -123,8 +123,9 @@ std::string to_table(const Plan& plan, const std::vector<Measurement>& measured)
       "million records, all processes. Each result was checked.\n",
       machine(), plan.records, plan.record_bytes, plan.keys);
   table += throughput_table("baselines, of which only the raw disk keeps anything", measured, std::nullopt);
+  const std::string commits = plan.commit_after.empty() ? "" : ", commit_after " + plan.commit_after;
   for (const std::string& durability : plan.durabilities) {
-    table += throughput_table("Weir, durability " + durability, measured, durability);
+    table += throughput_table("Weir, durability " + durability + commits, measured, durability);
   }
   table += latency_table(plan, measured);
   table += start_table(measured);
@@ -137,6 +138,7 @@ Json to_json(const Plan& plan, const std::vector<Measurement>& measured) {
                  {"records", plan.records},
                  {"record_bytes", plan.record_bytes},
                  {"keys", plan.keys},
+                 {"commit_after", plan.commit_after.empty() ? Json() : Json(plan.commit_after)},
                  {"measured", Json::array()}};
   for (const Measurement& each : measured) {
     Json item = {{"what", each.what},

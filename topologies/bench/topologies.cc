@@ -86,6 +86,16 @@ Json chain(const std::string& name, const Workload& workload, const Json& betwee
   return topology(name, std::move(streams), std::move(stages));
 }
 
+Json make_named(const std::string& name, const Workload& workload) {
+  if (name == "relay") return relay(workload);
+  if (name == "keyed_total") return keyed(name, workload, "final");
+  if (name == "keyed_running_total") return keyed(name, workload, "every");
+  if (name == "wordcount") return wordcount();
+  const auto found = kChains.find(name);
+  WEIR_CHECK(found != kChains.end(), "the name of a topology was checked by the command line");
+  return chain(name, workload, found->second);
+}
+
 }  // namespace
 
 const std::vector<std::string>& topology_names() {
@@ -95,14 +105,11 @@ const std::vector<std::string>& topology_names() {
   return kNames;
 }
 
-Json make_topology(const std::string& name, const Workload& workload) {
-  if (name == "relay") return relay(workload);
-  if (name == "keyed_total") return keyed(name, workload, "final");
-  if (name == "keyed_running_total") return keyed(name, workload, "every");
-  if (name == "wordcount") return wordcount();
-  const auto found = kChains.find(name);
-  WEIR_CHECK(found != kChains.end(), "the name of a topology was checked by the command line");
-  return chain(name, workload, found->second);
+Json make_topology(const std::string& name, const Workload& workload, const std::string& commit_after) {
+  Json made = make_named(name, workload);
+  if (commit_after.empty()) return made;
+  for (const auto& stage : made["stages"].items()) stage.value()["commit_after"] = commit_after;
+  return made;
 }
 
 Json make_sum_topology() {

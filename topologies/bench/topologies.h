@@ -24,8 +24,10 @@ inline constexpr const char* kLatency = "latency";
 /// How soon a topology gives a result, and is over.
 inline constexpr const char* kStart = "start";
 
-/// The topology of that name. REQUIRES: it is one of topology_names().
-nlohmann::ordered_json make_topology(const std::string& name, const Workload& workload);
+/// The topology of that name, all of whose stages have this `commit_after`, or, where it is empty, the default.
+/// REQUIRES: it is one of topology_names().
+nlohmann::ordered_json make_topology(const std::string& name, const Workload& workload,
+                                     const std::string& commit_after = {});
 
 /// Adds up numbers from 1 to kSumTo, each under a key of its own: over at once, so that what is left is starting and
 /// ending.

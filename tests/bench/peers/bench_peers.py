@@ -105,7 +105,7 @@ class Bench:
                 self.report.missing[peer.name] = str(missing)
 
     def wants(self, variant):
-        return variant.what in self.options.what and ("fsync" if WEIR_DURABILITY[variant.durability] == "fsync" else "default") in self.options.durability
+        return variant.what in self.options.what and ("fsync" if WEIR_DURABILITY[variant.durability].startswith("fsync") else "default") in self.options.durability
 
     def measure(self, peer, version, folder):
         """Each variant right behind Weir: what else a machine does changes within minutes."""

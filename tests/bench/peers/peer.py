@@ -9,12 +9,14 @@ import tempfile
 from expectation import PAD, expect
 from programs import Failure, Program
 
-# What the durabilities are called, and at which of Weir's the same is promised.
+# What the durabilities are called, and at which of Weir's the same is promised: its durability, and where results are
+# told less often than by default, how often.
 FSYNC = "fsync"
 EACH_CHECKPOINT = "fsync at each checkpoint"
 EACH_SECOND = "fsync each second"
 PAGE_CACHE = "page cache"
-WEIR_DURABILITY = {FSYNC: "fsync", EACH_CHECKPOINT: "fsync", EACH_SECOND: "interval", PAGE_CACHE: "none"}
+COMMITS = ", commit_after "
+WEIR_DURABILITY = {FSYNC: "fsync", EACH_CHECKPOINT: "fsync" + COMMITS + "1s", EACH_SECOND: "interval", PAGE_CACHE: "none"}
 
 
 class Missing(Exception):

@@ -14,7 +14,7 @@ import unittest
 
 import bench_peers
 from expectation import expect, key_bytes, key_number, number_of, value_bytes
-from peer import FSYNC, PAGE_CACHE, Measurement, Missing, Peer, Variant, Workload, measure
+from peer import EACH_CHECKPOINT, FSYNC, PAGE_CACHE, WEIR_DURABILITY, Measurement, Missing, Peer, Variant, Workload, measure
 from programs import Failure, Program
 from report import Report, Row, to_json, to_markdown
 from weir import Weir
@@ -233,6 +233,13 @@ class TheBench(InAFolder):
         self.assertEqual(row.of_fsync, weir["records_per_second"] / row.records_per_second)
         self.assertIn("| Made up | record | page cache | at least once | 4,000 |", to_markdown(report))
         self.assertIn("Versions: Made up 1.0.", to_markdown(report))
+
+    def test_measures_weir_with_results_as_often_as_a_peer_has_checkpoints(self):
+        ways = ["fsync", WEIR_DURABILITY[EACH_CHECKPOINT]]
+        measured, bare = Weir(WEIR_BIN).measure(Workload(2000, 100), self.folder, SECONDS, ["keyed_total"], ways)
+        self.assertEqual(ways[1], "fsync, commit_after 1s")
+        self.assertEqual(list(measured), [("keyed_total", way) for way in ways])
+        self.assertEqual(len(bare), 4)
 
     def test_reports_a_peer_that_is_missing(self):
         report, said = self.bench(MadeUp(missing="it grows nowhere\nas the log tells"))
