@@ -15,8 +15,14 @@ namespace {
 constexpr std::uint64_t kCapacityBytesMax = 32 << 20;
 constexpr std::uint64_t kCapacityRecords = 1'000'000;
 constexpr std::uint64_t kPeersBytesMax = 8 << 20;
+/// Who sends at all often sends again within this time; and the end of a stream is not felt to be later by it.
+constexpr Monotonic kGatherGap = std::chrono::milliseconds(5);
 
 }  // namespace
+
+Monotonic BrokerSession::gathers_until(Monotonic opened, Monotonic worked) const {
+  return std::min(worked + kGatherGap, opened + commit_after_);
+}
 
 void BrokerSession::set_welcome(wire::WorkerWelcome welcome) {
   welcome_ = std::move(welcome);

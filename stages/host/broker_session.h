@@ -60,6 +60,7 @@ class BrokerSession : public Engine {
     send(wire::MessageType::kFailed, wire::encode_sentence(sentence));
   }
   [[nodiscard]] bool closes(Monotonic opened, Monotonic now) const override { return now - opened >= commit_after_; }
+  [[nodiscard]] Monotonic gathers_until(Monotonic opened, Monotonic worked) const override;
   [[nodiscard]] const std::string& host() const override { return welcome_.host; }
   [[nodiscard]] bool beat_due() const override { return clock() - beat_sent_ >= welcome_.beat; }
   void beat(const wire::Measured& measured) override;

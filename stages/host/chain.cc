@@ -17,6 +17,9 @@ namespace {
 
 /// A transaction closes at this size, to keep latency and memory low; larger ones bring no more throughput.
 constexpr std::uint64_t kTransactionBytes = 1 << 20;
+/// Where little comes of its input, it takes so many times transaction_bytes_max of that: what is done again after a
+/// death is little still, and whoever wants it to be less says so by commit_after.
+constexpr std::uint64_t kInputTimes = 16;
 
 std::uint64_t outputs_bound(const Topology& topology) {
   return std::min(topology.broker.transaction_bytes_max / 4, kTransactionBytes);
@@ -513,7 +516,16 @@ bool Chain::full() const {
   // The more records of a key there are in a transaction, the fewer changes have to be written, and nobody waits for
   // these; as somebody does for what was emitted.
   const std::uint64_t state_most = std::min(bytes_max / 2, std::max(most, topology_.stages[head_].memory_bytes / 8));
-  return bytes >= most || *pending_state_ >= state_most || input_bytes_ >= 2 * bytes_max;
+  return bytes >= most || *pending_state_ >= state_most || input_bytes_ >= kInputTimes * bytes_max;
+}
+
+bool Chain::may_wait() const {
+  const auto emitted = [](const std::unique_ptr<FrameBuilder>& builder) { return builder && !builder->empty(); };
+  const auto writes = [](const std::unique_ptr<Instance>& instance) {
+    return instance->plugin().kind != WEIR_KIND_STAGE || !instance->partials().empty();
+  };
+  return transaction_.may_wait() && std::none_of(instances_.begin(), instances_.end(), writes) &&
+         std::none_of(builders_.begin(), builders_.end(), emitted);
 }
 
 Result<Bytes> Chain::close(std::uint64_t number, const Engine& engine) {

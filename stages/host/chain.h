@@ -75,6 +75,9 @@ class Chain {
   void bound_outputs(std::uint64_t bytes);
   /// The transaction wants to be closed.
   [[nodiscard]] bool full() const;
+  /// Nobody waits for the transaction, as it stands: it has emitted nothing, written to no target, and tells of no
+  /// event time. What it has made of its records is state.
+  [[nodiscard]] bool may_wait() const;
   /// The target that the sink writes `lane` to: one for each lane, or one for all.
   static std::uint32_t target_of(const Instance& sink, std::uint32_t lane) {
     return sink.spec().sharing == Sharing::kShard ? lane : 0;

@@ -98,6 +98,8 @@ class Engine {
   virtual void failed(const std::string& sentence) = 0;
   /// Whether a transaction whose oldest record has waited since `opened` must close now, whatever else there is.
   [[nodiscard]] virtual bool closes(Monotonic opened, Monotonic now) const = 0;
+  /// Until when a transaction that nobody waits for stays open for more, if nothing has come since `worked`.
+  [[nodiscard]] virtual Monotonic gathers_until(Monotonic /*opened*/, Monotonic worked) const { return worked; }
   /// Measurements are due; they are taken and reset.
   [[nodiscard]] virtual bool beat_due() const = 0;
   virtual void beat(const wire::Measured& measured) = 0;

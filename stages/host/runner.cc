@@ -72,15 +72,16 @@ std::optional<Exit> Runner::turn() {
   Monotonic wait = kIdleWait;
   if (reads && !may_read) wait = kBlockedWait;
   if (may_read) wait = read_pace_.wait();
-  if (open_) wait = 0ms;
   const Monotonic before = clock_.monotonic();
+  if (open_) wait = reads ? 0ms : gathers(before);
   Event event = engine_.next(wait);
   const bool blocked = !engine_.has_window() || (reads && !may_read);
   if (blocked && wait != 0ms) blocked_ += clock_.monotonic() - before;
   if (event.kind != Event::Kind::kNone) {
     busy_since_ = clock_.monotonic();
     auto exit = handle(std::move(event));
-    busy_ += clock_.monotonic() - *std::exchange(busy_since_, std::nullopt);
+    worked_ = clock_.monotonic();
+    busy_ += worked_ - *std::exchange(busy_since_, std::nullopt);
     return exit;
   }
   bool read = false;
@@ -95,11 +96,21 @@ std::optional<Exit> Runner::turn() {
       read_pace_.on_nothing();
     }
   }
-  // Nothing more is there at the moment: what is begun is committed at once.
+  // Nothing more is there at the moment: what is begun is committed at once, unless nobody would know.
   if (open_ && (!read || engine_.closes(opened_, clock_.monotonic()))) {
+    if (!reads && gathers(clock_.monotonic()) != 0ms) return std::nullopt;
     if (const Status status = close(); !status.ok()) return give_up(status);
   }
   return std::nullopt;
+}
+
+Monotonic Runner::gathers(Monotonic now) {
+  if (draining_ || !engine_.has_window() || !chain_.may_wait()) return 0ms;
+  // Who produces into a stream that is full of what is not committed waits after all.
+  for (const PortBinding& input : chain_.head().spec().inputs) {
+    if (bytes_uncommitted_ > topology_.streams[input.stream].backlog_bytes_max / 8) return 0ms;
+  }
+  return std::max<Monotonic>(engine_.gathers_until(opened_, worked_) - now, 0ms);
 }
 
 std::optional<Exit> Runner::handle(Event event) {
@@ -299,6 +310,7 @@ Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late
     } else {
       chain_.transaction().consume(batch.stream, batch.shard, batch.offset + from, batch.offset + done);
     }
+    bytes_uncommitted_ += slice.records.size() * (done - from) / batch.count;
     if (late != nullptr) count_late(*late, done - from, lanes_[batch.shard].watermark);
     if (chain_.full() || engine_.closes(opened_, now) || done < batch.count) {
       if (Status status = close(); !status.ok()) return status;
@@ -730,6 +742,7 @@ Status Runner::read(std::uint32_t lane, ReadSplit& split, bool& read_some) {
 Status Runner::close() {
   if (!open_) return {};
   open_ = false;
+  bytes_uncommitted_ = 0;
   auto commit = chain_.close(engine_.committed() + 1, engine_);
   if (!commit.ok()) return commit.error();
   if (!commit->empty()) {

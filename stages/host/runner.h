@@ -92,6 +92,8 @@ class Runner {
   Status read(std::uint32_t lane, ReadSplit& split, bool& read);
   Status enumerate();
   Status close();
+  /// How long the open transaction waits for more, where nothing has come.
+  [[nodiscard]] Monotonic gathers(Monotonic now);
   void tell_durable();
   /// Splits that were asked back, and of which nothing is left to be told, go.
   void let_splits_go();
@@ -129,6 +131,8 @@ class Runner {
   bool sharded_ = false;
   bool open_ = false;  ///< a transaction has something in it
   Monotonic opened_{0};
+  Monotonic worked_{0};                  ///< when the last event was worked off
+  std::uint64_t bytes_uncommitted_ = 0;  ///< of records that the open transaction has taken
   ReadPace read_pace_;
   wire::Decompressor decompressor_;
   std::uint32_t split_next_ = 0;

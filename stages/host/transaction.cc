@@ -76,6 +76,11 @@ void Transaction::move_split(std::uint32_t split, Bytes position, bool ended) {
   splits_[split] = {std::move(position), ended};
 }
 
+bool Transaction::may_wait() const {
+  return advanced_.empty() && splits_.empty() && commit_.splits_found.empty() && !commit_.enumeration_ended &&
+         commit_.finished.empty() && changes_.empty() && taken_.empty() && commit_.emitted.empty();
+}
+
 bool Transaction::empty() const {
   return commit_.consumed.empty() && advanced_.empty() && splits_.empty() && commit_.splits_found.empty() &&
          !commit_.enumeration_ended && commit_.finished.empty() && counters_.empty() && causes_.empty() &&

@@ -78,6 +78,9 @@ class Transaction {
 
   [[nodiscard]] std::map<std::pair<std::uint32_t, std::uint32_t>, Bytes>& all_changes() { return changes_; }
 
+  /// Nobody waits for it: it has taken what came through the broker, and has counted, but has nothing to say to
+  /// anybody. What its stages will flush is not looked at.
+  [[nodiscard]] bool may_wait() const;
   /// Nothing in it that the broker should know.
   [[nodiscard]] bool empty() const;
   /// A commit message under `number` with the frames of `builders`, behind room for its header.

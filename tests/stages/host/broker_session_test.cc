@@ -35,6 +35,7 @@ class Session final : public BrokerSession {
     topology.broker.transaction_bytes_max = 1 << 20;
     StageSpec stage;
     stage.memory_bytes = 1 << 20;
+    stage.commit_after = std::chrono::milliseconds(50);
     if (publishes) {
       topology.streams.emplace_back();
       topology.streams[0].transport = Transport::kPubSub;
@@ -199,6 +200,17 @@ TEST(BrokerSession, PublishesNoMoreThanTheJournalIsToTakeHoweverLittleEachCommit
   int commits = 0;
   for (; session.may_publish(); ++commits) session.commit(Bytes(sizeof(wire::MessageHeader) + 10));
   EXPECT_EQ(commits, 8) << "a group and a mark take a block of 4 KiB each";
+}
+
+TEST(BrokerSession, ATransactionGathersForAFewMillisecondsAndNeverPastCommitAfter) {
+  using std::chrono::milliseconds;
+  const Session session;
+  const Monotonic opened = milliseconds(1000);
+  EXPECT_EQ(session.gathers_until(opened, milliseconds(1000)), milliseconds(1005));
+  EXPECT_EQ(session.gathers_until(opened, milliseconds(1030)), milliseconds(1035));
+  EXPECT_EQ(session.gathers_until(opened, milliseconds(1047)), milliseconds(1050));
+  EXPECT_FALSE(session.closes(opened, milliseconds(1050) - Monotonic{1}));
+  EXPECT_TRUE(session.closes(opened, milliseconds(1050)));
 }
 
 TEST(BrokerSession, HoldsDeliveriesBackWhileTheWindowIsFull) {

@@ -193,9 +193,9 @@ TEST(Transaction, GathersMoreOfTheInputWhereLittleStateComesOfIt) {
   EXPECT_EQ(measures.state<std::uint64_t>("key 3"), 150U * 1003) << "a string of 1,000 bytes has a head of three";
 }
 
-TEST(Transaction, ClosesWhereItHasTakenTwiceItsSizeOfInput) {
+TEST(Transaction, ClosesWhereItHasTakenSixteenTimesItsSizeOfInput) {
   Harness measures(WEIR_TEST_TYPED, "typed.measures", "{}", {.transaction_bytes_max = kTransactionMax});
-  feed_in_turn(measures, 5000, 10, 1000);
+  feed_in_turn(measures, 40'000, 10, 1000);
   measures.run();
   EXPECT_THAT(measures.transactions(), AllOf(Ge(2U), Le(3U)));
 }
