@@ -28,15 +28,15 @@ def check(condition, sentence):
         fail(sentence)
 
 
-def wait_for(what, condition, seconds=60):
-    """Waits until condition() is true, at most so long; says what was missing."""
+def wait_for(what, condition, seconds=60, instead=None):
+    """Waits until condition() is true, at most so long; says what was missing, and what instead() says of what there is."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         result = condition()
         if result:
             return result
         time.sleep(0.01)
-    fail("waited %s s in vain for %s" % (seconds, what))
+    fail("waited %s s in vain for %s%s" % (seconds, what, "; instead: %s" % instead() if instead else ""))
 
 
 def run(*args, timeout=300, **more):
