@@ -18,6 +18,8 @@ class ProcessWatch {
   explicit ProcessWatch(pid_t launcher) : launcher_(launcher) {}
 
   void look();
+  /// How many that count have been seen, several of a stage as one.
+  [[nodiscard]] std::size_t seen() const { return uses().size(); }
   /// "weir", "broker", then the stages by name.
   [[nodiscard]] std::vector<ProcessUse> uses() const;
 

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -28,6 +29,8 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 constexpr auto kLookInterval = 10ms;
+/// Until each process has been seen: with few records one lives only a little longer than kLookInterval.
+constexpr auto kLookSoon = 1ms;
 
 double cpu_seconds_of_ended_children() {
   rusage use{};
@@ -61,8 +64,20 @@ struct Ended {
   std::vector<ProcessUse> processes;
 };
 
-/// Runs `topology_file` to its end. Errors: kIo.
-Result<Ended> run_to_end(const fs::path& topology_file, const fs::path& data_dir, const TopologyRun& run) {
+/// weir, the broker, and a worker for each stage that is not fused to another one.
+std::size_t processes_of(const nlohmann::ordered_json& topology) {
+  const auto is_fused = [&](const nlohmann::ordered_json& stage) {
+    if (!stage.contains("input") || !stage["input"].is_string()) return false;
+    const auto& stream = topology["streams"][stage["input"].get<std::string>()];
+    return stream.contains("transport") && stream["transport"] == "fused";
+  };
+  const auto& stages = topology["stages"];
+  return 2 + stages.size() - static_cast<std::size_t>(std::count_if(stages.begin(), stages.end(), is_fused));
+}
+
+/// Runs `topology_file`, which makes so many processes, to its end. Errors: kIo.
+Result<Ended> run_to_end(const fs::path& topology_file, const fs::path& data_dir, std::size_t processes,
+                         const TopologyRun& run) {
   const fs::path log = topology_file.parent_path() / "weir.log";
   const launcher::Fd log_fd(::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   const double cpu_before = cpu_seconds_of_ended_children();
@@ -88,7 +103,7 @@ Result<Ended> run_to_end(const fs::path& topology_file, const fs::path& data_dir
     if (seconds > static_cast<double>(run.time_max.count())) {
       return {Code::kIo, fmt::format("weir run takes longer than {} s:\n{}", run.time_max.count(), last_words(log))};
     }
-    std::this_thread::sleep_for(kLookInterval);
+    std::this_thread::sleep_for(watch.seen() < processes ? kLookSoon : kLookInterval);
   }
 }
 
@@ -106,7 +121,7 @@ Result<Measurement> TopologyRun::run(const nlohmann::ordered_json& topology) con
   file.close();
   if (!file) return {Code::kIo, fmt::format("{} cannot be written; is the disk full?", folder)};
 
-  auto ended = run_to_end(place / "topology.json", place / "data", *this);
+  auto ended = run_to_end(place / "topology.json", place / "data", processes_of(whole), *this);
   fs::remove_all(place / "data", error);
   if (!ended) return ended.error();
   const auto report = read_object(place / kReportFile);
