@@ -281,10 +281,13 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
     std::uint32_t hash = 0;
   };
   struct Before {
-    std::uint32_t entry = 0;
-    bool present = false;
-    bool changed = false;
-    T value{};
+    explicit Before(const Entry& now)
+        : entry(now.number), present(now.present), changed(now.changed), value(now.present ? T(now.value) : T()) {}
+
+    std::uint32_t entry;
+    bool present;
+    bool changed;
+    T value;
   };
   /// Such values are encoded in about as many bytes each, whatever becomes of them.
   static constexpr bool kOfOneSize = std::is_trivially_copyable_v<T>;
@@ -435,18 +438,15 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   /// Before a change: remembers what the unit of work may have to go back to.
   void change(Entry& entry, std::uint64_t unit) {
     if (entry.unit == unit) return;
-    // Made in its place: to copy what was just written, in pieces of another size, has to wait for the writes.
-    Before& before = before_.emplace_back();
-    before.entry = entry.number;
-    before.present = entry.present;
-    before.changed = entry.changed;
-    if (entry.present) before.value = entry.value;
-    entry.unit = unit;
+    // Each step that may throw leaves what undo() does without it. Made in its place: to copy what was just written, in
+    // pieces of another size, has to wait for the writes.
+    before_.emplace_back(entry);
     if (!entry.changed) {
-      entry.changed = true;
       changed_.push_back(entry.number);
+      entry.changed = true;
       pend(entry);
     }
+    entry.unit = unit;
   }
 
   /// `entry` is to be flushed, as the last of changed_.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <new>
 #include <optional>
 #include <random>
 #include <vector>
@@ -192,6 +193,36 @@ TEST(StateTable, UndoesWhatWasDoneThroughAReference) {
   value.push_back(2);
   table.undo();
   EXPECT_EQ(*table.find(key_of(1)), std::vector<int>{1});
+}
+
+/// A text for whose copy there may be no memory.
+struct Scarce {
+  Scarce() = default;
+  Scarce(const Scarce& other) : text(other.text) {
+    if (none_left) throw std::bad_alloc();
+  }
+  Scarce(Scarce&&) noexcept = default;
+  Scarce& operator=(const Scarce&) = delete;
+  Scarce& operator=(Scarce&&) noexcept = default;
+  ~Scarce() = default;
+
+  std::string text;
+  static inline bool none_left = false;
+  MSGPACK_DEFINE(text)
+};
+
+TEST(StateTable, LeavesAValueAsItWasThatCannotBeRemembered) {
+  StateTable<Scarce> table;
+  table.touch(key_of(1), 1).text = "kept";
+  table.keep();
+  Scarce::none_left = true;
+  EXPECT_THROW(table.touch(key_of(1), 2), std::bad_alloc);
+  Scarce::none_left = false;
+  table.undo();
+  EXPECT_EQ(table.find(key_of(1))->text, "kept");
+  table.touch(key_of(1), 3).text += " still";
+  table.undo();
+  EXPECT_EQ(table.find(key_of(1))->text, "kept");
 }
 
 TEST(StateTable, DrainsInPortionsAndForgetsWhatIsDrained) {
