@@ -213,7 +213,7 @@ void Core::send_alone(Worker& worker, Suspect& suspect, std::uint32_t stream, Ti
   if (piece.batch.count == 1 && suspect.deaths() > topology_.stages[ledger_.units()[worker.unit].stage()].retries)
     condemn(worker, {stream, piece.batch.shard, piece.batch.offset, 0, 0, {}}, suspect.deaths(), suspect.cause());
   Delivery delivery;
-  delivery.add(stream, piece, watermark);
+  delivery.add(stream, piece, watermark, true);
   flush(worker, delivery);
 }
 

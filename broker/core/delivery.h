@@ -26,11 +26,12 @@ struct Core::Delivery {
   std::vector<BytesView> records;
   std::uint64_t bytes = 0;
 
-  void add(std::uint32_t stream, const Piece& piece, Timestamp watermark) {
+  /// `awaited`: as in DeliveryHeader.
+  void add(std::uint32_t stream, const Piece& piece, Timestamp watermark, bool awaited = false) {
     headers.push_back({stream, piece.batch.shard, piece.batch.count, static_cast<std::uint32_t>(piece.bytes.size()),
                        piece.batch.offset, watermark, piece.batch.origin_us, piece.skip,
                        static_cast<std::uint16_t>(piece.batch.compression),
-                       static_cast<std::uint16_t>(piece.cut ? 1 : 0)});
+                       static_cast<std::uint8_t>(piece.cut ? 1 : 0), static_cast<std::uint8_t>(awaited ? 1 : 0)});
     records.push_back(piece.bytes);
     bytes += piece.bytes.size();
   }

@@ -63,7 +63,8 @@ struct DeliveryHeader {
   std::int64_t origin_us = 0;
   std::uint32_t skip = 0;         ///< of a compressed batch: so many of its records come before the first that is meant
   std::uint16_t compression = 0;  ///< as in BatchHeader
-  std::uint16_t cut = 0;          ///< 1: a compressed batch has other records than the `count` that are meant
+  std::uint8_t cut = 0;           ///< 1: a compressed batch has other records than the `count` that are meant
+  std::uint8_t awaited = 0;       ///< 1: nothing else is delivered until these records are committed
 };
 static_assert(sizeof(DeliveryHeader) == 48);
 

@@ -212,15 +212,16 @@ void BrokerEngine::watch_peers() {
 }
 
 void BrokerEngine::wait_for_message(Monotonic most) {
-  // A poll counts in milliseconds; a source that is due sooner looks by itself what has come.
-  if (most < kPolled) {
+  // A source that is due soon looks by itself what has come; others have nothing to do but what comes.
+  if (reads() && most < kPolled) {
     std::this_thread::sleep_for(most);
     return;
   }
   if (!messages_.surely_empty()) return;
   pollfd polled{messages_.descriptor(), POLLIN, 0};
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::min<Monotonic>(most, welcome().beat));
-  (void)::poll(&polled, 1, static_cast<int>(left.count()));  // a signal's handler was to run (leave_signal.h)
+  const auto left = std::chrono::nanoseconds(std::min<Monotonic>(most, welcome().beat));
+  const timespec time{left.count() / 1'000'000'000, left.count() % 1'000'000'000};
+  (void)::ppoll(&polled, 1, &time, nullptr);  // a signal's handler was to run (leave_signal.h)
 }
 
 }  // namespace weir::host

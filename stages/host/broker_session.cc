@@ -32,6 +32,7 @@ void BrokerSession::set_welcome(wire::WorkerWelcome welcome) {
 void BrokerSession::start(const Topology& topology, std::uint32_t stage) {
   const StageSpec& spec = topology.stages[stage];
   commit_after_ = spec.commit_after;
+  reads_ = spec.kind == PluginKind::kSource;
   durable_.through.reign = static_cast<std::uint32_t>(welcome_.incarnation.value() >> 32);
   for (const StageSpec& each : topology.stages) keeps_local_ |= each.host == stage && each.store == Store::kRocksDb;
   window_bytes_ = wire::commit_window(topology.broker.transaction_bytes_max, spec.memory_bytes);

@@ -96,6 +96,8 @@ class BrokerSession : public Engine {
   [[nodiscard]] bool holds_records() const { return peers_inbox_ && peers_inbox_->holds(); }
   /// What the runner is to know now, if anything; `waits`: otherwise it waits, and ends no transaction before.
   std::optional<Event> take(bool waits);
+  /// It is a source's, which has its records from elsewhere.
+  [[nodiscard]] bool reads() const { return reads_; }
 
  private:
   std::optional<Event> hear(const Received& received);
@@ -131,6 +133,7 @@ class BrokerSession : public Engine {
   std::deque<std::pair<std::uint64_t, std::uint64_t>> unaccepted_;  ///< number, bytes
   std::uint64_t unaccepted_bytes_ = 0;
   bool keeps_local_ = false;  ///< state lies on this machine's disk
+  bool reads_ = false;        ///< it is a source
   Durable durable_;
   std::deque<std::pair<std::uint64_t, std::uint64_t>> undurable_;  ///< number, bytes
   std::uint64_t undurable_bytes_ = 0;

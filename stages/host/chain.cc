@@ -20,6 +20,8 @@ constexpr std::uint64_t kTransactionBytes = 1 << 20;
 /// Where little comes of its input, it takes so many times transaction_bytes_max of that: what is done again after a
 /// death is little still, and whoever wants it to be less says so by commit_after.
 constexpr std::uint64_t kInputTimes = 16;
+/// In front of a store on disk each key that is asked for is held until the transaction closes, changed or not.
+constexpr std::uint64_t kInputTimesCached = 2;
 
 std::uint64_t outputs_bound(const Topology& topology) {
   return std::min(topology.broker.transaction_bytes_max / 4, kTransactionBytes);
@@ -516,7 +518,8 @@ bool Chain::full() const {
   // The more records of a key there are in a transaction, the fewer changes have to be written, and nobody waits for
   // these; as somebody does for what was emitted.
   const std::uint64_t state_most = std::min(bytes_max / 2, std::max(most, topology_.stages[head_].memory_bytes / 8));
-  return bytes >= most || *pending_state_ >= state_most || input_bytes_ >= kInputTimes * bytes_max;
+  const std::uint64_t input_times = local_ == nullptr ? kInputTimes : kInputTimesCached;
+  return bytes >= most || *pending_state_ >= state_most || input_bytes_ >= input_times * bytes_max;
 }
 
 bool Chain::may_wait() const {

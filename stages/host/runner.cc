@@ -105,10 +105,13 @@ std::optional<Exit> Runner::turn() {
 }
 
 Monotonic Runner::gathers(Monotonic now) {
-  if (draining_ || !engine_.has_window() || !chain_.may_wait()) return 0ms;
-  // Who produces into a stream that is full of what is not committed waits after all.
-  for (const PortBinding& input : chain_.head().spec().inputs) {
-    if (bytes_uncommitted_ > topology_.streams[input.stream].backlog_bytes_max / 8) return 0ms;
+  // Without shards, how far event time has come goes by what is committed.
+  if (draining_ || awaited_ || !sharded_ || !engine_.has_window() || !chain_.may_wait()) return 0ms;
+  // Who produces into a stream that is full of what is not committed waits after all, for all workers together.
+  const StageSpec& spec = chain_.head().spec();
+  for (const PortBinding& input : spec.inputs) {
+    if (bytes_uncommitted_ > topology_.streams[input.stream].backlog_bytes_max / 8 / std::max(spec.workers, 1U))
+      return 0ms;
   }
   return std::max<Monotonic>(engine_.gathers_until(opened_, worked_) - now, 0ms);
 }
@@ -182,6 +185,7 @@ Status Runner::work_off(const Event& event) {
     if (!unpacked.ok()) return unpacked.error();
     const wire::DeliveryHeader& batch = unpacked->header;
     const bool from_peer = event.producer != Incarnation();
+    awaited_ |= batch.awaited != 0;
     if (sharded_ && !from_peer) {
       if (restored_.contains(batch.shard)) return {Code::kInvalid, "the broker delivers a shard before its state"};
       if (Status status = raise_watermark(batch.shard, batch.stream, batch.watermark); !status.ok()) return status;
@@ -741,7 +745,7 @@ Status Runner::read(std::uint32_t lane, ReadSplit& split, bool& read_some) {
 
 Status Runner::close() {
   if (!open_) return {};
-  open_ = false;
+  open_ = awaited_ = false;
   bytes_uncommitted_ = 0;
   auto commit = chain_.close(engine_.committed() + 1, engine_);
   if (!commit.ok()) return commit.error();

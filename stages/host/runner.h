@@ -129,7 +129,8 @@ class Runner {
   bool enumerating_ = false;
   bool draining_ = false;
   bool sharded_ = false;
-  bool open_ = false;  ///< a transaction has something in it
+  bool open_ = false;     ///< a transaction has something in it
+  bool awaited_ = false;  ///< and somebody waits for it, whatever it is
   Monotonic opened_{0};
   Monotonic worked_{0};                  ///< when the last event was worked off
   std::uint64_t bytes_uncommitted_ = 0;  ///< of records that the open transaction has taken

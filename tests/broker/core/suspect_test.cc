@@ -73,8 +73,10 @@ class SuspectTest : public CoreFixture {
       const Recorder::Sent& sent = out_.sent[i];
       if (sent.to != peer.incarnation || sent.header.type != MessageType::kDeliver) continue;
       const auto delivery = wire::decode_delivery(wire::body_of(sent.message));
-      for (const wire::DeliveryHeader& batch : delivery->batches)
+      for (const wire::DeliveryHeader& batch : delivery->batches) {
         pieces.push_back({batch.shard, batch.offset, batch.offset + batch.count});
+        last_awaited_ = batch.awaited != 0;
+      }
     }
     return pieces;
   }
@@ -97,6 +99,7 @@ class SuspectTest : public CoreFixture {
     return ready("work", index);
   }
 
+  bool last_awaited_ = false;  ///< of what delivered() has told last
   std::map<Incarnation, std::size_t> seen_;
   std::vector<Bytes> frames_;
   std::size_t frames_read_ = 0;
@@ -108,12 +111,16 @@ TEST_F(SuspectTest, DeliversWhatCameBeforeAndThenTheRecordAlone) {
   publish(source, 10);
   settle();
   EXPECT_EQ(delivered(work), (std::vector<Piece>{{0, 0, 10}, {1, 0, 10}}));
+  EXPECT_FALSE(last_awaited_);
   work = killed_by(4);
   EXPECT_EQ(delivered(work), (std::vector<Piece>{{0, 0, 4}})) << "and nothing of the other shard";
+  EXPECT_TRUE(last_awaited_);
   consume(work, {0, 0, 4});
   EXPECT_EQ(delivered(work), (std::vector<Piece>{{0, 4, 5}}));
+  EXPECT_TRUE(last_awaited_);
   consume(work, {0, 4, 5});
   EXPECT_EQ(delivered(work), (std::vector<Piece>{{0, 5, 10}, {1, 0, 10}})) << "it was innocent: all goes on";
+  EXPECT_FALSE(last_awaited_);
   EXPECT_EQ(out_.fenced_why(), "");
 }
 

@@ -45,8 +45,8 @@ class Written final : public Sink {
 /// Gives what it was told to, and says when it was waited for.
 class Broker final : public Engine {
  public:
-  /// A record comes next.
-  void deliver(const std::string& text, std::int64_t watermark = INT64_MIN) {
+  /// A record comes next, behind which the broker may wait for its commit.
+  void deliver(const std::string& text, std::int64_t watermark = INT64_MIN, bool awaited = false) {
     auto batch = std::make_shared<Bytes>();
     std::string key;
     encode(key, 1);
@@ -55,7 +55,9 @@ class Broker final : public Engine {
     wire::append_record(*batch, {1000, as_bytes(key), as_bytes(value), {}});
     Event event;
     event.kind = Event::Kind::kDeliver;
-    event.delivery.batches.push_back({0, 0, 1, static_cast<std::uint32_t>(batch->size()), delivered_++, watermark, 0});
+    wire::DeliveryHeader header{0, 0, 1, static_cast<std::uint32_t>(batch->size()), delivered_++, watermark, 0};
+    header.awaited = awaited ? 1 : 0;
+    event.delivery.batches.push_back(header);
     event.delivery.records.emplace_back(*batch);
     event.owner = std::move(batch);
     events_.push_back(std::move(event));
@@ -97,8 +99,8 @@ class Broker final : public Engine {
 
 class Gathering : public testing::Test {
  protected:
-  /// The worker of a stage or sink, with a shard of its input.
-  void start(const weir_descriptor& plugin) {
+  /// The worker of a stage or sink, with a lease of its input.
+  void start(const weir_descriptor& plugin, wire::LeaseKind leased = wire::LeaseKind::kShard) {
     StageSpec& spec = topology_.stages.emplace_back();
     spec.name = spec.plugin = plugin.name;
     spec.kind = plugin.kind == WEIR_KIND_SINK ? PluginKind::kSink : PluginKind::kStage;
@@ -113,7 +115,7 @@ class Gathering : public testing::Test {
     const RunnerClock clock{[this] { return now_; }, [] { return 777; }};
     runner_ = std::make_unique<Runner>(topology_, *chain_, broker_, clock);
     wire::Lease lease;
-    lease.kind = wire::LeaseKind::kShard;
+    lease.kind = leased;
     lease.epoch = 1;
     Event grant;
     grant.kind = Event::Kind::kGrant;
@@ -212,6 +214,23 @@ TEST_F(Gathering, NothingWaitsForWhatCannotComeWithoutAWindow) {
   broker_.deliver("state");
   turn();
   broker_.window = false;
+  EXPECT_EQ(commits_after_a_turn(), 1U);
+}
+
+TEST_F(Gathering, WhatTheBrokerWaitsForIsCommittedAtOnce) {
+  start(told());
+  broker_.deliver("state", INT64_MIN, true);
+  turn();
+  EXPECT_EQ(commits_after_a_turn(), 1U);
+  broker_.deliver("state");
+  turn();
+  EXPECT_EQ(commits_after_a_turn(), 1U) << "it waits no more";
+}
+
+TEST_F(Gathering, WithoutShardsEventTimeGoesByWhatIsCommitted) {
+  start(told(), wire::LeaseKind::kRanges);
+  broker_.deliver("state");
+  turn();
   EXPECT_EQ(commits_after_a_turn(), 1U);
 }
 
