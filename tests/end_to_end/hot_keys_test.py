@@ -85,7 +85,7 @@ with open("other.so", "ab") as file:
     file.write(b"\n")
 upgraded = run("upgrade", "running", "--library", "other.so", "--data", DATA)
 check(upgraded.returncode == 0, "it cannot be upgraded: " + upgraded.stderr)
-done = kill_at_random(launcher, ["broker", "parse", "count", "sum", "running"] * KILLS, consumed, SEED)
+done = kill_at_random(launcher, ["broker", "parse", "count", "sum", "running"] * KILLS, consumed, SEED, RECORDS)
 check(run("scale", "count", "3", "--data", DATA).returncode == 0, "it cannot be scaled")
 check(producer.wait(300) == 0, open("produce.txt").read())
 ended = run("produce", "keyed", "--data", DATA, "--end", stdin=subprocess.DEVNULL)

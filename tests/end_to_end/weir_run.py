@@ -206,13 +206,13 @@ class Launcher:
         return self.process.wait(timeout=timeout)
 
 
-def kill_at_random(launcher, victims, records, seed):
+def kill_at_random(launcher, victims, records, seed, all_records=None):
     """SIGKILL to a process of each role in `victims`, as often as it is named, in an order and at moments of the seed's: each when
-    `records()` has grown since the last, until the launcher ends. How many were killed, by role."""
+    `records()` has grown since the last, until the launcher ends, or all records are through. How many were killed, by role."""
     chooser = random.Random(seed)
     victims = list(victims)
     chooser.shuffle(victims)
-    ended = lambda: launcher.process.poll() is not None
+    ended = lambda: launcher.process.poll() is not None or (all_records is not None and records() >= all_records)
     done = collections.Counter()
     for victim in victims:
         before = wait_for("records", lambda: records() or ended())

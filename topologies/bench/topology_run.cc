@@ -28,9 +28,11 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-constexpr auto kLookInterval = 10ms;
-/// Until each process has been seen: with few records one lives only a little longer than kLookInterval.
-constexpr auto kLookSoon = 1ms;
+/// How often it is looked what processes use. With few records one lives only a little longer than the longest, so that
+/// it grows with the time that it took until then.
+constexpr auto kLookLeast = 1ms;
+constexpr auto kLookMost = 10ms;
+constexpr int kLookPart = 20;
 
 double cpu_seconds_of_ended_children() {
   rusage use{};
@@ -103,7 +105,10 @@ Result<Ended> run_to_end(const fs::path& topology_file, const fs::path& data_dir
     if (seconds > static_cast<double>(run.time_max.count())) {
       return {Code::kIo, fmt::format("weir run takes longer than {} s:\n{}", run.time_max.count(), last_words(log))};
     }
-    std::this_thread::sleep_for(watch.seen() < processes ? kLookSoon : kLookInterval);
+    const auto part = std::chrono::nanoseconds(ticks_ns() - start) / kLookPart;
+    const bool all_seen = watch.seen() >= processes;
+    std::this_thread::sleep_for(
+        std::clamp<std::chrono::nanoseconds>(all_seen ? part : kLookLeast, kLookLeast, kLookMost));
   }
 }
 
