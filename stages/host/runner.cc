@@ -294,7 +294,7 @@ Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late
     open_transaction();
     const std::uint32_t from = done;
     if (event.given_up) {
-      const Status status = chain_.give_up(event.condemned, batch, slice.records, batch.shard, event.producer);
+      Status status = chain_.give_up(event.condemned, batch, slice.records, batch.shard, event.producer);
       if (!status.ok()) return status;
       done = 1;
     } else if (condemned_ && condemned_->requeued == 0 && condemned_->stream == batch.stream &&
