@@ -185,7 +185,6 @@ Status Runner::work_off(const Event& event) {
     if (!unpacked.ok()) return unpacked.error();
     const wire::DeliveryHeader& batch = unpacked->header;
     const bool from_peer = event.producer != Incarnation();
-    awaited_ |= batch.awaited != 0;
     if (sharded_ && !from_peer) {
       if (restored_.contains(batch.shard)) return {Code::kInvalid, "the broker delivers a shard before its state"};
       if (Status status = raise_watermark(batch.shard, batch.stream, batch.watermark); !status.ok()) return status;
@@ -292,6 +291,7 @@ Status Runner::work_off(const BatchSlices::Slice& slice, wire::BatchReader* late
   Monotonic now = start;
   for (std::uint32_t done = 0; done < batch.count;) {
     open_transaction();
+    awaited_ |= batch.awaited != 0;
     const std::uint32_t from = done;
     if (event.given_up) {
       Status status = chain_.give_up(event.condemned, batch, slice.records, batch.shard, event.producer);
