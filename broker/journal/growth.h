@@ -20,9 +20,11 @@ constexpr std::uint64_t file_bytes_for(std::uint64_t end, std::uint64_t segment_
   return std::min(segment_bytes, end + kGrowthLead);
 }
 
-/// How long it is made then: in steps, each of which costs a sync.
+/// How long it is made then: in steps, each of which costs a sync, and larger ones where more has come already.
 constexpr std::uint64_t grown_bytes(std::uint64_t end, std::uint64_t segment_bytes) {
-  const std::uint64_t step = std::max(kGrowthStepMin, segment_bytes / 64 / kBlockBytes * kBlockBytes);
+  const auto of_blocks = [](std::uint64_t bytes) { return bytes / kBlockBytes * kBlockBytes; };
+  const std::uint64_t least = std::max(kGrowthStepMin, of_blocks(segment_bytes / 64));
+  const std::uint64_t step = std::clamp(of_blocks(end / 4), least, std::max(least, of_blocks(segment_bytes / 16)));
   return std::min(segment_bytes, (end + kGrowthLead + step - 1) / step * step);
 }
 

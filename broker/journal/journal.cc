@@ -109,10 +109,8 @@ Status Journal::append(std::span<const EntryView> group, std::vector<Position>& 
     if (wrote.error().code == Code::kDiskFull && piece.first == 0 && !piece.roll_over) return wrote;
     return fail(wrote.error());
   }
-  if (offset_ > options_.segment_bytes / 2) {
-    warm_.store(true, std::memory_order_relaxed);
-    past_half_.store(true, std::memory_order_relaxed);
-  }
+  if (offset_ > warm_from(options_.segment_bytes)) warm_.store(true, std::memory_order_relaxed);
+  filled_.store(offset_, std::memory_order_relaxed);
   return {};
 }
 
@@ -205,7 +203,7 @@ Status Journal::roll_over() {
   const BytesView part = block;
   if (Status wrote = write(0, std::span(&part, 1)); !wrote.ok()) return fail(wrote.error());
   offset_ = kBlockBytes;
-  past_half_.store(false, std::memory_order_relaxed);
+  filled_.store(offset_, std::memory_order_relaxed);
   mark_last_ = durable();
   return {};
 }
@@ -318,7 +316,10 @@ Status Journal::prepare_spare() {
   const std::size_t target = 1 + std::size_t{options_.segments_reserve};
   // What a roll-over took, a checkpoint brings back as a rule; a new file is made only when it is late.
   const bool one_short = pool_.ready() + 1 == target && pool_.ready() >= 2;
-  if (one_short && !pool_.low() && !past_half_.load(std::memory_order_relaxed)) return {};
+  const std::uint64_t written = bytes_written_.load(std::memory_order_relaxed);
+  const std::uint64_t lately = written - written_when_asked_;
+  written_when_asked_ = written;
+  if (one_short && !pool_.low() && !past_half(2 * lately)) return {};
   return pool_.prepare(target);
 }
 

@@ -150,9 +150,10 @@ class Journal {
   /// The oldest segment that is kept. [any thread]
   [[nodiscard]] std::uint64_t segment_oldest() const;
 
-  /// Removes checkpoint files that were superseded and keeps a reserve and spare segments ready, once the first segment
-  /// of a new directory is half full; one that a roll-over took is made anew only if none has been recycled when the
-  /// segment being written is half full. Slow. Errors: kDiskFull (see low_on_space()), kIo. [background]
+  /// Removes checkpoint files that were superseded and keeps a reserve and spare segments ready, once an eighth of the
+  /// first segment of a new directory is written; one that a roll-over took is made anew only if none has been recycled
+  /// when the segment being written is half full, or would be if twice as much came as since the last call. Slow.
+  /// Errors: kDiskFull (see low_on_space()), kIo. [background]
   Status prepare_spare();
 
   /// A spare could not be made: callers stop accepting what adds records, and what is ready is a reserve for commits
@@ -161,9 +162,7 @@ class Journal {
 
   /// Low, the next roll-over will find nothing, and the segment being written is half full: its rest is what is left
   /// for commits that add no records, and for what is under way. [any thread]
-  [[nodiscard]] bool out_of_spares() const {
-    return pool_.low() && pool_.ready() < 2 + held_back() && past_half_.load(std::memory_order_relaxed);
-  }
+  [[nodiscard]] bool out_of_spares() const { return pool_.low() && pool_.ready() < 2 + held_back() && past_half(); }
 
   /// Makes room on a full disk for a snapshot, as write_checkpoint_file() does for itself. False where none is kept.
   /// Errors: kIo. [background]
@@ -214,6 +213,13 @@ class Journal {
   }
   [[nodiscard]] std::vector<Piece> cut_to_segments(std::span<const EntryView> group) const;
   /// Spares that only permit_last_segment() gives out, beside the one that a start needs.
+  /// From so much in a directory's first segment on spares are made: three are to be there when it is full, and a
+  /// topology that never writes so much does without.
+  static constexpr std::uint64_t warm_from(std::uint64_t segment_bytes) { return segment_bytes / 8; }
+  /// The segment being written is half full, or would be with so many bytes `more`.
+  [[nodiscard]] bool past_half(std::uint64_t more = 0) const {
+    return filled_.load(std::memory_order_relaxed) + more > options_.segment_bytes / 2;
+  }
   [[nodiscard]] std::size_t held_back() const { return options_.segments_reserve >= 2 ? 1 : 0; }
   Status find_room(std::size_t roll_overs);
   Status roll_over();
@@ -240,6 +246,7 @@ class Journal {
   mutable std::mutex shared_mutex_;
   std::map<std::uint64_t, Segment> segments_;        // by number; the writer changes it under shared_mutex_
   std::vector<std::string> checkpoints_old_;         // files to remove; under shared_mutex_
+  std::uint64_t written_when_asked_ = 0;             // bytes, at the last prepare_spare(), whose caller's it is
   std::optional<Sequence> checkpoint_through_last_;  // of the last one that was written or is in force; likewise
 
   // The writer's own.
@@ -258,8 +265,8 @@ class Journal {
   std::atomic<std::uint64_t> written_{0};
   std::atomic<std::uint64_t> durable_{0};
   std::atomic<std::uint64_t> segment_newest_{0};
-  std::atomic<bool> warm_{false};       // spares are worth their space
-  std::atomic<bool> past_half_{false};  // of the segment being written
+  std::atomic<bool> warm_{false};         // spares are worth their space
+  std::atomic<std::uint32_t> filled_{0};  // of the segment being written
   std::atomic<std::uint64_t> syncs_{0};
   std::atomic<std::uint64_t> writes_{0};
   std::atomic<std::uint64_t> bytes_written_{0};

@@ -133,7 +133,7 @@ constexpr std::pair<std::uint64_t, int> kFailedOnce[] = {
     {3763276046, 16}, {689036637, 19}, {551699659, 20}, {1943533419, 20}, {2894068738, 21}, {685918809, 21}};
 
 /// Seeds in which happens what is too rare for the first ones.
-constexpr std::uint64_t kRare[] = {223, 275, 352};
+constexpr std::uint64_t kRare[] = {223, 275, 315, 352, 395};
 
 void add(Outcome& sum, const Outcome& outcome) {
   sum.events += outcome.events;

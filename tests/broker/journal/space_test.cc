@@ -39,6 +39,46 @@ TEST_F(JournalSpace, CreatesAndGrowsNoSegmentOnceWarm) {
   EXPECT_GE(journal_->probe().segments_recycled, 16U);
 }
 
+TEST_F(JournalSpace, MakesSparesWhileTheFirstSegmentIsWritten) {
+  options_.segment_bytes = 512 << 10;
+  options_.segments_reserve = 2;
+  open();
+  append(std::string(40000, 'x'));
+  ASSERT_TRUE(journal_->prepare_spare().ok());
+  EXPECT_EQ(journal_->probe().segments_created, 0U) << "a topology that never writes more does without";
+  append(std::string(40000, 'x'));
+  ASSERT_TRUE(journal_->prepare_spare().ok());
+  EXPECT_EQ(journal_->probe().segments_created, 3U);
+  EXPECT_EQ(journal_->segment_newest(), 1U);
+}
+
+TEST_F(JournalSpace, MakesASpareAnewOnlyWhereNoneComesBackInTime) {
+  options_.segments_reserve = 2;
+  for (const bool fast : {false, true}) {
+    journal_.reset();
+    disk_ = std::make_unique<SimDisk>(1);
+    open();
+    // Asked after each block, or after every quarter of a segment.
+    const std::size_t bytes = fast ? 15000 : 3000;
+    const auto write_and_ask = [&] {
+      append(std::string(bytes, 'x'));
+      ASSERT_TRUE(journal_->prepare_spare().ok());
+    };
+    while (journal_->segment_newest() == 1) write_and_ask();
+    write_and_ask();
+    EXPECT_EQ(journal_->probe().segments_created, fast ? 4U : 3U) << "what comes as fast would find none in time";
+  }
+}
+
+TEST_F(JournalSpace, GrowsItsFirstSegmentInFewSteps) {
+  options_.segment_bytes = 16 << 20;
+  open();
+  const std::uint64_t before = disk_->counters().syncs;
+  while (disk_->bytes() < options_.segment_bytes) append(std::string(60000, 'x'));
+  // Four steps of a 64th, then a quarter each up to a quarter of the segment, then sixteenths.
+  EXPECT_LE(disk_->counters().syncs - before, 4U + 7U + 12U);
+}
+
 TEST_F(JournalSpace, ReadsAtAStartDoNotGrowWithHistory) {
   open();
   fill_segments(6);
