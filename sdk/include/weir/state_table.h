@@ -16,6 +16,7 @@
 
 #include "weir/encode.h"
 #include "weir/short_key.h"
+#include "weir/stored_key.h"
 #include "weir/value.h"
 
 namespace weir {
@@ -186,13 +187,14 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
       const std::uint32_t number = changed_[i];
       Entry& entry = this->entry(number);
       entry.changed = false;
+      entry.unit = 0;
       if (entry.present) {
         buffer_.clear();
         encode(buffer_, entry.value);
-        changes.put(entry.key, buffer_);
+        changes.put(entry.key.view(), buffer_);
         measure(entry, buffer_.size());
       } else {
-        changes.erase(entry.key);
+        changes.erase(entry.key.view());
         release(number);
       }
     }
@@ -252,8 +254,8 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
       if (hand_ >= entries_) hand_ = 0;
       Entry& candidate = entry(hand_++);
       if (!candidate.held || candidate.changed) continue;
-      if (std::exchange(candidate.recent, false)) continue;
-      release(candidate.number);
+      if (!candidate.recent) release(candidate.number);
+      candidate.recent = false;
     }
   }
 
@@ -263,19 +265,21 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   }
 
  private:
-  struct Entry {
-    std::string key;
+  static constexpr std::size_t kLine = 64;  ///< of the cache
+  struct Fields {
+    StoredKey key;
     T value{};
-    std::uint64_t unit = 0;    ///< the last unit of work that changed it
+    std::uint32_t unit = 0;    ///< the last unit of work that changed it since the last flush, as unit_mark says it
     std::uint32_t number = 0;  ///< its own
-    std::uint32_t hash = 0;
     std::uint32_t encoded_bytes = 0;
-    bool present = false;  ///< false: erased, until the next flush has said so
-    bool changed = false;  ///< since the last flush: its number is in changed_
-    bool held = false;     ///< the entry is in the table
-    bool known = false;    ///< whether there is a value, and which
-    bool recent = false;   ///< it was asked for since the last evict
+    bool present : 1 = false;  ///< false: erased, until the next flush has said so
+    bool changed : 1 = false;  ///< since the last flush: its number is in changed_
+    bool held : 1 = false;     ///< the entry is in the table
+    bool known : 1 = false;    ///< whether there is a value, and which
+    bool recent : 1 = false;   ///< it was asked for since the last evict
   };
+  /// One that is no larger than a line lies in one: to look a key up is to wait for its slot and for its entry.
+  struct alignas(sizeof(Fields) > kLine / 2 && sizeof(Fields) <= kLine ? kLine : alignof(Fields)) Entry : Fields {};
   struct Slot {
     std::uint32_t entry = 0;  ///< number + 1; 0: free
     std::uint32_t hash = 0;
@@ -299,19 +303,20 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   Entry& entry(std::uint32_t number) { return chunks_[number / kChunk][number % kChunk]; }
   const Entry& entry(std::uint32_t number) const { return chunks_[number / kChunk][number % kChunk]; }
   static void fetch(const Entry& entry) {
-    constexpr std::size_t kLine = 64;
     const auto* at = reinterpret_cast<const char*>(&entry);
     for (std::size_t i = 0; i < sizeof(Entry); i += kLine) __builtin_prefetch(at + i, 1);
-    __builtin_prefetch(at + sizeof(Entry) - 1, 1);
+    if constexpr (alignof(Entry) < kLine) __builtin_prefetch(at + sizeof(Entry) - 1, 1);
   }
-  static ValueView key_of(const Entry& entry) { return ValueView(std::as_bytes(std::span(entry.key))); }
+  static ValueView key_of(const Entry& entry) { return ValueView(std::as_bytes(std::span(entry.key.view()))); }
+  /// Never 0, and different for units of work between two flushes, of which there are fewer than 2^31.
+  static std::uint32_t unit_mark(std::uint64_t unit) { return static_cast<std::uint32_t>(unit) | 1U << 31; }
 
   /// The slot that holds `key`, or the free one where it belongs. REQUIRES: slots_ is not empty.
   [[nodiscard]] std::size_t slot_of(std::string_view key, std::uint32_t hash) const {
     const std::size_t mask = slots_.size() - 1;
     std::size_t at = hash & mask;
     while (slots_[at].entry != 0 &&
-           (slots_[at].hash != hash || !short_key::same(entry(slots_[at].entry - 1).key, key))) {
+           (slots_[at].hash != hash || !short_key::same(entry(slots_[at].entry - 1).key.view(), key))) {
       at = (at + 1) & mask;
     }
     return at;
@@ -334,7 +339,6 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
     Entry& added = entry(number);
     added.key.assign(key);
     added.number = number;
-    added.hash = hash;
     added.held = added.recent = true;
     added.known = origin_ == nullptr;
     slots_[at] = {number + 1, hash};
@@ -346,7 +350,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   /// Asks the origin what it is.
   void ask_origin(Entry& entry) {
     BytesView value;
-    if (origin_->find(entry.key, value)) {
+    if (origin_->find(entry.key.view(), value)) {
       entry.value = decoded(value);
       entry.present = true;
       measure(entry, value.size());
@@ -437,7 +441,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
 
   /// Before a change: remembers what the unit of work may have to go back to.
   void change(Entry& entry, std::uint64_t unit) {
-    if (entry.unit == unit) return;
+    if (entry.unit == unit_mark(unit)) return;
     // Each step that may throw leaves what undo() does without it. Made in its place: to copy what was just written, in
     // pieces of another size, has to wait for the writes.
     before_.emplace_back(entry);
@@ -446,16 +450,18 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
       entry.changed = true;
       pend(entry);
     }
-    entry.unit = unit;
+    entry.unit = unit_mark(unit);
   }
 
   /// `entry` is to be flushed, as the last of changed_.
   void pend(const Entry& entry) {
     // Until the next flush all are counted alike: as the largest so far, but small numbers may become large ones.
     if (changed_.size() == 1 && value_bytes_max_ != 0) value_bytes_ = std::max(value_bytes_max_, sizeof(T) + 1);
-    count_pending(kOfOneSize ? entry.key.size() + value_bytes_ : 1, true);
+    count_pending(kOfOneSize ? entry.key.view().size() + value_bytes_ : 1, true);
   }
-  void forget_pending(const Entry& entry) { count_pending(kOfOneSize ? entry.key.size() + value_bytes_ : 1, false); }
+  void forget_pending(const Entry& entry) {
+    count_pending(kOfOneSize ? entry.key.view().size() + value_bytes_ : 1, false);
+  }
   void forget_all_pending() { count_pending(pending_, false); }
   void count_pending(std::uint64_t amount, bool more) {
     pending_ = more ? pending_ + amount : pending_ - amount;
@@ -472,7 +478,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
   void release(std::uint32_t number) {
     Entry& released = entry(number);
     const std::size_t mask = slots_.size() - 1;
-    std::size_t gap = slot_of(released.key, released.hash);
+    std::size_t gap = slot_of(released.key.view(), short_key::hash(released.key.view()));
     for (std::size_t at = (gap + 1) & mask; slots_[at].entry != 0; at = (at + 1) & mask) {
       const std::size_t home = slots_[at].hash & mask;
       if (((at - home) & mask) >= ((at - gap) & mask)) {
