@@ -6,8 +6,10 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "weir/encode.h"
 #include "weir/value.h"
 
 namespace weir {
@@ -22,7 +24,7 @@ class Pointer {
     while (!text.empty()) {
       text.remove_prefix(1);
       const std::string_view step = text.substr(0, text.find('/'));
-      steps_.push_back(unescape(step));
+      steps_.emplace_back(unescape(step));
       text.remove_prefix(step.size());
     }
   }
@@ -32,7 +34,7 @@ class Pointer {
   /// What the pointer leads to in `root`, or nothing.
   [[nodiscard]] std::optional<ValueView> find(ValueView root) const {
     TokenReader reader(root.bytes());
-    for (const std::string& step : steps_) {
+    for (const Step& step : steps_) {
       if (!enter(reader, step)) return std::nullopt;
     }
     const std::byte* const start = reader.position();
@@ -57,24 +59,34 @@ class Pointer {
     return plain;
   }
 
-  static bool enter(TokenReader& reader, std::string_view step) {
+  struct Step {
+    explicit Step(std::string plain) : name(std::move(plain)) { encode(encoded, name); }
+    std::string name;
+    std::string encoded;  ///< as nearly every map has it
+
+    /// Whether a whole value is the name all the same, with a longer head than it needs.
+    [[nodiscard]] bool is_encoded_longer(BytesView value) const {
+      if (value.size() <= encoded.size() || value.size() > encoded.size() + sizeof(std::uint32_t)) return false;
+      Token token;
+      return TokenReader(value).next(token) && token.kind == Token::Kind::kText && token.text == name;
+    }
+  };
+
+  static bool enter(TokenReader& reader, const Step& into) {
     Token token;
     if (!reader.next(token)) return false;
     if (token.kind == Token::Kind::kMap) {
-      Token name;
       for (std::uint32_t i = 0; i < token.count; ++i) {
-        const TokenReader key = reader;
-        if (!reader.next(name)) return false;
-        if (name.kind == Token::Kind::kArray || name.kind == Token::Kind::kMap) {
-          reader = key;
-          if (!reader.skip()) return false;
-        }
-        if (name.kind == Token::Kind::kText && name.text == step) return true;
+        if (reader.skip_if(into.encoded)) return true;
+        const std::byte* const start = reader.position();
+        if (!reader.skip()) return false;
+        if (into.is_encoded_longer(BytesView(start, reader.position()))) return true;
         if (!reader.skip()) return false;
       }
       return false;
     }
     if (token.kind != Token::Kind::kArray) return false;
+    const std::string& step = into.name;
     std::uint32_t index = 0;
     const auto [stop, error] = std::from_chars(step.data(), step.data() + step.size(), index);
     if (error != std::errc() || stop != step.data() + step.size() || (step.size() > 1 && step[0] == '0')) return false;
@@ -86,7 +98,7 @@ class Pointer {
   }
 
   std::string text_;
-  std::vector<std::string> steps_;
+  std::vector<Step> steps_;
 };
 
 }  // namespace weir

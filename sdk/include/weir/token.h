@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -133,8 +134,15 @@ class TokenReader {
 
   /// Walks over one whole value; false where it is cut short or malformed.
   bool skip() {
-    Token token;
     for (std::uint64_t left = 1; left > 0; --left) {
+      if (at_ == end_) return false;
+      const std::uint8_t plain = kPlainBytes[*at_];
+      if (plain != 0) {
+        if (!has(plain)) return false;
+        at_ += plain;
+        continue;
+      }
+      Token token;
       if (!next(token)) return false;
       if (token.kind == Token::Kind::kArray) left += token.count;
       if (token.kind == Token::Kind::kMap) left += 2ULL * token.count;
@@ -142,7 +150,28 @@ class TokenReader {
     return true;
   }
 
+  /// Walks over these bytes, if they come next.
+  bool skip_if(std::string_view expected) {
+    if (!has(expected.size()) || std::memcmp(at_, expected.data(), expected.size()) != 0) return false;
+    at_ += expected.size();
+    return true;
+  }
+
  private:
+  /// By the first byte of a value, how many it takes, where that alone tells: numbers, short texts, nil and bool.
+  static constexpr std::array<std::uint8_t, 256> kPlainBytes = [] {
+    std::array<std::uint8_t, 256> bytes{};
+    for (unsigned tag = 0; tag < 0x80; ++tag) bytes[tag] = 1;
+    for (unsigned tag = 0xe0; tag < 0x100; ++tag) bytes[tag] = 1;
+    for (unsigned tag = 0xa0; tag < 0xc0; ++tag) bytes[tag] = static_cast<std::uint8_t>(1 + (tag & 0x1f));
+    for (const unsigned tag : {0xc0U, 0xc2U, 0xc3U}) bytes[tag] = 1;
+    for (const unsigned tag : {0xccU, 0xd0U}) bytes[tag] = 1 + 1;
+    for (const unsigned tag : {0xcdU, 0xd1U}) bytes[tag] = 1 + 2;
+    for (const unsigned tag : {0xcaU, 0xceU, 0xd2U}) bytes[tag] = 1 + 4;
+    for (const unsigned tag : {0xcbU, 0xcfU, 0xd3U}) bytes[tag] = 1 + 8;
+    return bytes;
+  }();
+
   [[nodiscard]] bool has(std::size_t size) const { return static_cast<std::size_t>(end_ - at_) >= size; }
 
   template <typename Number>
