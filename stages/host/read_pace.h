@@ -10,8 +10,10 @@
 namespace weir::host {
 
 /// How long a source that had nothing is left alone before it is read again: a part of the time that lies between its
-/// records of late, so that each is found soon after it is due, and ever longer while nothing comes. Pure: time is
-/// passed in.
+/// records of late, so that each is found soon after it is due, and ever longer while nothing comes. After a commit for
+/// some times as long as that took, since whoever gets it has as much to do with it: where records come quickly, or the
+/// machine is busy, some are found at once and become one transaction, before all that are behind the source have a
+/// record each to commit and no time for it. Pure: time is passed in.
 class ReadPace {
  public:
   static constexpr Monotonic kShortest{50};
@@ -25,20 +27,25 @@ class ReadPace {
     empty_ = 0;
   }
   void on_nothing() { ++empty_; }
+  /// What was found is committed, `took` after it was begun.
+  void on_committed(Monotonic took) { took_eight_ += std::min(took, kFirstMax) - took_eight_ / 8; }
   /// There may be something now.
   void hurry() { empty_ = 0; }
 
-  [[nodiscard]] Monotonic wait() const {
+  [[nodiscard]] Monotonic wait(Monotonic now) const {
     if (empty_ == 0) return Monotonic{0};
     const Monotonic first = std::clamp(gap_ / 8, kShortest, kFirstMax);
-    return std::min(first * (1 << std::min(empty_ / 8, kDoublingsMax)), kLongest);
+    const Monotonic rest = found_at_ + std::min(kRestOfEight * took_eight_, kFirstMax) - now;
+    return std::max(std::min(first * (1 << std::min(empty_ / 8, kDoublingsMax)), kLongest), rest);
   }
 
  private:
+  static constexpr int kRestOfEight = 2;             ///< times as long as eight commits
   static constexpr std::uint32_t kDoublingsMax = 9;  ///< from the shortest to the longest
 
   Monotonic found_at_{0};
   Monotonic gap_ = 8 * kFirstMax;  ///< between two finds
+  Monotonic took_eight_{0};        ///< eight times from a find to its commit
   std::uint32_t empty_ = 0;        ///< reads in a row that found nothing
 };
 

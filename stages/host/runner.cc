@@ -71,8 +71,8 @@ std::optional<Exit> Runner::turn() {
   // How long nothing but an event can happen.
   Monotonic wait = kIdleWait;
   if (reads && !may_read) wait = kBlockedWait;
-  if (may_read) wait = read_pace_.wait();
   const Monotonic before = clock_.monotonic();
+  if (may_read) wait = read_pace_.wait(before);
   if (open_) wait = reads ? 0ms : gathers(before);
   Event event = engine_.next(wait);
   const bool blocked = !engine_.has_window() || (reads && !may_read);
@@ -99,7 +99,9 @@ std::optional<Exit> Runner::turn() {
   // Nothing more is there at the moment: what is begun is committed at once, unless nobody would know.
   if (open_ && (!read || engine_.closes(opened_, clock_.monotonic()))) {
     if (!reads && gathers(clock_.monotonic()) != 0ms) return std::nullopt;
+    const Monotonic opened = opened_;
     if (const Status status = close(); !status.ok()) return give_up(status);
+    if (reads) read_pace_.on_committed(clock_.monotonic() - opened);
   }
   return std::nullopt;
 }
