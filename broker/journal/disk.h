@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -45,6 +46,11 @@ class Disk {
   /// A new file, or an old one emptied. `bytes` > 0: written full with zeros and synced before this returns.
   /// Errors: kDiskFull (nothing is left behind), kIo.
   virtual Result<std::unique_ptr<File>> create(std::string_view name, std::uint64_t bytes) = 0;
+
+  /// The same in pieces of kBesideBytes, after each of which `wait` is called: who syncs meanwhile waits for one piece.
+  virtual Result<std::unique_ptr<File>> create_beside(std::string_view name, std::uint64_t bytes,
+                                                      const std::function<void()>& wait) = 0;
+  static constexpr std::uint64_t kBesideBytes = 256 << 10;
 
   virtual Status remove(std::string_view name) = 0;
   /// Replaces `to` if it exists.

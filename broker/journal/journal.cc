@@ -77,7 +77,7 @@ Status Journal::find_room(std::size_t roll_overs) {
   // A sync may bring a checkpoint into force, and with it free segments.
   if (Status synced = sync(); !synced.ok()) return synced;
   if (pool_.ready() >= wanted) return {};
-  const Status made = pool_.prepare(wanted);
+  const Status made = pool_.prepare(wanted, SegmentPool::Haste::kAwaited);
   if (made.ok()) return {};
   if (made.error().code != Code::kDiskFull) return fail(made.error());
   return {Code::kDiskFull, fmt::format("{}: no room for another segment of {} bytes ({}); free some space, the journal "
@@ -319,8 +319,10 @@ Status Journal::prepare_spare() {
   const std::uint64_t written = bytes_written_.load(std::memory_order_relaxed);
   const std::uint64_t lately = written - written_when_asked_;
   written_when_asked_ = written;
-  if (one_short && !pool_.low() && !past_half(2 * lately)) return {};
-  return pool_.prepare(target);
+  if (one_short && !pool_.low() && !past(options_.segment_bytes / 2, 2 * lately)) return {};
+  // Before the disk, shared, has written three of them.
+  const bool soon = past(options_.segment_bytes, 16 * lately);
+  return pool_.prepare(target, soon ? SegmentPool::Haste::kAwaited : SegmentPool::Haste::kNone);
 }
 
 Result<CheckpointRef> Journal::write_checkpoint_file(Sequence through, std::uint64_t segment_needed_min,

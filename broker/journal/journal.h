@@ -162,7 +162,9 @@ class Journal {
 
   /// Low, the next roll-over will find nothing, and the segment being written is half full: its rest is what is left
   /// for commits that add no records, and for what is under way. [any thread]
-  [[nodiscard]] bool out_of_spares() const { return pool_.low() && pool_.ready() < 2 + held_back() && past_half(); }
+  [[nodiscard]] bool out_of_spares() const {
+    return pool_.low() && pool_.ready() < 2 + held_back() && past(options_.segment_bytes / 2);
+  }
 
   /// Makes room on a full disk for a snapshot, as write_checkpoint_file() does for itself. False where none is kept.
   /// Errors: kIo. [background]
@@ -216,9 +218,9 @@ class Journal {
   /// From so much in a directory's first segment on spares are made: three are to be there when it is full, and a
   /// topology that never writes so much does without.
   static constexpr std::uint64_t warm_from(std::uint64_t segment_bytes) { return segment_bytes / 8; }
-  /// The segment being written is half full, or would be with so many bytes `more`.
-  [[nodiscard]] bool past_half(std::uint64_t more = 0) const {
-    return filled_.load(std::memory_order_relaxed) + more > options_.segment_bytes / 2;
+  /// The segment being written is filled past `place`, or would be with so many bytes `more`.
+  [[nodiscard]] bool past(std::uint64_t place, std::uint64_t more = 0) const {
+    return filled_.load(std::memory_order_relaxed) + more > place;
   }
   [[nodiscard]] std::size_t held_back() const { return options_.segments_reserve >= 2 ? 1 : 0; }
   Status find_room(std::size_t roll_overs);

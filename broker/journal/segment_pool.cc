@@ -3,12 +3,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "broker/journal/growth.h"
 #include "broker/journal/segment.h"
 
 namespace weir::journal {
+namespace {
+
+constexpr std::chrono::milliseconds kPauseMax{10};
+
+}  // namespace
 
 void SegmentPool::give(std::unique_ptr<File> file) {
   const std::scoped_lock lock(free_mutex_);
@@ -40,7 +48,15 @@ Result<std::unique_ptr<File>> SegmentPool::make() {
   if (Status room = room_for(segment_bytes_); !room.ok()) return room.error();
   // Under its own name only when it is written full: a start takes any segment file for a whole one.
   constexpr std::string_view kPartial = "spare.partial";
-  auto file = disk_.create(kPartial, segment_bytes_);
+  auto begun = std::chrono::steady_clock::now();
+  const auto wait = [&] {
+    const auto took = std::chrono::steady_clock::now() - begun;
+    if (awaited_.load(std::memory_order_relaxed) == 0) {
+      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(took, kPauseMax));
+    }
+    begun = std::chrono::steady_clock::now();
+  };
+  auto file = disk_.create_beside(kPartial, segment_bytes_, wait);
   if (!file.ok()) return file.error();
   if (Status named = disk_.rename(kPartial, segment_file_name(file_number_next_)); !named.ok()) return named.error();
   if (Status synced = disk_.sync_directory(); !synced.ok()) return synced.error();
@@ -54,7 +70,16 @@ Status SegmentPool::extend(File& file) {
   return grow(file, segment_bytes_);
 }
 
-Status SegmentPool::prepare(std::size_t target) {
+Status SegmentPool::prepare(std::size_t target, Haste haste) {
+  // Said before the other thread is done, since it is what that thread looks at.
+  struct Awaited {
+    explicit Awaited(std::atomic<int>& count, bool one) : count_(count), one_(one) { count_ += one_; }
+    ~Awaited() { count_ -= one_; }
+    Awaited(const Awaited&) = delete;
+    Awaited& operator=(const Awaited&) = delete;
+    std::atomic<int>& count_;
+    const int one_;
+  } const awaited(awaited_, haste == Haste::kAwaited);
   const std::scoped_lock work(work_mutex_);
   while (true) {
     std::unique_ptr<File> short_file;

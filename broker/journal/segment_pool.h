@@ -28,8 +28,12 @@ class SegmentPool {
   /// A file that is written full. The last one is never taken: a start needs one. REQUIRES: ready() >= 2.
   std::unique_ptr<File> take();
 
+  /// Who waits for what is prepared: nobody yet, so that the disk is the journal's for half of the time, or somebody,
+  /// who has it done at once, also what another thread has begun.
+  enum class Haste : std::uint8_t { kNone, kAwaited };
+
   /// Brings ready() up to `target`: extends short files, then makes new ones. Slow. Errors: kDiskFull, kIo.
-  Status prepare(std::size_t target);
+  Status prepare(std::size_t target, Haste haste);
 
   /// The last prepare() found no room, and what is ready has not grown to its target since.
   [[nodiscard]] bool low() const;
@@ -52,7 +56,8 @@ class SegmentPool {
   mutable std::mutex free_mutex_;
   std::vector<std::unique_ptr<File>> ready_;  // under free_mutex_, as all below
   std::vector<std::unique_ptr<File>> short_;
-  std::size_t wanted_ = 0;  // by a prepare() that found no room; 0: none did
+  std::atomic<int> awaited_{0};  // by so many
+  std::size_t wanted_ = 0;       // by a prepare() that found no room; 0: none did
   std::atomic<std::uint64_t> created_{0};
   std::atomic<std::uint64_t> recycled_{0};
 };

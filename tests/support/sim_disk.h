@@ -26,6 +26,11 @@ class SimDisk final : public journal::Disk {
   // The door.
   Result<std::unique_ptr<journal::File>> open(std::string_view name) override;
   Result<std::unique_ptr<journal::File>> create(std::string_view name, std::uint64_t bytes) override;
+  /// Waits for nobody, since no time passes meanwhile.
+  Result<std::unique_ptr<journal::File>> create_beside(std::string_view name, std::uint64_t bytes,
+                                                       const std::function<void()>& /*wait*/) override {
+    return create(name, bytes);
+  }
   Status remove(std::string_view name) override;
   Status rename(std::string_view from, std::string_view to) override;
   Result<std::vector<std::string>> list() override;
