@@ -13,4 +13,10 @@ inline std::uint64_t now_ns() {
           .count());
 }
 
+/// Its wall clock, as timestamps of records have it.
+inline std::int64_t wall_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
 }  // namespace weir::bench

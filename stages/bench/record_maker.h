@@ -12,6 +12,9 @@ namespace weir::bench {
 /// is encoded, so that making records is not what is measured.
 class RecordMaker {
  public:
+  /// One look at the clock and one position of a source serve so many records.
+  static constexpr std::uint64_t kAtOnce = 4096;
+
   /// `pad` is how many letters fill the value.
   RecordMaker(std::uint64_t keys, std::size_t pad);
 

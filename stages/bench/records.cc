@@ -7,18 +7,6 @@
 #include "stages/bench/start_file.h"
 
 namespace weir::bench {
-namespace {
-
-/// One look at the clock and one position serve so many.
-constexpr std::uint64_t kReadRecords = 4096;
-
-Timestamp wall_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
-}  // namespace
-
 Records::Records(const Config& config)
     : records_(config.get<std::uint64_t>("/records")),
       maker_(config.get<std::uint64_t>("/keys"), config.get<std::size_t>("/pad")),
@@ -32,7 +20,7 @@ Progress Records::read(Split& split, Context& out) {
   const auto begin = split.position<std::uint64_t>();
   if (split.fresh() && start_ns_ == 0) start_ns_ = write_start(started_);
   if (rate_) return read_paced(begin, split, out);
-  const std::uint64_t end = std::min(records_, begin + kReadRecords);
+  const std::uint64_t end = std::min(records_, begin + RecordMaker::kAtOnce);
   const Timestamp now = wall_us();
   std::uint64_t index = begin;
   for (; index < end && !out.full(); ++index) {

@@ -74,7 +74,8 @@ def throughput():
 
 
 POINTS = {"curve_record_bytes": ["64", "256", "1024", "4096", "16384", "65536"], "curve_shards": ["1", "4", "16", "64", "256", "1024"],
-          "curve_streams": ["1", "2", "4", "8", "16"], "curve_keys": ["1000", "10000", "100000", "1000000", "10000000"],
+          "curve_streams": ["1", "2", "4", "8", "16"], "curve_sources": ["1", "2", "4", "8", "16"],
+          "curve_keys": ["1000", "10000", "100000", "1000000", "10000000"],
           "prices": ["all", "without fsync", "without state", "without metrics"]}
 
 

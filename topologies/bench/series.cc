@@ -53,9 +53,21 @@ Series by_shards(const Plan& plan) {
   return series;
 }
 
-/// The same number of records through so many queues side by side, each with a source of its own, into one sink.
+/// The same records through so many queues side by side, from one source into one sink: nothing but streams differs.
 Series by_streams(const Plan& plan) {
   Series series{"curve_streams", {}};
+  const Workload workload = Workload::of_size(plan.records, plan.keys, plan.record_bytes);
+  for (const std::uint64_t streams : {1, 2, 4, 8, 16}) {
+    series.points.push_back(point(std::to_string(streams), plan.durabilities.front(), workload,
+                                  make_spread_topology(workload, streams),
+                                  [workload] { return expect_records(workload); }));
+  }
+  return series;
+}
+
+/// As many records from so many sources, each with a queue and a process of its own, into one sink.
+Series by_sources(const Plan& plan) {
+  Series series{"curve_sources", {}};
   for (const std::uint64_t streams : {1, 2, 4, 8, 16}) {
     const Workload part =
         Workload::of_size(std::max<std::uint64_t>(plan.records / streams, 1), plan.keys, plan.record_bytes);
@@ -99,8 +111,8 @@ Series prices(const Plan& plan) {
 }  // namespace
 
 const std::vector<std::string>& series_names() {
-  static const std::vector<std::string> kNames = {"curve_record_bytes", "curve_shards", "curve_streams", "curve_keys",
-                                                  "prices"};
+  static const std::vector<std::string> kNames = {"curve_record_bytes", "curve_shards", "curve_streams",
+                                                  "curve_sources",      "curve_keys",   "prices"};
   return kNames;
 }
 
@@ -108,6 +120,7 @@ Series make_series(const std::string& name, const Plan& plan) {
   if (name == "curve_record_bytes") return by_record_bytes(plan);
   if (name == "curve_shards") return by_shards(plan);
   if (name == "curve_streams") return by_streams(plan);
+  if (name == "curve_sources") return by_sources(plan);
   if (name == "curve_keys") return by_keys(plan);
   WEIR_CHECK(name == "prices", "the name of a series was checked by the command line");
   return prices(plan);

@@ -28,7 +28,7 @@ struct Series {
   std::vector<Point> points;
 };
 
-/// curve_record_bytes, curve_shards, curve_streams, curve_keys, prices.
+/// curve_record_bytes, curve_shards, curve_streams, curve_sources, curve_keys, prices.
 const std::vector<std::string>& series_names();
 
 /// REQUIRES: `name` is one of series_names().

@@ -19,6 +19,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kShards = 32;
 constexpr int kChainStages = 8;
+constexpr std::uint64_t kSpreadPorts = 16;  ///< of bench.spread
 
 const Json kHashed = {{"partition", {{"by", "hash"}}}, {"shards", kShards}};
 /// Chains, by what joins their stages.
@@ -120,6 +121,24 @@ Json make_sum_topology() {
                      {"config", {{"from", 1}, {"to", kSumTo}, {"key_modulo", kSumTo}}}}},
                    {"sum", stage("keyed.sum", "numbers", "sums")},
                    {"sink", sink("sums")}});
+}
+
+Json make_spread_topology(const Workload& workload, std::uint64_t streams) {
+  Json source = records(workload, "");
+  source["plugin"] = "bench.spread";
+  source.erase("output");
+  Json queues = Json::object();
+  Json inputs = Json::array();
+  for (std::uint64_t i = 0; i < kSpreadPorts; ++i) {
+    const std::string stream = fmt::format("records{}", i % streams);
+    source["outputs"][fmt::format("out{}", i)] = stream;
+    if (i >= streams) continue;
+    queues[stream] = Json::object();
+    inputs.push_back(stream);
+  }
+  Json stages = {{"source", std::move(source)}, {"sink", sink("")}};
+  stages["sink"]["input"] = inputs;
+  return topology("spread", std::move(queues), std::move(stages));
 }
 
 Json make_parallel_topology(const Workload& workload, std::uint64_t streams) {

@@ -34,6 +34,9 @@ nlohmann::ordered_json make_topology(const std::string& name, const Workload& wo
 nlohmann::ordered_json make_sum_topology();
 inline constexpr std::int64_t kSumTo = 10;
 
+/// One source through so many queues, at most 16, into one sink: each record by the next one.
+nlohmann::ordered_json make_spread_topology(const Workload& workload, std::uint64_t streams);
+
 /// So many sources, each with a queue of its own, into one sink; `workload` is what each emits.
 nlohmann::ordered_json make_parallel_topology(const Workload& workload, std::uint64_t streams);
 
