@@ -47,10 +47,11 @@ class Disk {
   /// Errors: kDiskFull (nothing is left behind), kIo.
   virtual Result<std::unique_ptr<File>> create(std::string_view name, std::uint64_t bytes) = 0;
 
-  /// The same in pieces of kBesideBytes, after each of which `wait` is called: who syncs meanwhile waits for one piece.
+  /// Says before each piece of what is written how long it may be, at most: a multiple of 4 KiB. May wait first.
+  using Pieces = std::function<std::uint64_t()>;
+  /// The same in such pieces: who syncs meanwhile waits for one of them.
   virtual Result<std::unique_ptr<File>> create_beside(std::string_view name, std::uint64_t bytes,
-                                                      const std::function<void()>& wait) = 0;
-  static constexpr std::uint64_t kBesideBytes = 256 << 10;
+                                                      const Pieces& pieces) = 0;
 
   virtual Status remove(std::string_view name) = 0;
   /// Replaces `to` if it exists.

@@ -115,10 +115,17 @@ Status Journal::append(std::span<const EntryView> group, std::vector<Position>& 
 }
 
 Status Journal::grow_for(std::uint64_t end) {
-  if (current_->file->size() >= file_bytes_for(end, options_.segment_bytes)) return {};
-  Status grown = grow(*current_->file, grown_bytes(end, options_.segment_bytes));
-  if (grown.ok()) count(syncs_);
-  return grown;
+  const std::uint64_t needed = file_bytes_for(end, options_.segment_bytes);
+  if (grown_ >= needed) return {};
+  File& file = *current_->file;
+  // It may be longer than that already, as an earlier try left it, but counts only once it is synced.
+  const auto lengthen = [&](std::uint64_t bytes) { return file.size() < bytes ? grow(file, bytes) : file.sync(); };
+  Status grown = lengthen(grown_bytes(end, options_.segment_bytes));
+  if (!grown.ok() && grown.error().code == Code::kDiskFull) grown = lengthen(needed);
+  if (!grown.ok()) return grown;
+  count(syncs_);
+  grown_ = file.size();
+  return {};
 }
 
 Status Journal::write_group(std::span<const EntryView> entries, std::vector<Position>& out) {
@@ -197,6 +204,7 @@ Status Journal::roll_over() {
     const std::scoped_lock lock(shared_mutex_);
     current_ = &segments_.insert_or_assign(number, std::move(next)).first->second;
   }
+  grown_ = current_->file->size();
   segment_newest_.store(number, std::memory_order_release);
   warm_.store(true, std::memory_order_relaxed);
   const Bytes block = encode(current_->header);
@@ -241,7 +249,7 @@ bool Journal::fits_beside_sync(std::span<const EntryView> group) const {
   std::uint64_t end = offset_;
   for (const EntryView& entry : group) end += frame_bytes(size_of(entry));
   end = block_up(end);
-  return end <= usable_end() && current_->file->size() >= file_bytes_for(end, options_.segment_bytes);
+  return end <= usable_end() && grown_ >= file_bytes_for(end, options_.segment_bytes);
 }
 
 Status Journal::mark_if_needed() {
@@ -310,15 +318,19 @@ Status Journal::prepare_spare() {
     Status removed = disk_.remove(name);
     if (!removed.ok() && removed.error().code != Code::kNotFound) return removed;
   }
-  if (!warm_.load(std::memory_order_relaxed)) return {};
+  const std::uint64_t lately = bytes_written_.load(std::memory_order_relaxed) - written_when_asked_;
+  const Status done = warm_.load(std::memory_order_relaxed) ? keep_spares(lately) : Status();
+  // What came meanwhile says nothing of the pace: it may have taken long.
+  written_when_asked_ = bytes_written_.load(std::memory_order_relaxed);
+  return done;
+}
+
+Status Journal::keep_spares(std::uint64_t lately) {
   // Where there is no room for it nothing is wrong yet.
-  if (Status kept = reserve_.fill(); !kept.ok() && kept.error().code != Code::kDiskFull) return kept;
+  if (Status kept = reserve_.fill(pool_.pieces()); !kept.ok() && kept.error().code != Code::kDiskFull) return kept;
   const std::size_t target = 1 + std::size_t{options_.segments_reserve};
   // What a roll-over took, a checkpoint brings back as a rule; a new file is made only when it is late.
   const bool one_short = pool_.ready() + 1 == target && pool_.ready() >= 2;
-  const std::uint64_t written = bytes_written_.load(std::memory_order_relaxed);
-  const std::uint64_t lately = written - written_when_asked_;
-  written_when_asked_ = written;
   if (one_short && !pool_.low() && !past(options_.segment_bytes / 2, 2 * lately)) return {};
   // Before the disk, shared, has written three of them.
   const bool soon = past(options_.segment_bytes, 16 * lately);

@@ -155,6 +155,8 @@ class Journal {
   /// when the segment being written is half full, or would be if twice as much came as since the last call. Slow.
   /// Errors: kDiskFull (see low_on_space()), kIo. [background]
   Status prepare_spare();
+  /// The end is near: a prepare_spare() under way ends soon. [any thread]
+  void stop_preparing() { pool_.stop(); }
 
   /// A spare could not be made: callers stop accepting what adds records, and what is ready is a reserve for commits
   /// that add none. Recycling ends it, or a later prepare_spare() that finds room. [any thread]
@@ -214,7 +216,6 @@ class Journal {
     return static_cast<std::uint32_t>(options_.segment_bytes) - kOpeningBytes;
   }
   [[nodiscard]] std::vector<Piece> cut_to_segments(std::span<const EntryView> group) const;
-  /// Spares that only permit_last_segment() gives out, beside the one that a start needs.
   /// From so much in a directory's first segment on spares are made: three are to be there when it is full, and a
   /// topology that never writes so much does without.
   static constexpr std::uint64_t warm_from(std::uint64_t segment_bytes) { return segment_bytes / 8; }
@@ -222,7 +223,10 @@ class Journal {
   [[nodiscard]] bool past(std::uint64_t place, std::uint64_t more = 0) const {
     return filled_.load(std::memory_order_relaxed) + more > place;
   }
+  /// Spares that only permit_last_segment() gives out, beside the one that a start needs.
   [[nodiscard]] std::size_t held_back() const { return options_.segments_reserve >= 2 ? 1 : 0; }
+  /// Such that they are ready in time, where so much was written since it last looked.
+  Status keep_spares(std::uint64_t lately);
   Status find_room(std::size_t roll_overs);
   Status roll_over();
   Status write_group(std::span<const EntryView> entries, std::vector<Position>& out);
@@ -248,12 +252,14 @@ class Journal {
   mutable std::mutex shared_mutex_;
   std::map<std::uint64_t, Segment> segments_;        // by number; the writer changes it under shared_mutex_
   std::vector<std::string> checkpoints_old_;         // files to remove; under shared_mutex_
-  std::uint64_t written_when_asked_ = 0;             // bytes, at the last prepare_spare(), whose caller's it is
   std::optional<Sequence> checkpoint_through_last_;  // of the last one that was written or is in force; likewise
+
+  std::uint64_t written_when_asked_ = 0;  // bytes, when prepare_spare() ended last, whose thread's it is
 
   // The writer's own.
   Segment* current_ = nullptr;
   std::uint32_t offset_ = 0;  // of the next group; a multiple of kBlockBytes
+  std::uint64_t grown_ = 0;   // bytes of the file being written that a sync has covered, written or not
   Sequence mark_last_;        // the highest mark in the journal
   bool unsynced_ = false;     // something was written since the last sync began
   bool syncing_ = false;      // between begin_sync() and end_sync()

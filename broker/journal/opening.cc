@@ -237,6 +237,8 @@ Result<std::unique_ptr<Journal>> Opening::open(const JournalOptions& options, Re
   journal->current_ = &journal->segments_[header.number];
   journal->segment_newest_.store(header.number);
   journal->offset_ = offset;
+  journal->grown_ = journal->current_->file->size();
+  journal->filled_.store(offset);
   journal->warm_.store(header.number > 1 || offset > Journal::warm_from(options.segment_bytes));
   for (SegmentFile& file : files_) {
     if (file.file != nullptr) journal->pool_.give(std::move(file.file));

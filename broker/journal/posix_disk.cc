@@ -121,15 +121,14 @@ class PosixFile final : public File {
 
   [[nodiscard]] std::uint64_t size() const override { return size_.load(); }
 
-  /// Writes [0, bytes) full with zeros and syncs it, the size too. With a `wait` in small pieces, and calls it after
-  /// each.
-  Status fill(std::uint64_t bytes, const std::function<void()>& wait) {
+  /// Writes [0, bytes) full with zeros, in such pieces where it is told any, and syncs it, the size too.
+  Status fill(std::uint64_t bytes, const Disk::Pieces& pieces) {
     const bool direct = bytes % kDirectAlignment == 0 && pass_page_cache(true);
-    Status done = fill_in_pieces(bytes, direct, wait);
+    Status done = fill_in_pieces(bytes, direct, pieces);
     if (direct) {
       (void)pass_page_cache(false);
       // Some file systems take the flag and then no write.
-      if (!done.ok() && done.error().code == Code::kIo) done = fill_in_pieces(bytes, false, wait);
+      if (!done.ok() && done.error().code == Code::kIo) done = fill_in_pieces(bytes, false, pieces);
     }
     // The size is metadata that fdatasync need not bring out on every system; fsync does, once per segment.
     if (done.ok() && ::fsync(descriptor_) != 0) done = failure("cannot sync", path_, errno);
@@ -146,13 +145,13 @@ class PosixFile final : public File {
     return flags >= 0 && ::fcntl(descriptor_, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
   }
 
-  Status fill_in_pieces(std::uint64_t bytes, bool direct, const std::function<void()>& wait) {
+  Status fill_in_pieces(std::uint64_t bytes, bool direct, const Disk::Pieces& pieces) {
     const ZeroPage zeros;
-    const std::uint64_t piece = wait ? Disk::kBesideBytes : ZeroPage::kBytes;
-    for (std::uint64_t at = 0; at < bytes; at += piece) {
-      if (wait && at != 0) wait();
-      const BytesView part = zeros.first(std::min(piece, bytes - at));
+    for (std::uint64_t at = 0; at < bytes;) {
+      const std::uint64_t most = pieces ? std::min<std::uint64_t>(pieces(), ZeroPage::kBytes) : ZeroPage::kBytes;
+      const BytesView part = zeros.first(std::min(most, bytes - at));
       if (Status wrote = write(at, std::span(&part, 1)); !wrote.ok()) return wrote;
+      at += part.size();
       // Piece by piece: a file system that orders its writes would make the next sync of the journal wait for all that
       // is in the cache.
       if (direct) continue;
@@ -242,7 +241,7 @@ Result<std::unique_ptr<File>> PosixDisk::create(std::string_view name, std::uint
 }
 
 Result<std::unique_ptr<File>> PosixDisk::create_beside(std::string_view name, std::uint64_t bytes,
-                                                       const std::function<void()>& wait) {
+                                                       const Pieces& pieces) {
   WEIR_CHECK(!read_only_, "a directory that is only looked at gets no files");
   const std::string path = fmt::format("{}/{}", directory_, name);
   const int descriptor = uninterrupted(
@@ -250,7 +249,7 @@ Result<std::unique_ptr<File>> PosixDisk::create_beside(std::string_view name, st
   if (descriptor < 0) return failure("cannot create", path, errno);
   auto file = std::make_unique<PosixFile>(path, descriptor, 0);
   if (bytes != 0) {
-    const Status done = file->fill(bytes, wait);
+    const Status done = file->fill(bytes, pieces);
     if (!done.ok()) {
       ::unlinkat(descriptor_, std::string(name).c_str(), 0);
       return done.error();

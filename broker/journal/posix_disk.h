@@ -24,7 +24,7 @@ class PosixDisk final : public Disk {
   Result<std::unique_ptr<File>> open(std::string_view name) override;
   Result<std::unique_ptr<File>> create(std::string_view name, std::uint64_t bytes) override;
   Result<std::unique_ptr<File>> create_beside(std::string_view name, std::uint64_t bytes,
-                                              const std::function<void()>& wait) override;
+                                              const Pieces& pieces) override;
   Status remove(std::string_view name) override;
   Status rename(std::string_view from, std::string_view to) override;
   Result<std::vector<std::string>> list() override;

@@ -9,7 +9,7 @@ constexpr std::string_view kPartial = "reserve.partial";
 
 }  // namespace
 
-Status Reserve::fill() {
+Status Reserve::fill(const Disk::Pieces& pieces) {
   const std::scoped_lock lock(mutex_);
   if (filled_) return {};
   if (const auto before = disk_.open(kName); before.ok() && (*before)->size() == bytes_) {
@@ -17,7 +17,7 @@ Status Reserve::fill() {
     return {};
   }
   if (disk_.free_bytes() < 2 * bytes_) return {Code::kDiskFull, disk_.name() + ": no room for the reserve"};
-  const auto made = disk_.create(kPartial, bytes_);
+  const auto made = disk_.create_beside(kPartial, bytes_, pieces);
   if (!made.ok()) return made.error();
   if (Status named = disk_.rename(kPartial, kName); !named.ok()) return named;
   filled_ = true;

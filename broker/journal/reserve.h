@@ -16,7 +16,7 @@ class Reserve {
 
   /// Makes the file, where it is not there. Leaves as much again free, since what it was given up for may be about to
   /// be written. Slow. Errors: kDiskFull, kIo.
-  Status fill();
+  Status fill(const Disk::Pieces& pieces);
 
   /// Removes the file. False where there was none. Errors: kIo.
   Result<bool> give_up();

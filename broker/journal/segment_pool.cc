@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
+#include <optional>
 #include <utility>
 
 #include "broker/journal/growth.h"
@@ -14,9 +14,56 @@
 namespace weir::journal {
 namespace {
 
-constexpr std::chrono::milliseconds kPauseMax{10};
+constexpr std::uint64_t kPieceBytes = 2 << 20;     ///< where somebody waits: more at once takes as long
+constexpr std::uint64_t kBesideBytes = 256 << 10;  ///< where nobody does
+constexpr std::chrono::milliseconds kRestMax{100};
 
 }  // namespace
+
+class SegmentPool::Awaited {
+ public:
+  Awaited(SegmentPool& pool, bool is) : pool_(pool), is_(is) {
+    if (!is_) return;
+    const std::scoped_lock lock(pool_.haste_mutex_);
+    ++pool_.awaited_;
+    pool_.hurry_.notify_all();
+  }
+  ~Awaited() {
+    if (!is_) return;
+    const std::scoped_lock lock(pool_.haste_mutex_);
+    --pool_.awaited_;
+  }
+  Awaited(const Awaited&) = delete;
+  Awaited& operator=(const Awaited&) = delete;
+
+ private:
+  SegmentPool& pool_;
+  const bool is_;
+};
+
+Disk::Pieces SegmentPool::pieces() {
+  return [this, begun = std::optional<std::chrono::steady_clock::time_point>()]() mutable {
+    std::unique_lock lock(haste_mutex_);
+    const auto hurried = [this] { return awaited_ != 0 || stopped_; };
+    if (begun && !hurried()) {
+      const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - *begun;
+      hurry_.wait_for(lock, std::min<std::chrono::nanoseconds>(took, kRestMax), hurried);
+    }
+    begun = std::chrono::steady_clock::now();
+    return hurried() ? kPieceBytes : kBesideBytes;
+  };
+}
+
+void SegmentPool::stop() {
+  const std::scoped_lock lock(haste_mutex_);
+  stopped_ = true;
+  hurry_.notify_all();
+}
+
+bool SegmentPool::stopped() {
+  const std::scoped_lock lock(haste_mutex_);
+  return stopped_;
+}
 
 void SegmentPool::give(std::unique_ptr<File> file) {
   const std::scoped_lock lock(free_mutex_);
@@ -48,15 +95,7 @@ Result<std::unique_ptr<File>> SegmentPool::make() {
   if (Status room = room_for(segment_bytes_); !room.ok()) return room.error();
   // Under its own name only when it is written full: a start takes any segment file for a whole one.
   constexpr std::string_view kPartial = "spare.partial";
-  auto begun = std::chrono::steady_clock::now();
-  const auto wait = [&] {
-    const auto took = std::chrono::steady_clock::now() - begun;
-    if (awaited_.load(std::memory_order_relaxed) == 0) {
-      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(took, kPauseMax));
-    }
-    begun = std::chrono::steady_clock::now();
-  };
-  auto file = disk_.create_beside(kPartial, segment_bytes_, wait);
+  auto file = disk_.create_beside(kPartial, segment_bytes_, pieces());
   if (!file.ok()) return file.error();
   if (Status named = disk_.rename(kPartial, segment_file_name(file_number_next_)); !named.ok()) return named.error();
   if (Status synced = disk_.sync_directory(); !synced.ok()) return synced.error();
@@ -71,17 +110,11 @@ Status SegmentPool::extend(File& file) {
 }
 
 Status SegmentPool::prepare(std::size_t target, Haste haste) {
-  // Said before the other thread is done, since it is what that thread looks at.
-  struct Awaited {
-    explicit Awaited(std::atomic<int>& count, bool one) : count_(count), one_(one) { count_ += one_; }
-    ~Awaited() { count_ -= one_; }
-    Awaited(const Awaited&) = delete;
-    Awaited& operator=(const Awaited&) = delete;
-    std::atomic<int>& count_;
-    const int one_;
-  } const awaited(awaited_, haste == Haste::kAwaited);
+  // Said before the other thread is done, since that one looks at it.
+  const Awaited awaited(*this, haste == Haste::kAwaited);
   const std::scoped_lock work(work_mutex_);
-  while (true) {
+  // Whoever waits has it, also at the end.
+  while (haste == Haste::kAwaited || !stopped()) {
     std::unique_ptr<File> short_file;
     {
       const std::scoped_lock lock(free_mutex_);
@@ -108,6 +141,7 @@ Status SegmentPool::prepare(std::size_t target, Haste haste) {
       return done;
     }
   }
+  return {};
 }
 
 bool SegmentPool::low() const {

@@ -104,6 +104,7 @@ Server::~Server() {
   reader_thread_.reset();
   keeper_thread_.reset();
   checkpoints_thread_.reset();
+  if (journal_) journal_->stop_preparing();
   spares_thread_.reset();
   if (signals_ >= 0) close(signals_);
 }

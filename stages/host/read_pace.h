@@ -27,7 +27,8 @@ class ReadPace {
     empty_ = 0;
   }
   void on_nothing() { ++empty_; }
-  /// What was found is committed, `took` after it was begun.
+  /// What was found is committed, `took` after it was begun. Where a read waits for its records itself that is more
+  /// than the commit took, but counts for no more than kFirstMax.
   void on_committed(Monotonic took) { took_eight_ += std::min(took, kFirstMax) - took_eight_ / 8; }
   /// There may be something now.
   void hurry() { empty_ = 0; }

@@ -25,10 +25,12 @@ class SimDisk final : public journal::Disk {
 
   // The door.
   Result<std::unique_ptr<journal::File>> open(std::string_view name) override;
+  static constexpr std::uint64_t kPieceAtOnce = 1 << 20;  ///< who asks for smaller ones is in no haste
   Result<std::unique_ptr<journal::File>> create(std::string_view name, std::uint64_t bytes) override;
-  /// Waits for nobody, since no time passes meanwhile.
+  /// At once, since no time passes meanwhile; counts what would have been written in smaller pieces.
   Result<std::unique_ptr<journal::File>> create_beside(std::string_view name, std::uint64_t bytes,
-                                                       const std::function<void()>& /*wait*/) override {
+                                                       const Pieces& pieces) override {
+    if (pieces() < kPieceAtOnce) ++counters_.creates_beside;
     return create(name, bytes);
   }
   Status remove(std::string_view name) override;
@@ -87,6 +89,7 @@ class SimDisk final : public journal::Disk {
     std::uint64_t writes = 0;
     std::uint64_t syncs = 0;
     std::uint64_t creates = 0;
+    std::uint64_t creates_beside = 0;  ///< that left the disk to others in between
     std::uint64_t bytes_read = 0;
     std::uint64_t failed_writes = 0;  ///< as fail_write() and fail_sync() wanted it
     std::uint64_t failed_syncs = 0;

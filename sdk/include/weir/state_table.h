@@ -279,7 +279,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
     bool recent : 1 = false;   ///< it was asked for since the last evict
   };
   /// One that is no larger than a line lies in one: to look a key up is to wait for its slot and for its entry.
-  struct alignas(sizeof(Fields) > kLine / 2 && sizeof(Fields) <= kLine ? kLine : alignof(Fields)) Entry : Fields {};
+  struct alignas(sizeof(Fields) <= kLine ? kLine : alignof(Fields)) Entry : Fields {};
   struct Slot {
     std::uint32_t entry = 0;  ///< number + 1; 0: free
     std::uint32_t hash = 0;

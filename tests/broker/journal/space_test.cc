@@ -70,6 +70,24 @@ TEST_F(JournalSpace, MakesASpareAnewOnlyWhereNoneComesBackInTime) {
   }
 }
 
+TEST_F(JournalSpace, LeavesTheDiskToOthersWhereThereIsTimeForSpares) {
+  options_.segment_bytes = 1 << 20;
+  options_.segments_reserve = 2;
+  for (const bool fast : {false, true}) {
+    journal_.reset();
+    disk_ = std::make_unique<SimDisk>(1);
+    open();
+    // A hundredth, or a fifth of a segment between two looks.
+    while (journal_->probe().segments_created == 0) {
+      append(std::string(fast ? 200'000 : 10'000, 'x'));
+      ASSERT_TRUE(journal_->prepare_spare().ok());
+    }
+    EXPECT_EQ(journal_->segment_newest(), 1U);
+    // The reserve is made in the same call, before it is clear how soon spares are needed.
+    EXPECT_EQ(disk_->counters().creates_beside, fast ? 1U : 4U);
+  }
+}
+
 TEST_F(JournalSpace, GrowsItsFirstSegmentInFewSteps) {
   options_.segment_bytes = 16 << 20;
   open();
@@ -256,6 +274,38 @@ TEST_F(JournalSpace, RepeatsAWriteThatDidNotFitIntoAGrowingSegment) {
   ASSERT_GE(all.size(), 2U);
   EXPECT_EQ(all[0], "one");
   EXPECT_EQ(all[1], "small enough");
+}
+
+TEST_F(JournalSpace, CountsOnNoGrowthThatWasNotSynced) {
+  options_.segment_bytes = 4 << 20;
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    journal_.reset();
+    disk_ = std::make_unique<SimDisk>(seed);
+    open();
+    append(std::string(1 << 20, 'x'));
+    sync();
+    // What is gained of the next step lies behind the old end, unsynced.
+    disk_->limit_bytes(disk_->bytes() + (64 << 10));
+    ASSERT_EQ(try_append(std::string(600'000, 'y')).error().code, Code::kDiskFull);
+    const Sequence synced = journal_->written();
+    // This one fits into it, across that end; the power is cut before its sync.
+    append(std::string(295'000, 'z'));
+    power_cut();
+    disk_->limit_bytes(1 << 30);
+    open();
+    ASSERT_GE(replayed().size(), synced.value()) << "seed " << seed;
+  }
+}
+
+TEST_F(JournalSpace, UsesTheLastOfAFullDiskForAGroupThatFits) {
+  options_.segment_bytes = 4 << 20;
+  open();
+  append(std::string(1 << 20, 'x'));
+  sync();
+  disk_->limit_bytes(disk_->bytes() + (100 << 10));
+  int appended = 0;
+  for (; try_append("small").ok(); ++appended) sync();
+  EXPECT_GE(appended, 20) << "a step is more than there is room for, but a block is not";
 }
 
 TEST_F(JournalSpace, SaysWhatAStartOnAFullDiskNeeds) {
