@@ -319,7 +319,7 @@ Status Journal::prepare_spare() {
     if (!removed.ok() && removed.error().code != Code::kNotFound) return removed;
   }
   const std::uint64_t lately = bytes_written_.load(std::memory_order_relaxed) - written_when_asked_;
-  const Status done = warm_.load(std::memory_order_relaxed) ? keep_spares(lately) : Status();
+  Status done = warm_.load(std::memory_order_relaxed) ? keep_spares(lately) : Status();
   // What came meanwhile says nothing of the pace: it may have taken long.
   written_when_asked_ = bytes_written_.load(std::memory_order_relaxed);
   return done;

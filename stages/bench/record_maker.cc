@@ -55,7 +55,7 @@ void RecordMaker::set_key(std::uint64_t index) {
   char* end = key_.data() + key_.size();
   for (std::size_t left = kDigits; left >= 2; left -= 2, rest /= 100) {
     end -= 2;
-    std::memcpy(end, &kPairs[2 * (rest % 100)], 2);
+    std::memcpy(end, &kPairs[2 * std::size_t{rest % 100}], 2);
   }
   end[-1] = static_cast<char>('0' + rest % 10);
 }

@@ -147,7 +147,7 @@ TEST(StateTable, AsksItsOriginOnceForWhatIsUsedAgainAndAgain) {
     for (std::uint64_t i = 0; i < 9; ++i) EXPECT_NE(table.find(key_of(static_cast<int>(10 + round * 9 + i))), nullptr);
     table.keep();
     table.flush(kept);
-    table.evict(30 * 150);
+    table.evict(std::uint64_t{30} * 150);
   }
   EXPECT_LE(kept.asked, 11 + 900 + 50) << "the hot ones stay, but for a few now and then";
 }
