@@ -122,6 +122,13 @@ const msgpack::object* follow(const msgpack::object* at, const std::vector<std::
   return at;
 }
 
+/// With the shortest heads.
+std::string packed(const msgpack::object& object) {
+  msgpack::sbuffer buffer;
+  msgpack::pack(buffer, object);
+  return {buffer.data(), buffer.size()};
+}
+
 TEST(Pointer, FindsWhatMsgpackDoes) {
   std::mt19937 random(5);
   Writer writer(7);
@@ -139,7 +146,7 @@ TEST(Pointer, FindsWhatMsgpackDoes) {
     ++found;
     const auto at = reinterpret_cast<const char*>(actual->bytes().data());
     const auto again = msgpack::unpack(at, actual->bytes().size());
-    ASSERT_EQ(again.get(), *expected) << text << " in " << unpacked.get();
+    ASSERT_EQ(packed(again.get()), packed(*expected)) << text << " in " << unpacked.get();
   }
   EXPECT_GT(found, 5'000);
 }
