@@ -7,7 +7,7 @@ namespace weir {
 namespace {
 
 constexpr int kMappedFrom = 16 << 20;  ///< what is so large is mapped by itself, and given back by itself
-constexpr int kKeptMax = 8 << 20;      ///< free bytes at the end of a heap
+constexpr int kKeptMax = 32 << 20;     ///< free bytes at the end of a heap
 
 }  // namespace
 
