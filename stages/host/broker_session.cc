@@ -15,13 +15,17 @@ namespace {
 constexpr std::uint64_t kCapacityBytesMax = 32 << 20;
 constexpr std::uint64_t kCapacityRecords = 1'000'000;
 constexpr std::uint64_t kPeersBytesMax = 8 << 20;
-/// Who sends at all often sends again within this time; and the end of a stream is not felt to be later by it.
-constexpr Monotonic kGatherGap = std::chrono::milliseconds(5);
+/// Who sends at all often sends again within the least of these; and the end of a stream is not felt to be later by it,
+/// where results may be late by commit_after, of which it is this part, or up to the most.
+constexpr Monotonic kGatherGapMin = std::chrono::milliseconds(5);
+constexpr Monotonic kGatherGapMax = std::chrono::milliseconds(50);
+constexpr int kGatherGapPart = 20;
 
 }  // namespace
 
 Monotonic BrokerSession::gathers_until(Monotonic opened, Monotonic worked) const {
-  return std::min(worked + kGatherGap, opened + commit_after_);
+  const Monotonic gap = std::clamp<Monotonic>(commit_after_ / kGatherGapPart, kGatherGapMin, kGatherGapMax);
+  return std::min(worked + gap, opened + commit_after_);
 }
 
 void BrokerSession::set_welcome(wire::WorkerWelcome welcome) {

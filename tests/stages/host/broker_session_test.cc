@@ -213,6 +213,21 @@ TEST(BrokerSession, ATransactionGathersForAFewMillisecondsAndNeverPastCommitAfte
   EXPECT_TRUE(session.closes(opened, milliseconds(1050)));
 }
 
+TEST(BrokerSession, ATransactionGathersLongerWhereResultsMayBeLater) {
+  using std::chrono::milliseconds;
+  const auto gap = [](Monotonic commit_after) {
+    Session session;
+    session.topology.stages[0].commit_after = commit_after;
+    session.start(session.topology, 0);
+    return session.gathers_until(milliseconds(1000), milliseconds(1000)) - milliseconds(1000);
+  };
+  EXPECT_EQ(gap(milliseconds(2)), milliseconds(2));
+  EXPECT_EQ(gap(milliseconds(100)), milliseconds(5));
+  EXPECT_EQ(gap(milliseconds(400)), milliseconds(20));
+  EXPECT_EQ(gap(milliseconds(1000)), milliseconds(50));
+  EXPECT_EQ(gap(milliseconds(60'000)), milliseconds(50));
+}
+
 TEST(BrokerSession, HoldsDeliveriesBackWhileTheWindowIsFull) {
   Session session;
   session.commit(Bytes(sizeof(wire::MessageHeader) + (1 << 20)));
