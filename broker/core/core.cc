@@ -102,7 +102,7 @@ Sequence Core::append(Buffer payload, Durability durability, bool awaited) {
   const Status applied = ledger_.apply(sequence, payload, Place{}, true);
   WEIR_CHECK(applied.ok(), applied.ok() ? "" : applied.error().message);
   upkeep_.bytes_since_checkpoint += payload.bytes.size();
-  outside_.append({sequence, false, durability, awaited, std::move(payload)});
+  outside_.append({sequence, false, durability, awaited, std::move(payload), ledger_.holds_changes(sequence)});
   return sequence;
 }
 

@@ -58,6 +58,13 @@ class Ledger {
   void apply_checkpoint() { ++next_; }
   /// The entry `sequence`, applied without a place, now lies at (segment, offset).
   void placed(Sequence sequence, std::uint64_t segment, std::uint32_t offset);
+  /// Whether the entry, applied last and not written yet, has changes of state, or copies.
+  [[nodiscard]] bool holds_changes(Sequence sequence) const {
+    for (auto part = unplaced_.rbegin(); part != unplaced_.rend() && part->sequence == sequence; ++part) {
+      if (part->kind != Unplaced::Kind::kFrame) return true;
+    }
+    return false;
+  }
 
   /// Frames that no group waits for are forgotten, or kept as their stream's retention wants as long as it is not
   /// `now_us` (wall clock) that they have outlived, and their slots, of all streams, are no more than `slots_max`.

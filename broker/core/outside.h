@@ -104,6 +104,9 @@ struct NewEntry {
   /// the next that is awaited.
   bool awaited = true;
   Buffer payload;
+  /// It has changes of state, or a copy, which whoever makes a snapshot or restores reads from the journal, as a rule
+  /// soon. Records are delivered from memory.
+  bool read_again = false;
 };
 
 /// What the core wants done. It never waits for any of it: results come back as events. The daemon and the simulation

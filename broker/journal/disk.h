@@ -24,6 +24,10 @@ class File {
   /// Errors: kDiskFull (a part may have been written), kIo.
   virtual Status write(std::uint64_t offset, std::span<const BytesView> parts) = 0;
 
+  /// The same for much that a sync() follows and nobody is about to read: past the page cache where the file system has
+  /// such a way, which saves the copy into it. Takes as long as the disk; is no more durable than write().
+  virtual Status write_past_cache(std::uint64_t offset, std::span<const BytesView> parts) = 0;
+
   /// Makes all that was written durable (fdatasync). After an error nothing may be assumed about any unsynced write,
   /// and a second sync() proves nothing. Errors: kIo.
   virtual Status sync() = 0;

@@ -14,6 +14,8 @@ namespace weir::journal {
 namespace {
 
 constexpr std::byte kZeros[kBlockBytes] = {};
+/// A smaller group costs next to nothing to copy, and is synced in as many steps of the disk either way.
+constexpr std::uint64_t kPastCacheMin = 64 << 10;
 
 std::uint64_t size_of(const EntryView& entry) {
   std::uint64_t size = 0;
@@ -39,11 +41,13 @@ Status Journal::fail(const Error& error) {
   return *failure_;
 }
 
-Status Journal::write(std::uint64_t offset, std::span<const BytesView> parts) {
-  Status wrote = current_->file->write(offset, parts);
-  if (!wrote.ok()) return wrote;
+Status Journal::write(std::uint64_t offset, std::span<const BytesView> parts, Follows follows) {
   std::uint64_t size = 0;
   for (const BytesView part : parts) size += part.size();
+  File& file = *current_->file;
+  const bool past_cache = follows == Follows::kSync && size >= kPastCacheMin;
+  Status wrote = past_cache ? file.write_past_cache(offset, parts) : file.write(offset, parts);
+  if (!wrote.ok()) return wrote;
   unsynced_ = true;
   count(writes_);
   count(bytes_written_, size);
@@ -85,7 +89,7 @@ Status Journal::find_room(std::size_t roll_overs) {
                                        disk_.name(), options_.segment_bytes, made.error().message)};
 }
 
-Status Journal::append(std::span<const EntryView> group, std::vector<Position>& out) {
+Status Journal::append(std::span<const EntryView> group, std::vector<Position>& out, Follows follows) {
   WEIR_CHECK(!read_only_, "a journal that was opened to be read takes no entries");
   if (failure_) return *failure_;
   if (group.empty()) return {};
@@ -102,7 +106,7 @@ Status Journal::append(std::span<const EntryView> group, std::vector<Position>& 
     if (piece.roll_over) {
       if (Status rolled = roll_over(); !rolled.ok()) return rolled;
     }
-    Status wrote = write_group(group.subspan(piece.first, piece.count), out);
+    Status wrote = write_group(group.subspan(piece.first, piece.count), out, follows);
     if (wrote.ok()) continue;
     // Only the first segment of a directory grows while it is written; there nothing has been promised yet, and the
     // same place is written again. A segment that was written full can fill no disk.
@@ -128,7 +132,7 @@ Status Journal::grow_for(std::uint64_t end) {
   return {};
 }
 
-Status Journal::write_group(std::span<const EntryView> entries, std::vector<Position>& out) {
+Status Journal::write_group(std::span<const EntryView> entries, std::vector<Position>& out, Follows follows) {
   frames_.clear();
   frames_.reserve(entries.size());
   parts_.clear();
@@ -158,7 +162,7 @@ Status Journal::write_group(std::span<const EntryView> entries, std::vector<Posi
   const std::uint32_t end = block_up(at);
   if (Status grown = grow_for(end); !grown.ok()) return grown;
   if (end != at) parts_.push_back(BytesView(kZeros, static_cast<std::size_t>(end - at)));
-  if (Status wrote = write(offset_, parts_); !wrote.ok()) return wrote;
+  if (Status wrote = write(offset_, parts_, follows); !wrote.ok()) return wrote;
   count(groups_);
   at = offset_;
   for (std::size_t i = 0; i < entries.size(); ++i) {

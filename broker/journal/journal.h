@@ -38,6 +38,13 @@ struct EntryView {
   std::span<const BytesView> parts;
 };
 
+/// What follows an append(), as far as it is known.
+enum class Follows : std::uint8_t {
+  kAnything,
+  kSync,  ///< and no read of it, as a rule: a large group goes past the page cache then, as it waits for the disk
+          ///< anyhow
+};
+
 struct JournalOptions {
   std::uint64_t segment_bytes = 64ULL << 20;  ///< a multiple of 4 KiB, from 32 KiB to below 4 GiB; fixed for life
   std::uint64_t seed = 0;                     ///< a random number; taken by a new journal only
@@ -110,12 +117,12 @@ class Journal {
   using Visit = std::function<Status(Sequence, Position, EntryKind, BytesView payload)>;
   Status replay(const Visit& visit);
 
-  /// Writes `group` with the next sequences, in order, at a fresh block with one vectored write; splits it only where
-  /// a segment ends. Pushes each entry's position onto `out`. Durable only after sync(); read() sees it at once.
+  /// Writes `group` with the next sequences, in order, at a fresh block with one write; splits it only where a segment
+  /// ends. Pushes each entry's position onto `out`. Durable only after sync(); read() sees it at once.
   /// Errors: kDiskFull (nothing was written; may be called again); kIo (sticky: every later call returns it).
   /// REQUIRES: each entry's size <= entry_bytes_max(); a kCheckpoint entry holds encode() of what
   /// write_checkpoint_file() returned. [writer]
-  Status append(std::span<const EntryView> group, std::vector<Position>& out);
+  Status append(std::span<const EntryView> group, std::vector<Position>& out, Follows follows = Follows::kAnything);
 
   /// Makes all that was written durable; checkpoints whose entries it covers take effect. No cost when all is durable.
   /// Errors: kIo, sticky. [writer]
@@ -229,10 +236,10 @@ class Journal {
   Status keep_spares(std::uint64_t lately);
   Status find_room(std::size_t roll_overs);
   Status roll_over();
-  Status write_group(std::span<const EntryView> entries, std::vector<Position>& out);
+  Status write_group(std::span<const EntryView> entries, std::vector<Position>& out, Follows follows);
   /// Before a group that ends at `end` is written: makes a file that is not full longer than that.
   Status grow_for(std::uint64_t end);
-  Status write(std::uint64_t offset, std::span<const BytesView> parts);
+  Status write(std::uint64_t offset, std::span<const BytesView> parts, Follows follows = Follows::kAnything);
   /// Of those whose entries are written, the first `synced` take effect.
   void settle_checkpoints(std::size_t synced);
   void recycle();

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <limits.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
@@ -17,9 +16,10 @@
 #include <cstring>
 #include <limits>
 #include <memory>
-#include <new>
 #include <system_error>
 #include <utility>
+
+#include "broker/journal/huge_page.h"
 
 namespace weir::journal {
 namespace {
@@ -39,37 +39,14 @@ auto uninterrupted(Call call) {
   return answer;
 }
 
-/// Zeros in one huge page, where there are any: written past the page cache they are one piece for the disk, where as
-/// many small pages are as many, and take twice as long.
-class ZeroPage {
- public:
-  static constexpr std::size_t kBytes = 2 << 20;
-
-  ZeroPage() : mapped_(::mmap(nullptr, 2 * kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
-    if (mapped_ == MAP_FAILED) throw std::bad_alloc();
-    std::size_t room = 2 * kBytes;
-    zeros_ = mapped_;
-    WEIR_CHECK(std::align(kBytes, kBytes, zeros_, room) != nullptr, "twice its size has room for it wherever it lies");
-    (void)::madvise(zeros_, kBytes, MADV_HUGEPAGE);
-    // Touched, since what is only read is one small page of zeros over and over.
-    std::memset(zeros_, 0, kBytes);
-  }
-  ~ZeroPage() { ::munmap(mapped_, 2 * kBytes); }
-  ZeroPage(const ZeroPage&) = delete;
-  ZeroPage& operator=(const ZeroPage&) = delete;
-
-  [[nodiscard]] BytesView first(std::size_t bytes) const { return {static_cast<const std::byte*>(zeros_), bytes}; }
-
- private:
-  void* const mapped_;
-  void* zeros_ = nullptr;
-};
-
 class PosixFile final : public File {
  public:
-  PosixFile(std::string path, int descriptor, std::uint64_t size)
-      : path_(std::move(path)), descriptor_(descriptor), size_(size) {}
-  ~PosixFile() override { ::close(descriptor_); }
+  PosixFile(std::string path, int descriptor, std::uint64_t size, DirectWriter& direct)
+      : path_(std::move(path)), descriptor_(descriptor), size_(size), direct_(direct) {}
+  ~PosixFile() override {
+    direct_.forget(descriptor_);
+    ::close(descriptor_);
+  }
   PosixFile(const PosixFile&) = delete;
   PosixFile& operator=(const PosixFile&) = delete;
 
@@ -87,9 +64,7 @@ class PosixFile final : public File {
       if (wrote < 0) return failure("cannot write", path_, errno);
       if (wrote == 0) return failure("cannot write", path_, ENOSPC);
       offset += static_cast<std::uint64_t>(wrote);
-      std::uint64_t seen = size_.load();
-      while (seen < offset && !size_.compare_exchange_weak(seen, offset)) {
-      }
+      is_long(offset);
       auto left = static_cast<std::size_t>(wrote);
       while (left != 0 && left >= vectors[first].iov_len) left -= vectors[first++].iov_len;
       if (left != 0) {
@@ -98,6 +73,16 @@ class PosixFile final : public File {
       }
     }
     return {};
+  }
+
+  Status write_past_cache(std::uint64_t offset, std::span<const BytesView> parts) override {
+    std::uint64_t bytes = 0;
+    for (const BytesView part : parts) bytes += part.size();
+    if (offset % DirectWriter::kAlignment != 0 || bytes % DirectWriter::kAlignment != 0) return write(offset, parts);
+    const auto outcome = direct_.write(descriptor_, offset, parts);
+    if (!outcome) return write(offset, parts);
+    is_long(offset + outcome->bytes);
+    return outcome->error == 0 ? Status() : Status(failure("cannot write", path_, outcome->error));
   }
 
   Status sync() override {
@@ -123,7 +108,7 @@ class PosixFile final : public File {
 
   /// Writes [0, bytes) full with zeros, in such pieces where it is told any, and syncs it, the size too.
   Status fill(std::uint64_t bytes, const Disk::Pieces& pieces) {
-    const bool direct = bytes % kDirectAlignment == 0 && pass_page_cache(true);
+    const bool direct = bytes % DirectWriter::kAlignment == 0 && pass_page_cache(true);
     Status done = fill_in_pieces(bytes, direct, pieces);
     if (direct) {
       (void)pass_page_cache(false);
@@ -136,7 +121,11 @@ class PosixFile final : public File {
   }
 
  private:
-  static constexpr std::size_t kDirectAlignment = 4096;
+  void is_long(std::uint64_t bytes) {
+    std::uint64_t seen = size_.load();
+    while (seen < bytes && !size_.compare_exchange_weak(seen, bytes)) {
+    }
+  }
 
   /// Pages of a file that is only filled would push others out of the cache, and to make them costs thirty times what
   /// the writing does.
@@ -146,10 +135,10 @@ class PosixFile final : public File {
   }
 
   Status fill_in_pieces(std::uint64_t bytes, bool direct, const Disk::Pieces& pieces) {
-    const ZeroPage zeros;
+    const HugePage zeros;
     for (std::uint64_t at = 0; at < bytes;) {
-      const std::uint64_t most = pieces ? std::min<std::uint64_t>(pieces(), ZeroPage::kBytes) : ZeroPage::kBytes;
-      const BytesView part = zeros.first(std::min(most, bytes - at));
+      const std::uint64_t most = pieces ? std::min<std::uint64_t>(pieces(), HugePage::kBytes) : HugePage::kBytes;
+      const BytesView part = zeros.bytes().first(std::min(most, bytes - at));
       if (Status wrote = write(at, std::span(&part, 1)); !wrote.ok()) return wrote;
       at += part.size();
       // Piece by piece: a file system that orders its writes would make the next sync of the journal wait for all that
@@ -163,6 +152,7 @@ class PosixFile final : public File {
   const std::string path_;
   const int descriptor_;
   std::atomic<std::uint64_t> size_;
+  DirectWriter& direct_;
 };
 
 /// Makes `directory` and its parents.
@@ -233,7 +223,7 @@ Result<std::unique_ptr<File>> PosixDisk::open(std::string_view name) {
     ::close(descriptor);
     return failure("cannot look at", path, number);
   }
-  return std::unique_ptr<File>(new PosixFile(path, descriptor, static_cast<std::uint64_t>(facts.st_size)));
+  return std::unique_ptr<File>(new PosixFile(path, descriptor, static_cast<std::uint64_t>(facts.st_size), direct_));
 }
 
 Result<std::unique_ptr<File>> PosixDisk::create(std::string_view name, std::uint64_t bytes) {
@@ -247,7 +237,7 @@ Result<std::unique_ptr<File>> PosixDisk::create_beside(std::string_view name, st
   const int descriptor = uninterrupted(
       [&] { return ::openat(descriptor_, std::string(name).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); });
   if (descriptor < 0) return failure("cannot create", path, errno);
-  auto file = std::make_unique<PosixFile>(path, descriptor, 0);
+  auto file = std::make_unique<PosixFile>(path, descriptor, 0, direct_);
   if (bytes != 0) {
     const Status done = file->fill(bytes, pieces);
     if (!done.ok()) {

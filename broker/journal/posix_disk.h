@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "broker/journal/direct_writer.h"
 #include "broker/journal/disk.h"
 
 namespace weir::journal {
@@ -39,6 +40,7 @@ class PosixDisk final : public Disk {
   std::string directory_;
   int descriptor_;
   bool read_only_;
+  DirectWriter direct_;
 };
 
 }  // namespace weir::journal

@@ -20,6 +20,10 @@ constexpr std::uint64_t kBytesApart = 512 << 10;
 /// So much is written beside a sync; less would make many small groups of what could be one.
 constexpr std::uint64_t kBytesBeside = 256 << 10;
 
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 }  // namespace
 
 JournalWriter::JournalWriter(journal::Journal& journal, std::chrono::microseconds interval, Mailbox& mailbox,
@@ -128,11 +132,20 @@ bool JournalWriter::write(std::vector<core::NewEntry>& group) {
         {group[i].checkpoint ? journal::EntryKind::kCheckpoint : journal::EntryKind::kRecord, {&payloads[i], 1}});
   }
   if (under_way_ && !journal_.fits_beside_sync(views) && !await_sync()) return false;
+  bool read_again = false;
+  for (const core::NewEntry& entry : group) {
+    needs_sync_ |= entry.durability == Durability::kFsync;
+    read_again |= entry.read_again;
+  }
+  const auto follows = needs_sync_ && !read_again ? journal::Follows::kSync : journal::Follows::kAnything;
   std::vector<journal::Position> positions;
   bool was_full = false;
   while (true) {
     positions.clear();
-    const Status status = journal_.append(views, positions);
+    const auto start = std::chrono::steady_clock::now();
+    const Status status = journal_.append(views, positions, follows);
+    // Past the page cache it is the disk's time, of which a sync has the rest.
+    if (follows == journal::Follows::kSync) seconds_written_ += seconds_since(start);
     if (status.ok()) break;
     if (status.error().code != Code::kDiskFull) {
       tell_of(status.error());
@@ -147,7 +160,6 @@ bool JournalWriter::write(std::vector<core::NewEntry>& group) {
   if (was_full) mailbox_.post([this] { listener_.on_journal_full(false); });
   unsynced_ = true;
   for (std::size_t i = 0; i < group.size(); ++i) {
-    needs_sync_ |= group[i].durability == Durability::kFsync;
     bytes_unsynced_ += group[i].payload.bytes.size();
     untold_.push_back({group[i].sequence, positions[i]});
   }
@@ -173,10 +185,10 @@ bool JournalWriter::sync() {
   const bool apart = bytes_unsynced_ >= kBytesApart;
   needs_sync_ = unsynced_ = false;
   bytes_unsynced_ = 0;
-  const auto work = [sync = *begun] {
+  const auto work = [sync = *begun, written = std::exchange(seconds_written_, 0)] {
     const auto start = std::chrono::steady_clock::now();
     Status outcome = sync.run();
-    return Synced{std::move(outcome), std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
+    return Synced{std::move(outcome), written + seconds_since(start)};
   };
   if (!apart) return end_sync(*begun, work());
   under_way_ = begun;

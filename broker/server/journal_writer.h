@@ -29,7 +29,7 @@ class WriterListener {
   virtual void on_written(const std::vector<Written>& written) = 0;
   /// Everything before `sequence` is as durable as it asked to be.
   virtual void on_settled(Sequence sequence) = 0;
-  /// A sync took so long, and everything before `durable` is on disk.
+  /// A sync took so long, with what was written past the page cache for it, and everything before `durable` is on disk.
   virtual void on_synced(double seconds, Sequence durable) = 0;
   virtual void on_journal_full(bool full) = 0;
   /// The journal cannot be written any more.
@@ -86,6 +86,7 @@ class JournalWriter {
   bool unsynced_ = false;    ///< anything is
   bool mark_due_ = false;    ///< unless something comes, what is synced gets a mark of its own
   std::uint64_t bytes_unsynced_ = 0;
+  double seconds_written_ = 0;                   ///< of these, past the page cache
   std::vector<WriterListener::Written> untold_;  ///< told with the end of the sync that comes next
   std::optional<journal::SyncUnderWay> under_way_;
   std::chrono::steady_clock::time_point synced_;

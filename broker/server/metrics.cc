@@ -157,8 +157,9 @@ std::string render_metrics(const core::Core& core, const ServerProbe& server, co
   }
   page.histogram("weir_broker_commit_seconds", "From judging a transaction until it is settled", {},
                  server.commit_seconds.buckets, server.commit_seconds.sum);
-  page.histogram("weir_broker_fsync_seconds", "Syncs of the journal", {}, server.fsync_seconds.buckets,
-                 server.fsync_seconds.sum);
+  page.histogram("weir_broker_fsync_seconds",
+                 "Syncs of the journal, with what was written past the page cache for them", {},
+                 server.fsync_seconds.buckets, server.fsync_seconds.sum);
   page.gauge("weir_broker_journal_bytes", "Bytes of the journal's segments on disk", {},
              static_cast<double>(journal.bytes_on_disk));
   page.gauge("weir_broker_disk_full", "1 while sources and producers wait for room on the disk", {},

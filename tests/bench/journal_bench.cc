@@ -86,7 +86,7 @@ class WarmJournal {
   }
   Status append(std::span<const EntryView> group, bool synced) {
     positions_.clear();
-    Status done = journal_->append(group, positions_);
+    Status done = journal_->append(group, positions_, synced ? Follows::kSync : Follows::kAnything);
     return done.ok() && synced ? journal_->sync() : done;
   }
   Status trim() {

@@ -91,8 +91,8 @@ void World::write_group() {
     }
     if (broker.under_way) ++outcome_.groups_beside;
     std::vector<journal::Position> positions;
-    const Status status =
-        without_syncs(Bug::kRollOverUnsynced, [&] { return broker.journal->append(views, positions); });
+    const Status status = without_syncs(
+        Bug::kRollOverUnsynced, [&] { return broker.journal->append(views, positions, journal::Follows::kSync); });
     broker.full = !status.ok() && status.error().code == Code::kDiskFull;
     if (broker.full) {
       ++outcome_.disk_refusals;

@@ -40,6 +40,13 @@ class SimFile final : public journal::File {
   Status write(std::uint64_t offset, std::span<const BytesView> parts) override {
     return disk_.write(*inode_, life_, offset, parts);
   }
+  Status write_past_cache(std::uint64_t offset, std::span<const BytesView> parts) override {
+    {
+      const std::scoped_lock lock(disk_.mutex_);
+      ++disk_.counters_.writes_past_cache;
+    }
+    return write(offset, parts);
+  }
   Status sync() override { return disk_.sync(*inode_, life_); }
   Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into) override {
     return disk_.read(*inode_, life_, offset, into);

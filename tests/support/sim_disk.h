@@ -87,6 +87,7 @@ class SimDisk final : public journal::Disk {
 
   struct Counters {
     std::uint64_t writes = 0;
+    std::uint64_t writes_past_cache = 0;  ///< of these
     std::uint64_t syncs = 0;
     std::uint64_t creates = 0;
     std::uint64_t creates_beside = 0;  ///< that left the disk to others in between

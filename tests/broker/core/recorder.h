@@ -23,6 +23,7 @@ class Recorder final : public Outside {
   void append(NewEntry entry) override {
     appended = entry.sequence.plus(1);
     awaited = entry.awaited;
+    read_again = entry.read_again;
     payloads.emplace_back(entry.payload.bytes.begin(), entry.payload.bytes.end());
   }
   void sync() override { ++syncs_asked; }
@@ -57,7 +58,8 @@ class Recorder final : public Outside {
   }
 
   Sequence appended;
-  bool awaited = false;  ///< of the last one
+  bool awaited = false;     ///< of the last one
+  bool read_again = false;  ///< of the last one, too
   int syncs_asked = 0;
   std::vector<Bytes> payloads;
   std::vector<Incarnation> connected;

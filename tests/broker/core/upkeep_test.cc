@@ -62,6 +62,16 @@ class UpkeepTest : public CoreFixture {
   std::uint64_t records_ = 0;
 };
 
+TEST_F(UpkeepTest, TellsTheJournalWhichEntriesASnapshotReads) {
+  commit(source_, {}, {frame_of_one()});
+  EXPECT_FALSE(out_.read_again);
+  settle(1);
+  work_off(10, 1);
+  EXPECT_TRUE(out_.read_again);
+  commit(source_, {}, {frame_of_one()});
+  EXPECT_FALSE(out_.read_again);
+}
+
 TEST_F(UpkeepTest, WaitsForASnapshotThatIsMadeInAMoment) {
   for (std::uint64_t segment = 1; segment <= 2; ++segment) work_off(10, segment);
   EXPECT_EQ(out_.compactions.size(), 1U);

@@ -26,8 +26,9 @@ class JournalWriterTest : public test::JournalFixture, public WriterListener {
     EXPECT_FALSE(failure_) << failure_->message;
   }
 
-  void post(std::string_view text, Durability durability) {
+  void post(std::string_view text, Durability durability, bool read_again = false) {
     core::NewEntry entry;
+    entry.read_again = read_again;
     entry.sequence = Sequence(posted_++);
     entry.durability = durability;
     entry.payload = core::Buffer::of(Bytes(as_bytes(text).begin(), as_bytes(text).end()));
@@ -161,6 +162,31 @@ TEST_F(JournalWriterTest, TellsOfASmallGroupOnceAndOnlyWhenItIsSynced) {
   until([&] { return settled_.size() == 2; });
   EXPECT_EQ(written_, first.plus(2)) << "nobody waits for a sync";
   EXPECT_EQ(begun_, 1);
+}
+
+// What waits for the disk anyhow need not be copied into the page cache; what does not would wait for it.
+TEST_F(JournalWriterTest, WritesPastTheCacheWhatIsLargeSyncedNextAndNotReadAgain) {
+  options_.segment_bytes = 1 << 20;
+  open();
+  start_writer();
+  gate_.release(100);
+  struct Group {
+    std::size_t bytes;
+    Durability durability;
+    bool read_again;
+    bool past_cache;
+  };
+  for (const Group group :
+       {Group{100, Durability::kFsync, false, false}, Group{80 << 10, Durability::kFsync, false, true},
+        Group{80 << 10, Durability::kFsync, true, false}, Group{80 << 10, Durability::kInterval, false, false},
+        Group{80 << 10, Durability::kNone, false, false}, Group{70 << 10, Durability::kFsync, false, true}}) {
+    const std::uint64_t before = disk_->counters().writes_past_cache;
+    post(std::string(group.bytes, 'x'), group.durability, group.read_again);
+    const Sequence end(posted_);
+    until([&] { return !settled_.empty() && settled_.back() >= end; });
+    EXPECT_EQ(disk_->counters().writes_past_cache - before, group.past_cache ? 1U : 0U)
+        << group.bytes << " bytes, durability " << static_cast<int>(group.durability);
+  }
 }
 
 TEST_F(JournalWriterTest, WritesBesideTheSyncOfALargeGroupAndSettlesWhatThatCovers) {
