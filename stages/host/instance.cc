@@ -9,6 +9,7 @@
 
 #include "sdk/base/log.h"
 #include "sdk/wire/split_id.h"
+#include "stages/host/lent_bytes.h"
 
 namespace weir::host {
 namespace {
@@ -16,8 +17,6 @@ namespace {
 /// The next stage of a chain gets its records in batches of about this size: they are still in the cache then.
 constexpr std::size_t kFusedBytes = 64 << 10;
 
-BytesView view(weir_bytes bytes) { return {reinterpret_cast<const std::byte*>(bytes.data), bytes.size}; }
-weir_bytes lend(BytesView bytes) { return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}; }
 Instance& instance_of(weir_context* context) { return *reinterpret_cast<HostContext*>(context)->instance; }
 
 int host_emit(weir_context* context, std::uint32_t port, const weir_record* record) {

@@ -8,8 +8,6 @@
 #include <utility>
 
 #include "sdk/base/log.h"
-#include "sdk/wire/changes.h"
-#include "sdk/wire/split_id.h"
 
 namespace weir::host {
 
@@ -19,10 +17,6 @@ namespace {
 
 constexpr auto kIdleWait = 200ms;
 constexpr auto kBlockedWait = 20ms;
-constexpr Monotonic kTargetAgain = 20ms;  ///< a target that is another's is asked for so often
-/// And for so long: past the silence after which whoever lost its rights, and was only frozen, has noticed.
-constexpr Monotonic kTargetWaitMax = 30s;
-constexpr Monotonic kEnumerateAgain = 200ms;  ///< a source that has more splits to come is asked so often
 
 void add_to_bucket(std::vector<std::uint64_t>& buckets, std::int64_t us, std::uint64_t count) {
   buckets.resize(wire::kBucketCount);
@@ -32,8 +26,6 @@ void add_to_bucket(std::vector<std::uint64_t>& buckets, std::int64_t us, std::ui
   buckets[static_cast<std::size_t>(bucket - std::begin(wire::kBucketsUs))] += count;
 }
 
-weir_bytes lend(BytesView bytes) { return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}; }
-
 }  // namespace
 
 Runner::Runner(const Topology& topology, Chain& chain, Engine& engine, RunnerClock clock, MemoryLimit* memory)
@@ -42,6 +34,9 @@ Runner::Runner(const Topology& topology, Chain& chain, Engine& engine, RunnerClo
       engine_(engine),
       clock_(std::move(clock)),
       memory_(memory),
+      states_(chain, engine, memory),
+      targets_(chain, engine, clock_),
+      splits_(chain, engine),
       measured_since_(clock_.monotonic()) {}
 
 Exit Runner::run() {
@@ -58,15 +53,13 @@ Exit Runner::give_up(const Status& status) {
 
 std::optional<Exit> Runner::turn() {
   if (engine_.beat_due()) beat();
-  tell_durable();
-  let_splits_go();
+  splits_.tell_durable();
+  splits_.let_go();
   if (chain_.local() != nullptr) {
     if (const Status status = store_durable(); !status.ok()) return give_up(status);
   }
   if (!open_) bound_memory();
-  const bool reads = !draining_ && (enumerating_ || std::any_of(splits_.begin(), splits_.end(), [](const auto& entry) {
-                                      return entry.second.reads_on();
-                                    }));
+  const bool reads = !draining_ && splits_.reads_on();
   const bool may_read = reads && engine_.may_publish() && engine_.has_window();
   // How long nothing but an event can happen.
   Monotonic wait = kIdleWait;
@@ -151,8 +144,8 @@ std::optional<Exit> Runner::handle(Event event) {
       if (status.ok()) engine_.drained();
       break;
     case Event::Kind::kStop:
-      tell_durable();  // what came last of all is on disk too
-      while (!targets_.empty()) close_target(*targets_.begin());
+      splits_.tell_durable();  // what came last of all is on disk too
+      targets_.close_all();
       return Exit::kStopped;
     case Event::Kind::kFenced:
       log::warning("fenced: {}", event.sentence);
@@ -188,7 +181,7 @@ Status Runner::work_off(const Event& event) {
     const wire::DeliveryHeader& batch = unpacked->header;
     const bool from_peer = event.producer != Incarnation();
     if (sharded_ && !from_peer) {
-      if (restored_.contains(batch.shard)) return {Code::kInvalid, "the broker delivers a shard before its state"};
+      if (states_.awaited(batch.shard)) return {Code::kInvalid, "the broker delivers a shard before its state"};
       if (Status status = raise_watermark(batch.shard, batch.stream, batch.watermark); !status.ok()) return status;
     }
     wire::BatchReader late(unpacked->records);
@@ -242,7 +235,7 @@ Result<BatchSlices::Slice> Runner::unpack(const wire::DeliveryHeader& batch, Byt
 }
 
 Status Runner::requeued(const wire::Requeued& requeued) {
-  if (restored_.contains(requeued.shard)) return {Code::kInvalid, "the broker requeues a record before its state"};
+  if (states_.awaited(requeued.shard)) return {Code::kInvalid, "the broker requeues a record before its state"};
   if (sharded_) chain_.set_watermark(lanes_[requeued.shard].watermark);
   if (requeued.what == wire::Requeue::kParkedKey) return work_off_parked(requeued);
   if (requeued.what == wire::Requeue::kDropParked) {
@@ -381,12 +374,10 @@ Status Runner::grant(const std::vector<wire::Lease>& leases) {
         Lane& lane = lanes_[lease.shard];
         lane = {};
         lane.watermark = lease.watermark;
-        if (lease.state_follows) restored_[lease.shard];
-        if (lease.state_follows && chain_.local() != nullptr) {
-          if (memory_ != nullptr) memory_->lift();
-          const auto lies_here = chain_.local()->open(lease.shard);
+        if (lease.state_follows) {
+          auto lies_here = states_.expect(lease.shard);
           if (!lies_here.ok()) return lies_here.error();
-          lie_here.push_back(*lies_here);
+          if (*lies_here) lie_here.push_back(std::move(**lies_here));
         }
         for (const PortBinding& input : chain_.head().spec().inputs) {
           const Stream& stream = topology_.streams[input.stream];
@@ -394,25 +385,18 @@ Status Runner::grant(const std::vector<wire::Lease>& leases) {
         }
         break;
       }
-      case wire::LeaseKind::kSplit: {
-        ReadSplit& split = splits_[lease.shard];
-        split = {};
-        split.split.id = wire::SplitId::parse(lease.split).name;
-        split.split.position.assign(lease.position.begin(), lease.position.end());
-        split.watermark = lease.watermark;
-        splits_known_.insert(lease.split);
+      case wire::LeaseKind::kSplit:
+        splits_.grant(lease);
         read_pace_.hurry();
         break;
-      }
       case wire::LeaseKind::kEnumerate:
-        enumerating_ = true;
+        splits_.enumerates(true);
         read_pace_.hurry();
         break;
       case wire::LeaseKind::kRanges:
         break;
       case wire::LeaseKind::kAhead:
-        drop_ahead(lease.shard);
-        ahead_[lease.shard].number = lease.epoch;
+        states_.expect_ahead(lease.shard, lease.epoch);
         break;
     }
   }
@@ -420,194 +404,22 @@ Status Runner::grant(const std::vector<wire::Lease>& leases) {
   return {};
 }
 
-Status Runner::restore_local(const wire::StatePart& part) {
-  LocalLanes& local = *chain_.local();
-  if (Status status = local.add(part, engine_.durable().through.reign); !status.ok()) return status;
-  engine_.worked_off(part.changes.size(), 0);
-  if (!part.last) return {};
-  restored_.erase(part.shard);
-  for (const auto& instance : chain_.instances()) {
-    const auto load_each = [&](wire::Space space, const std::function<Status(const wire::Change&)>& each) {
-      return local.visit(part.shard, instance->stage(), space, each);
-    };
-    Status status = load_each(wire::Space::kParked,
-                              [&](const wire::Change& change) { return instance->parked().load(part.shard, change); });
-    // A stage that keeps its state in memory, in a chain with one that does not.
-    if (status.ok() && instance->local() == nullptr) {
-      status = load_each(wire::Space::kState,
-                         [&](const wire::Change& change) { return load(*instance, part.shard, change); });
-    }
-    if (!status.ok()) return status;
-  }
-  return {};
-}
-
-Status Runner::take_ahead(const wire::StatePart& part) {
-  const auto found = ahead_.find(part.shard);
-  if (found == ahead_.end() || found->second.number != part.ahead || chain_.find(part.stage) == nullptr)
-    return {Code::kInvalid, "the broker sends state ahead of a lease that it has not told of"};
-  if (memory_ != nullptr) memory_->lift();
-  Ahead& ahead = found->second;
-  ahead.lane.add(part.stage, part.changes);
-  engine_.worked_off(part.changes.size(), 0);
-  if (!part.last) return {};
-  ahead.whole = true;
-  ahead.loaded = loads_in_parts();
-  if (ahead.loaded) {
-    if (Status status = load(ahead.lane, part.shard, wire::Space::kState); !status.ok()) return status;
-  }
-  wire::Lease taken;
-  taken.kind = wire::LeaseKind::kAhead;
-  taken.shard = part.shard;
-  taken.epoch = part.ahead;
-  engine_.say_taken(taken);
-  return {};
-}
-
-bool Runner::loads_in_parts() const {
-  return std::all_of(chain_.instances().begin(), chain_.instances().end(), [](const auto& instance) {
-    return !instance->typed_state() || (instance->plugin().flags & WEIR_FLAG_STATE_IN_PARTS) != 0;
-  });
-}
-
-void Runner::drop_ahead(std::uint32_t lane) {
-  const auto found = ahead_.find(lane);
-  if (found == ahead_.end()) return;
-  if (found->second.loaded) drop_state(lane);
-  ahead_.erase(found);
-}
-
-Status Runner::load(const RestoredLane& from, std::uint32_t lane, wire::Space space) {
-  for (const auto& instance : chain_.instances()) {
-    Status status = from.visit(instance->stage(), [&](const wire::Change& change) -> Status {
-      if (change.space != space) return {};
-      return space == wire::Space::kParked ? instance->parked().load(lane, change) : load(*instance, lane, change);
-    });
-    if (!status.ok()) return status;
-  }
-  return {};
-}
-
-void Runner::drop_state(std::uint32_t lane) {
-  for (const auto& instance : chain_.instances()) {
-    if (instance->plugin().kind == WEIR_KIND_SINK) continue;
-    if (instance->plugin().state_drop != nullptr) {
-      const auto turn = chain_.at_work().call(wire::Doing::kClose, instance->stage());
-      instance->plugin().state_drop(instance->self(), lane);
-    } else {
-      instance->store().drop(lane);
-    }
-  }
-}
-
 Status Runner::restore(const wire::StatePart& part) {
-  if (part.ahead != 0) return take_ahead(part);
-  if (!part.on_top) drop_ahead(part.shard);
-  const auto found = restored_.find(part.shard);
-  if (found == restored_.end() || chain_.find(part.stage) == nullptr) {
-    return {Code::kInvalid, "the broker sends state that this worker has no lease for"};
-  }
-  if (memory_ != nullptr) memory_->lift();
-  if (chain_.local() != nullptr) return restore_local(part);
-  found->second.add(part.stage, part.changes);
-  engine_.worked_off(part.changes.size(), 0);
-  if (!part.last) return {};
-  RestoredLane lane = std::move(found->second);
-  restored_.erase(found);
-  if (auto came = ahead_.extract(part.shard)) {
-    const bool loaded = came.mapped().loaded;
-    const Result<bool> erases = lane.erases(wire::Space::kState);
-    if (!erases.ok()) return erases.error();
-    const bool goes_on = loaded && !*erases;
-    if (goes_on) {
-      if (Status status = load(lane, part.shard, wire::Space::kState); !status.ok()) return status;
-    }
-    came.mapped().lane.add(std::move(lane));
-    lane = std::move(came.mapped().lane);
-    if (goes_on) return load(lane, part.shard, wire::Space::kParked);
-    if (loaded) drop_state(part.shard);
-  }
-  Bytes position;
-  for (const auto& instance : chain_.instances()) {
-    Status status = lane.visit(instance->stage(), [&](const wire::Change& change) -> Status {
-      if (change.space == wire::Space::kState) return load(*instance, part.shard, change);
-      if (change.space == wire::Space::kParked) return instance->parked().load(part.shard, change);
-      if (change.space == wire::Space::kPosition) position.assign(change.value->begin(), change.value->end());
-      return {};
-    });
-    if (!status.ok()) return status;
-  }
-  return open_target(part.shard, position);
-}
-
-Status Runner::load(Instance& instance, std::uint32_t lane, const wire::Change& change) {
-  if (!instance.typed_state()) {
-    instance.store().load(lane, change);
-    return {};
-  }
-  instance.context()->shard = lane;
-  const auto turn = chain_.at_work().call(wire::Doing::kRestore, instance.stage());
-  if (instance.plugin().state_load(instance.self(), instance.context(), lend(change.name), lend(change.key),
-                                   lend(*change.value)) == WEIR_OK) {
-    return {};
-  }
-  return {Code::kRefused, "stage \"" + instance.spec().name + "\" cannot read its state: " + instance.take_failure()};
-}
-
-Status Runner::open_target(std::uint32_t lane, BytesView position) {
-  Instance* sink = chain_.sink();
-  if (sink == nullptr) return {};
-  // One target for all lanes: what was committed of it is with the first.
-  if (sink->spec().sharing == Sharing::kSingle && lane != 0) return {};
-  const std::uint32_t target = Chain::target_of(*sink, lane);
-  if (!targets_.insert(target).second) return {};
-  sink->context()->shard = target;
-  const auto open = [&] {
-    const auto turn = chain_.at_work().call(wire::Doing::kOpen, sink->stage());
-    return sink->plugin().open(sink->self(), sink->context(), lend(position));
-  };
-  const Monotonic asked = clock_.monotonic();
-  for (bool said = false;; said = true) {
-    const int answer = open();
-    if (answer == WEIR_OK) return {};
-    const std::string sentence = "stage \"" + sink->spec().name + "\": " + sink->take_failure();
-    if (answer != WEIR_EMPTY || clock_.monotonic() - asked > kTargetWaitMax) return {Code::kRefused, sentence};
-    if (!said) log::warning("{}; waiting for it", sentence);
-    if (engine_.urgent()) break;  // after which nobody wants the lane's records
-    if (engine_.beat_due()) beat();
-    clock_.pause(kTargetAgain);
-  }
-  targets_.erase(target);
-  return {};
-}
-
-void Runner::close_target(std::uint32_t target) {
-  Instance& sink = *chain_.sink();
-  targets_.erase(target);
-  sink.context()->shard = target;
-  const auto turn = chain_.at_work().call(wire::Doing::kClose, sink.stage());
-  if (sink.plugin().close != nullptr) sink.plugin().close(sink.self(), sink.context());
+  const Result<LaneStates::Taken> taken = states_.take(part);
+  if (!taken.ok()) return taken.error();
+  return taken->whole ? targets_.open(part.shard, taken->position, [this] { beat(); }) : Status();
 }
 
 Status Runner::revoke(const std::vector<wire::Lease>& leases) {
   if (Status status = close(); !status.ok()) return status;
   for (const wire::Lease& lease : leases) {
-    if (lease.kind == wire::LeaseKind::kSplit) splits_[lease.shard].going = lease;
-    if (lease.kind == wire::LeaseKind::kEnumerate) enumerating_ = false;
-    if (lease.kind == wire::LeaseKind::kAhead) drop_ahead(lease.shard);
+    if (lease.kind == wire::LeaseKind::kSplit) splits_.ask_back(lease);
+    if (lease.kind == wire::LeaseKind::kEnumerate) splits_.enumerates(false);
+    if (lease.kind == wire::LeaseKind::kAhead) states_.drop_ahead(lease.shard);
     if (lease.kind != wire::LeaseKind::kShard) continue;
     lanes_.erase(lease.shard);
-    restored_.erase(lease.shard);
-    for (const auto& instance : chain_.instances()) {
-      instance->parked().drop(lease.shard);
-      if (instance->plugin().kind != WEIR_KIND_SINK) continue;
-      const std::uint32_t target = Chain::target_of(*instance, lease.shard);
-      const bool unused = instance->spec().sharing == Sharing::kShard || lanes_.empty();
-      if (unused && targets_.contains(target)) close_target(target);
-    }
-    if (chain_.local() == nullptr) continue;
-    drop_state(lease.shard);
-    chain_.local()->drop(lease.shard);
+    targets_.let_go(lease.shard, lanes_.empty());
+    states_.ask_back(lease.shard);
   }
   std::vector<wire::Lease> let_go;
   std::copy_if(leases.begin(), leases.end(), std::back_inserter(let_go), [](const wire::Lease& lease) {
@@ -616,24 +428,10 @@ Status Runner::revoke(const std::vector<wire::Lease>& leases) {
   // The next holder does not wait until what lies in memory here is taken apart.
   if (!let_go.empty()) engine_.release(let_go);
   for (const wire::Lease& lease : let_go) {
-    if (lease.kind == wire::LeaseKind::kShard && chain_.local() == nullptr) drop_state(lease.shard);
+    if (lease.kind == wire::LeaseKind::kShard) states_.let_go(lease.shard);
   }
-  let_splits_go();
+  splits_.let_go();
   return {};
-}
-
-void Runner::let_splits_go() {
-  std::vector<wire::Lease> let_go;
-  for (auto split = splits_.begin(); split != splits_.end();) {
-    // What is acknowledged outside for the next holder's commits must not pass over what is not for these.
-    if (!split->second.going || !split->second.settling.empty()) {
-      ++split;
-      continue;
-    }
-    let_go.push_back(*split->second.going);
-    split = splits_.erase(split);
-  }
-  if (!let_go.empty()) engine_.release(let_go);
 }
 
 Status Runner::finish(const std::vector<std::uint32_t>& lanes) {
@@ -657,55 +455,31 @@ Status Runner::finish(const std::vector<std::uint32_t>& lanes) {
   return close();
 }
 
-Status Runner::enumerate() {
-  if (clock_.monotonic() < enumerate_at_) return {};
-  enumerate_at_ = clock_.monotonic() + kEnumerateAgain;
-  Instance& source = chain_.head();
-  SplitList list{&chain_.transaction(), &splits_known_, source.spec().local ? engine_.host() : std::string()};
-  source.mark();
-  const int answer = [&] {
-    const auto turn = chain_.at_work().call(wire::Doing::kEnumerate, source.stage());
-    return source.plugin().enumerate(source.self(), source.context(), reinterpret_cast<weir_split_list*>(&list));
-  }();
-  if (answer != WEIR_END && answer != WEIR_MORE && answer != WEIR_OK) {
-    return {Code::kRefused, "stage \"" + source.spec().name + "\": " + source.take_failure()};
-  }
-  if (answer == WEIR_END) {
-    chain_.transaction().end_enumeration();
-    enumerating_ = false;
-  }
-  if (!chain_.transaction().empty()) {
-    open_ = true;
-    opened_ = clock_.monotonic();
-    return close();
-  }
-  return {};
-}
-
 Status Runner::read_splits(bool& any) {
-  if (enumerating_) {
-    if (Status status = enumerate(); !status.ok()) return status;
+  const Result<bool> asked = splits_.enumerate(clock_.monotonic());
+  if (!asked.ok()) return asked.error();
+  // Others may wait for splits that were found.
+  if (*asked && !chain_.transaction().empty()) {
+    open_transaction();
+    if (Status status = close(); !status.ok()) return status;
   }
   // Every split in its turn, one call each, so that an endless one starves nobody.
-  const auto count = static_cast<std::uint32_t>(splits_.size());
-  for (std::uint32_t i = 0; i < count; ++i) {
-    auto it = splits_.begin();
-    std::advance(it, (split_next_ + i) % count);
-    if (!it->second.reads_on()) continue;
+  for (std::uint32_t i = 0; i < splits_.count(); ++i) {
+    SourceSplit& split = splits_.in_turn(i);
+    if (!split.reads_on()) continue;
     bool read_some = false;
-    if (Status status = read(it->first, it->second, read_some); !status.ok()) return status;
+    if (Status status = read(split, read_some); !status.ok()) return status;
     if (!read_some) continue;
     any = true;
-    // Files are read one after the other: the same split goes on until it is empty or has ended.
-    split_next_ = it->second.ended ? (split_next_ + i + 1) % count : (split_next_ + i) % count;
+    splits_.found(i);
     return {};
   }
   return {};
 }
 
-Status Runner::read(std::uint32_t lane, ReadSplit& split, bool& read_some) {
+Status Runner::read(SourceSplit& split, bool& read_some) {
   Instance& source = chain_.head();
-  source.context()->shard = lane;
+  source.context()->shard = split.lane;
   source.come_to(0);
   source.mark();
   if (!open_) {
@@ -724,21 +498,17 @@ Status Runner::read(std::uint32_t lane, ReadSplit& split, bool& read_some) {
   }
   read_some = answer != WEIR_EMPTY || source.bytes() != bytes_before;
   const Timestamp said = source.take_watermark();
-  if (Status status = chain_.flush_fused(lane); !status.ok()) return status;
+  if (Status status = chain_.flush_fused(split.lane); !status.ok()) return status;
   turn.reset();
   if (answer == WEIR_END) split.ended = true;
   if (source.bytes() != bytes_before || split.split.moved || split.ended) {
     open_ = true;
-    chain_.transaction().move_split(lane, split.split.position, split.ended);
-    if (source.plugin().on_durable != nullptr) {
-      const std::uint64_t number = engine_.committed() + 1;
-      if (split.settling.empty() || split.settling.back().first != number) split.settling.emplace_back(number, Bytes());
-      split.settling.back().second = split.split.position;
-    }
+    chain_.transaction().move_split(split.lane, split.split.position, split.ended);
+    if (source.plugin().on_durable != nullptr) split.settles_with(engine_.committed() + 1);
   }
   if (said > split.watermark) {
     split.watermark = said;
-    if (Status status = advance(lane, said); !status.ok()) return status;
+    if (Status status = advance(split.lane, said); !status.ok()) return status;
   }
   source.context()->stop = 0;
   if (open_ && chain_.full()) return close();
@@ -760,20 +530,6 @@ Status Runner::close() {
   return {};
 }
 
-void Runner::tell_durable() {
-  for (auto& [lane, split] : splits_) {
-    std::optional<Split> durable;
-    for (; !split.settling.empty() && split.settling.front().first <= engine_.settled(); split.settling.pop_front()) {
-      durable = Split{split.split.id, std::move(split.settling.front().second), false};
-    }
-    if (!durable) continue;
-    Instance& source = chain_.head();
-    source.context()->shard = lane;
-    const auto turn = chain_.at_work().call(wire::Doing::kDurable, source.stage());
-    source.plugin().on_durable(source.self(), source.context(), reinterpret_cast<weir_split*>(&*durable));
-  }
-}
-
 Status Runner::store_durable() {
   const Engine::Durable durable = engine_.durable();
   if (durable.transaction == stored_) return {};
@@ -782,8 +538,7 @@ Status Runner::store_durable() {
 }
 
 void Runner::bound_memory() {
-  const auto arrives = [](const auto& entry) { return !entry.second.whole; };
-  if (memory_ == nullptr || !restored_.empty() || std::any_of(ahead_.begin(), ahead_.end(), arrives)) return;
+  if (memory_ == nullptr || states_.arrives()) return;
   // Counting a large state takes its time: what the last beat counted will do, but for a state that has just come.
   if (memory_->lifted()) state_bytes_ = chain_.state_bytes();
   memory_->renew(clock_.monotonic(), state_bytes_);

@@ -13,6 +13,7 @@
 #include "sdk/topology/hot_keys.h"
 #include "sdk/wire/key.h"
 #include "stages/host/chain.h"
+#include "stages/host/lent_bytes.h"
 #include "stages/host/library.h"
 #include "stages/host/memory_engine.h"
 #include "stages/host/memory_journal.h"
@@ -26,9 +27,6 @@ using namespace weir::host;
 
 namespace {
 
-BytesView view(weir_bytes bytes) { return {reinterpret_cast<const std::byte*>(bytes.data), bytes.size}; }
-weir_bytes lend(BytesView bytes) { return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}; }
-weir_bytes lend(const std::string& text) { return lend(as_bytes(text)); }
 
 std::vector<std::string> port_names(const char* const* names, const char* otherwise, bool none) {
   if (names == nullptr) return none ? std::vector<std::string>() : std::vector<std::string>{otherwise};

@@ -3,14 +3,13 @@
 
 #include <fmt/format.h>
 
+#include "stages/host/lent_bytes.h"
 #include "weir/value.h"
 
 namespace weir::host {
 namespace {
 
 constexpr Monotonic kWait = std::chrono::milliseconds(100);
-
-weir_bytes lend(BytesView bytes) { return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}; }
 
 }  // namespace
 
