@@ -96,6 +96,7 @@ class Consumer::Session {
                    "acknowledgements were not durable in time; if another consumer of the group has the shard now, "
                    "it gets those records again");
       if (!work(give_up) && !status_.ok()) return status_;
+      pass_over_handed();
     }
     return {};
   }
@@ -183,6 +184,15 @@ class Consumer::Session {
     batch_ = 0;
     ++returned_deliveries_;
     deliveries_.pop_front();
+  }
+
+  /// What comes once more after a broker's end, and the caller has had, makes room without it asking for more.
+  void pass_over_handed() {
+    while (!cursor_ && !deliveries_.empty()) {
+      const client::Delivery::Batch& batch = deliveries_.front().batches[batch_];
+      if (batch.offset + batch.count > shards_[batch.shard].handed) return;
+      finish_batch();
+    }
   }
 
   /// Does what is due and takes what has come; waits for something until `give_up`, in small steps. False where it

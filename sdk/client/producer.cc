@@ -248,6 +248,7 @@ class Producer::Session {
       request.put_packed("records", as_bytes(records));
       if (!connection_->send(std::move(request).finish())) return;  // the queue is full: later
       sent_ = message.number;
+      sent_max_ = std::max(sent_max_, sent_);
     }
   }
 
@@ -319,8 +320,13 @@ class Producer::Session {
       newest_ = last;  // a session without a past: what waits is numbered anew
       for (Message& message : messages_) message.number = ++newest_;
     } else {
+      if (!ever_opened_) newest_ = sent_max_ = last;
+      if (last > sent_max_) {
+        return {Code::kRefused, "another producer has published as \"" + options_.name +
+                                    "\" meanwhile: what waits here is not published; ask last() of a new producer "
+                                    "which records are there"};
+      }
       acknowledge(last);
-      if (!ever_opened_) newest_ = last;
       if (!messages_.empty() && messages_.front().number != last + 1) {
         return {Code::kRefused,
                 "the broker no longer knows records that it has acknowledged; was its directory replaced?"};
@@ -341,8 +347,9 @@ class Producer::Session {
   std::unique_ptr<client::ClientConnection> connection_;
   std::deque<Message> messages_;  ///< not acknowledged, by number
   std::size_t held_bytes_ = 0;
-  std::uint64_t newest_ = 0;  ///< number of the newest message
-  std::uint64_t sent_ = 0;
+  std::uint64_t newest_ = 0;    ///< number of the newest message
+  std::uint64_t sent_ = 0;      ///< number of the newest one that was sent in this session
+  std::uint64_t sent_max_ = 0;  ///< in any session
   std::uint64_t last_at_open_ = 0;
   std::int64_t id_ = 0;
   std::size_t window_bytes_ = 1 << 20;
