@@ -48,13 +48,19 @@ class MapWriter {
   std::uint32_t count_ = 0;
 };
 
-/// Proves that a message holds as many values as it announces, before any memory is taken for them: five bytes can
-/// announce four thousand million, which msgpack-c would make room for.
+/// How deep a message may be nested.
+inline constexpr std::size_t kMapDepthMax = 32;
+
+/// Proves that a message holds as many values as it announces, and no deeper than it may, before any memory is taken
+/// for them: five bytes can announce four thousand million, which msgpack-c would make room for, and each further byte
+/// can open an array, which it remembers until that ends.
 class Announced final : public msgpack::null_visitor {
  public:
   explicit Announced(std::size_t bytes) : bytes_left_(bytes) {}
-  bool start_array(std::uint32_t values) { return take(values); }
-  bool start_map(std::uint32_t pairs) { return take(std::uint64_t{2} * pairs); }
+  bool start_array(std::uint32_t values) { return ++depth_ <= kMapDepthMax && take(values); }
+  bool end_array() { return leave(); }
+  bool start_map(std::uint32_t pairs) { return ++depth_ <= kMapDepthMax && take(std::uint64_t{2} * pairs); }
+  bool end_map() { return leave(); }
   [[nodiscard]] static bool whole(BytesView message) {
     Announced visitor(message.size());
     std::size_t used = 0;
@@ -69,19 +75,24 @@ class Announced final : public msgpack::null_visitor {
     bytes_left_ -= values;
     return true;
   }
+  bool leave() {
+    --depth_;
+    return true;
+  }
   std::uint64_t bytes_left_;
+  std::size_t depth_ = 0;
 };
 
 /// A message of the ROUTER, read. Missing fields and fields of another type give the fallback; strangers send anything.
 class MapReader {
  public:
-  /// Errors: kInvalid where the bytes are no MessagePack map with string keys (nested at most 32 deep).
+  /// Errors: kInvalid where the bytes are no MessagePack map with string keys (nested at most kMapDepthMax deep).
   static Result<MapReader> parse(BytesView message) {
     try {
       if (!Announced::whole(message)) return {Code::kInvalid, "a message that is no MessagePack, or is cut short"};
       MapReader reader;
       std::size_t used = 0;
-      const msgpack::unpack_limit limit(1 << 20, 1 << 20, 1U << 31, 1U << 31, 1 << 16, 32);
+      const msgpack::unpack_limit limit(1 << 20, 1 << 20, 1U << 31, 1U << 31, 1 << 16, kMapDepthMax);
       reader.handle_ =
           msgpack::unpack(reinterpret_cast<const char*>(message.data()), message.size(), used, nullptr, nullptr, limit);
       if (used != message.size() || reader.handle_->type != msgpack::type::MAP) {
