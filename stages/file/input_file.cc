@@ -132,6 +132,11 @@ void InputFile::seek(std::uint64_t offset) {
   }
 }
 
+std::int64_t InputFile::changed_at() const {
+  const timespec changed = status_of(descriptor_, path_).st_ctim;
+  return changed.tv_sec * std::int64_t{1'000'000} + changed.tv_nsec / 1000;
+}
+
 std::uint64_t InputFile::size() const { return static_cast<std::uint64_t>(status_of(descriptor_, path_).st_size); }
 
 }  // namespace weir::file

@@ -34,6 +34,8 @@ class InputFile {
   [[nodiscard]] std::uint64_t inode() const { return inode_; }
   /// Bytes on disk now.
   [[nodiscard]] std::uint64_t size() const;
+  /// When it was last written to, renamed or changed otherwise, in microseconds since 1970.
+  [[nodiscard]] std::int64_t changed_at() const;
 
  private:
   std::string path_;

@@ -18,6 +18,11 @@ namespace {
 
 constexpr std::uint64_t kReadBytes = 256 << 10;  ///< of lines in one read
 constexpr std::size_t kOpenMax = 4;
+/// Whoever writes a file that was renamed goes on with it until he hears of it: it is left when it has been quiet for
+/// so long, or for so long where nothing is in the new one yet.
+constexpr Timestamp kQuiet = 1'000'000;
+constexpr Timestamp kQuietAlone = 5'000'000;
+constexpr Timestamp kIdleMove = 1'000'000;  ///< time alone moves a position so often
 
 /// What is committed of a file.
 struct Position {
@@ -49,6 +54,15 @@ std::optional<std::uint64_t> inode_of(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return std::nullopt;
   return status.st_ino;
+}
+
+/// Nothing more is to be expected in a file whose name is another's now.
+bool is_left(const InputFile& old, const std::string& path) {
+  struct stat renewed {};
+  if (::stat(path.c_str(), &renewed) != 0) return false;
+  const Timestamp quiet = now() - old.changed_at();
+  // A clock that was set back tells nothing.
+  return quiet < 0 || quiet >= (renewed.st_size > 0 ? kQuiet : kQuietAlone);
 }
 
 /// The file of that inode in the folder of `path`: what it was renamed to.
@@ -88,10 +102,10 @@ Progress Lines::read(Split& split, Context& out) {
   Open& file = open(split, out);
   const Timestamp at = std::max(now(), file.latest);
   file.latest = at;
-  const std::uint64_t start = file.cursor.position().offset;
+  const LinePosition start = file.cursor.position();
   Progress progress = Progress::kMore;
   std::string_view line;
-  while (!out.full() && file.cursor.position().offset - start < kReadBytes) {
+  while (!out.full() && file.cursor.position().offset - start.offset < kReadBytes) {
     const auto found = file.cursor.next(line);
     if (found == LineCursor::Found::kNothing) {
       progress = at_end(file, out);
@@ -100,6 +114,9 @@ Progress Lines::read(Split& split, Context& out) {
     emit(file, found, line, out);
   }
   const LinePosition position = file.cursor.position();
+  // Each move is a transaction.
+  if (progress == Progress::kEmpty && position == start && at - file.moved < kIdleMove) return progress;
+  file.moved = at;
   split.set_position(Position{position.offset, file.cursor.file().inode(), position.skipping, at});
   out.watermark(at - 1);  // the next read may still be in this microsecond
   if (progress == Progress::kEnd) open_.pop_front();
@@ -127,6 +144,12 @@ Progress Lines::at_end(Open& file, Context& out) {
   const auto inode = inode_of(file.path);
   if (inode && *inode != file.cursor.file().inode()) {
     // What was appended between the last read and the rename comes first.
+    if (const auto found = file.cursor.next(line); found != LineCursor::Found::kNothing) {
+      emit(file, found, line, out);
+      return Progress::kMore;
+    }
+    if (!is_left(file.cursor.file(), file.path)) return Progress::kEmpty;
+    // What was written before it was found quiet.
     if (const auto found = file.cursor.next(line); found != LineCursor::Found::kNothing) {
       emit(file, found, line, out);
       return Progress::kMore;

@@ -16,7 +16,8 @@ namespace weir::file {
 /// the last line that counts, the file's inode, and the last timestamp given out, so that time does not go back.
 ///
 /// With `follow` a file is read on as it grows, over rotation (renamed, a new file under the name: the old one is read
-/// to its end first, also when both happened while nobody read, as long as it lies in the same folder) and over
+/// until it has been quiet for a second, also when both happened while nobody read, as long as it lies in the same
+/// folder) and over
 /// truncation (read again from its start). A gzip file does not grow and ends even then. A line longer than
 /// `line_bytes_max` is dropped, counted (cause line_too_long) and logged once a file.
 class Lines final : public Source {
@@ -50,6 +51,7 @@ class Lines final : public Source {
     std::string path;  ///< the split's id; after a rotation the cursor may be on a file of another name
     LineCursor cursor;
     Timestamp latest = 0;
+    Timestamp moved = 0;  ///< what its position says of time
     bool said_too_long = false;
   };
 

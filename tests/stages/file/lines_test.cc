@@ -52,6 +52,16 @@ class Reading {
     last_answer = host_->read_all(split_);
     return taken();
   }
+  /// The lines up to `last`, as soon as it is there.
+  std::vector<std::string> until(const std::string& last) {
+    std::vector<std::string> all;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while ((all.empty() || all.back() != last) && std::chrono::steady_clock::now() < end) {
+      const std::vector<std::string> more = lines();
+      all.insert(all.end(), more.begin(), more.end());
+    }
+    return all;
+  }
   std::vector<std::string> one_transaction(std::size_t lines_max) {
     host_->outputs.clear();
     host_->transaction_outputs = lines_max;
@@ -231,7 +241,11 @@ TEST(FileLines, FollowsOverRotationAlsoWhileNobodyReads) {
     append_file(folder / "log.1", " file\nlate");
     write_file(folder / "log", "three\n");
     if (restarts) reading.restart();
-    EXPECT_THAT(reading.lines(), ElementsAre("end of the old file", "late", "three"));
+    EXPECT_THAT(reading.lines(), ElementsAre("end of the old file"));
+    append_file(folder / "log.1", "r, by who had not heard of it\n");
+    EXPECT_THAT(reading.lines(), ElementsAre("later, by who had not heard of it"));
+    append_file(folder / "log.1", "last");
+    EXPECT_THAT(reading.until("three"), ElementsAre("last", "three"));
     append_file(folder / "log", "four\n");
     if (restarts) reading.restart();
     EXPECT_THAT(reading.lines(), ElementsAre("four"));
@@ -269,6 +283,21 @@ TEST(FileLines, FollowsOverTruncation) {
   EXPECT_THAT(reading.lines(), ElementsAre());
   append_file(folder / "log", "again\n");
   EXPECT_THAT(reading.lines(), ElementsAre("again"));
+}
+
+TEST(FileLines, MovesNoPositionForTimeAloneButOnceASecond) {
+  const TemporaryFolder folder;
+  write_file(folder / "log", "one\n");
+  Reading reading(folder / "log", R"(, "follow": true)");
+  EXPECT_THAT(reading.lines(), ElementsAre("one"));
+  const std::size_t said = reading.host().watermarks.size();
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 50; ++i) EXPECT_THAT(reading.lines(), ElementsAre());
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start);
+  EXPECT_LE(reading.host().watermarks.size() - said, 1U + static_cast<std::uint64_t>(seconds.count()));
+  append_file(folder / "log", "two\n");
+  EXPECT_THAT(reading.lines(), ElementsAre("two"));
+  EXPECT_GT(reading.host().watermarks.size(), said);
 }
 
 TEST(FileLines, LetsNoTimeGoBack) {
