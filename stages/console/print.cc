@@ -57,12 +57,18 @@ void write_all(std::string_view left) {
 }  // namespace
 
 void Print::write(const RecordView& in) {
-  JsonWriter writer(lines_);
-  if (!writer.record(in.key_bytes(), in.value_bytes(), in.timestamp())) {
-    throw DecodeError("the record is no MessagePack, or nested too deeply");
+  const std::size_t start = lines_.size();
+  try {
+    JsonWriter writer(lines_);
+    if (!writer.record(in.key_bytes(), in.value_bytes(), in.timestamp())) {
+      throw DecodeError("the record is no MessagePack, or nested too deeply");
+    }
+    lines_.push_back('\n');
+    if (writer.replaced() > 0) context().count("utf8");
+  } catch (...) {
+    lines_.resize(start);  // no part of a line stays of what failed
+    throw;
   }
-  lines_.push_back('\n');
-  if (writer.replaced() > 0) context().count("utf8");
 }
 
 void Print::flush() {

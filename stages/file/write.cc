@@ -38,19 +38,24 @@ void Write::open(const Target& target) {
 
 void Write::write(const RecordView& in) {
   OutputFile& target = file(context().shard());
-  std::uint64_t replaced = 0;
-  if (csv_) {
-    replaced = csv_->append(target.buffer(), in);
-  } else {
-    JsonWriter writer(target.buffer());
-    if (!writer.record(in.key_bytes(), in.value_bytes(), in.timestamp())) {
-      throw DecodeError("the record is no MessagePack, or nested too deeply");
-    }
-    replaced = writer.replaced();
-    target.buffer().push_back('\n');
+  const std::size_t start = target.buffer().size();
+  try {
+    if (append(target.buffer(), in) > 0) context().count("utf8");
+  } catch (...) {
+    target.buffer().resize(start);  // no part of a line stays of what failed
+    throw;
   }
-  if (replaced > 0) context().count("utf8");
   target.write_out_if_large();
+}
+
+std::uint64_t Write::append(std::string& to, const RecordView& in) {
+  if (csv_) return csv_->append(to, in);
+  JsonWriter writer(to);
+  if (!writer.record(in.key_bytes(), in.value_bytes(), in.timestamp())) {
+    throw DecodeError("the record is no MessagePack, or nested too deeply");
+  }
+  to.push_back('\n');
+  return writer.replaced();
 }
 
 void Write::flush() {

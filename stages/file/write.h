@@ -41,6 +41,8 @@ class Write final : public Sink {
   void close(std::uint32_t shard) override;
 
  private:
+  /// A line of the record; says how many sequences of bytes it had to replace.
+  std::uint64_t append(std::string& to, const RecordView& in);
   OutputFile& file(std::uint32_t shard);
 
   std::string path_;
