@@ -36,6 +36,8 @@ Values::Values(const Config& config) : rounds_(config.get<std::uint64_t>("/repea
     list_.push_back(std::move(listed));
   }
   if (list_.empty()) throw ConfigError("needs \"values\" or \"records\", with at least one in the list");
+  if (rounds_ > INT64_MAX / list_.size())
+    throw ConfigError("/repeat: " + std::to_string(rounds_) + " times are more records than can be counted");
 }
 
 void Values::splits(SplitList& list) { list.add("values"); }

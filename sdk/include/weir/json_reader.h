@@ -133,13 +133,29 @@ class JsonReader {
     return true;
   }
 
+  /// The power of ten of a number's first digit that is not 0. Saturates.
+  static std::int64_t magnitude(std::string_view number) {
+    constexpr std::int64_t kFar = std::int64_t{1} << 60;
+    const std::size_t end = std::min(number.find_first_of("eE"), number.size());
+    const std::size_t point = std::min(number.find('.'), end);
+    const std::size_t first = std::min(number.find_first_of("123456789"), end);
+    const auto places = static_cast<std::int64_t>(first < point ? point - first - 1 : 0) -
+                        static_cast<std::int64_t>(first > point ? first - point : 0);
+    if (end == number.size()) return places;
+    std::string_view exponent = number.substr(end + 1);
+    const bool negative = exponent.front() == '-';
+    if (negative || exponent.front() == '+') exponent.remove_prefix(1);
+    std::int64_t power = 0;
+    if (std::from_chars(exponent.data(), exponent.data() + exponent.size(), power).ec != std::errc() || power > kFar)
+      power = kFar;
+    return places + (negative ? -power : power);
+  }
+
   bool real(const char* start, std::string& out) {
     double number = 0;
     if (std::from_chars(start, at_, number).ec != std::errc()) {
       // from_chars tells overflow and underflow apart by nothing but the text; a number too small is zero.
-      const std::string_view text(start, at_);
-      const std::size_t exponent = text.find_first_of("eE");
-      if (exponent == std::string_view::npos || text[exponent + 1] != '-') return fail("a number is too large");
+      if (magnitude({start, at_}) > 0) return fail("a number is too large");
       number = *start == '-' ? -0.0 : 0.0;
     }
     encode_real(out, number);

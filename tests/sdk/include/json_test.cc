@@ -114,6 +114,11 @@ TEST(JsonReader, RefusesWhatItCannotKeep) {
   EXPECT_EQ(error(R"({"a":1,"a":2})"), "byte 13: a name stands twice in an object");
   EXPECT_EQ(error("1e999"), "byte 5: a number is too large");
   EXPECT_EQ(error("1e-999"), "read");
+  const std::string zeros(400, '0');
+  EXPECT_EQ(error("0." + zeros + "1"), "read") << "too small is 0";
+  EXPECT_EQ(error("1" + zeros + "e-5"), "byte 404: a number is too large");
+  EXPECT_EQ(error("-0." + zeros + "1e800"), "byte 408: a number is too large");
+  EXPECT_EQ(error("1" + zeros + "e-99999999999999999999"), "read");
   EXPECT_EQ(error("\"abc"), "byte 4: a string is not closed");
   EXPECT_EQ(error("1 2"), "byte 2: something follows the value");
   EXPECT_EQ(error("\"\\ud800\""), "byte 7: half of a surrogate pair");
