@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/keyed/number.h"
 
+#include <cmath>
 #include <stdexcept>
 #include <string>
 
@@ -30,7 +31,12 @@ void Number::msgpack_unpack(const msgpack::object& object) {
 }
 
 Number add(const Number& left, const Number& right) {
-  if (!left.is_integer() || !right.is_integer()) return Number(left.as_real() + right.as_real());
+  if (!left.is_integer() || !right.is_integer()) {
+    const double sum = left.as_real() + right.as_real();
+    if (std::isinf(sum) && std::isfinite(left.as_real()) && std::isfinite(right.as_real()))
+      throw std::overflow_error("the sum is beyond the largest float");
+    return Number(sum);
+  }
   std::int64_t sum = 0;
   if (__builtin_add_overflow(left.as_integer(), right.as_integer(), &sum)) {
     throw std::overflow_error("the sum does not fit 64 bits: " + std::to_string(left.as_integer()) + " and " +

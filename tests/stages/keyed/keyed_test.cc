@@ -87,6 +87,13 @@ TEST(KeyedSum, FailsTheRecordThatOverflowsOrIsNoNumberAndKeepsTheSum) {
                                        "the value: expected a number, found nil"));
 }
 
+TEST(KeyedSum, FailsTheRecordWithWhichFloatsOverflow) {
+  FakeHost host(LIBRARY, "keyed.sum");
+  host.feed({fed("1", "1.7e308"), fed("1", "1.7e308"), fed("1", "-1.7e308")});
+  EXPECT_THAT(host.pairs(), ElementsAre("1 1.7e+308", "1 0.0"));
+  EXPECT_THAT(host.errors, ElementsAre("the sum is beyond the largest float"));
+}
+
 TEST(KeyedSum, TakesAField) {
   FakeHost host(LIBRARY, "keyed.sum", R"({"field": "/order/price", "emit": "final"})");
   host.feed({fed("1", R"({"order": {"price": 2.5}})", 5), fed("1", R"({"order": {"price": 2}})", 9),
