@@ -271,6 +271,7 @@ void Core::end_stream(const Client& client, const wire::MapReader& map) {
   }
   session.end_pending = true;
   session.end_sequence = ledger_.next_sequence();
+  settle(client, session);  // where it had ended before nothing may come that would tell
 }
 
 void Core::settle(const Client& client, Session& session) {

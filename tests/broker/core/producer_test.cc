@@ -171,6 +171,19 @@ TEST_F(ProducerTest, TakesNothingBehindTheEnd) {
   EXPECT_TRUE(core_.ledger().stream(0).external_ended);
 }
 
+TEST_F(ProducerTest, SaysOfAStreamThatHasEndedThatItHasAlsoWhereNothingElseHappens) {
+  const auto end = [this](std::int64_t session, const std::string& client) {
+    wire::MapWriter end("end");
+    end.put("session", session);
+    return ask(std::move(end), client);
+  };
+  end(open("p", "a"), "a");
+  settle();
+  const auto answers = end(open("p", "b"), "b");
+  ASSERT_EQ(answers.size(), 1U);
+  EXPECT_EQ(answers[0].op(), "ended");
+}
+
 TEST_F(ProducerTest, GivesARecordWithoutATimestampTheBrokersClock) {
   now_ += Monotonic(5'000'000);
   ask(publish(open("p"), 1));
