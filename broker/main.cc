@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "broker/server/journal_tool.h"
@@ -23,6 +24,7 @@ using weir::server::Exit;
 
 struct Options {
   std::string topology;
+  std::string file;
   std::string data;
   std::string listen;
   std::string http;
@@ -42,6 +44,7 @@ struct Options {
 void define(CLI::App& app, Options& options) {
   app.set_version_flag("--version", "weir-broker " WEIR_VERSION);
   app.add_option("--topology", options.topology, "The topology as the launcher resolved it");
+  app.add_option("--file", options.file, "The topology's file as resolved, for /api/topology");
   app.add_option("--data", options.data, "Data directory")->required();
   app.add_option("--listen", options.listen, "tcp://host:port instead of ipc sockets in the data directory");
   app.add_option("--http", options.http, "host:port of the HTTP port, instead of the topology's");
@@ -61,6 +64,12 @@ void define(CLI::App& app, Options& options) {
   app.add_option("--log-level", options.log_level, "debug, info, warning or error");
 }
 
+std::optional<std::string> text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::nullopt;
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
 int serve(const Options& options) {
   weir::keep_freed_memory();
   weir::server::LauncherLink launcher(options.launcher);
@@ -73,12 +82,16 @@ int serve(const Options& options) {
     }
     return static_cast<int>(Exit::kRefused);
   };
-  std::ifstream file(options.topology, std::ios::binary);
-  if (!file) return fail({weir::Code::kNotFound, "cannot read the resolved topology " + options.topology});
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  const auto topology = weir::decode_resolved(text);
+  const auto text = text_of(options.topology);
+  if (!text) return fail({weir::Code::kNotFound, "cannot read the resolved topology " + options.topology});
+  const auto topology = weir::decode_resolved(*text);
   if (!topology.ok()) return fail(topology.error());
   weir::server::ServerOptions server_options;
+  if (!options.file.empty()) {
+    auto file = text_of(options.file);
+    if (!file) return fail({weir::Code::kNotFound, "cannot read the topology's file as resolved " + options.file});
+    server_options.file = *std::move(file);
+  }
   server_options.data_dir = options.data;
   server_options.fresh = options.fresh;
   if (!options.served.empty()) {

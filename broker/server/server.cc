@@ -88,8 +88,9 @@ int signal_descriptor() {
 
 }  // namespace
 
-Server::Server(const Topology& topology, DataDir directory, LauncherLink& launcher)
+Server::Server(const Topology& topology, std::string file, DataDir directory, LauncherLink& launcher)
     : topology_(topology),
+      file_(file.empty() ? encode_resolved(topology) : std::move(file)),
       launcher_(launcher),
       directory_(std::move(directory)),
       mailbox_(kMailboxCalls),
@@ -114,7 +115,7 @@ Result<std::unique_ptr<Server>> Server::open(const Topology& topology, const Ser
   auto directory =
       DataDir::open({.path = options.data_dir, .fresh = options.fresh, .served = options.served}, topology);
   if (!directory.ok()) return directory.error();
-  std::unique_ptr<Server> server(new Server(topology, std::move(*directory), launcher));
+  std::unique_ptr<Server> server(new Server(topology, options.file, std::move(*directory), launcher));
   // What does not fit into a segment can be committed by nobody.
   auto sockets = Sockets::open(options.listen, server->directory_.path(),
                                {topology.broker.segment_bytes, commits_under_way_max(topology)});
@@ -594,8 +595,7 @@ HttpAnswer Server::answer(const std::string& path) {
     if (why.empty()) return {200, "text/plain", "ok\n"};
     return {503, "text/plain", why + "\n"};
   }
-  if (path == "/api/topology")
-    return {200, "application/json", ordered_json::parse(encode_resolved(topology_)).dump(2) + "\n"};
+  if (path == "/api/topology") return {200, "application/json", file_ + "\n"};
   if (path == "/api/status") return {200, "application/json", core_->status_text() + "\n"};
   for (const char* part : {"stages", "streams", "workers"}) {
     if (path == std::string("/api/") + part) {

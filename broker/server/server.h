@@ -46,6 +46,7 @@ struct ServerOptions {
   std::string listen;                   ///< "" for ipc sockets in the data directory
   std::optional<std::string> http;      ///< absent: none
   bool http_or_any = false;
+  std::string file;  ///< the topology's file as resolved, for people; "": nobody has given it
 };
 
 /// The broker's process: the core, and everything that it wants from outside. One thread ("broker") owns core and
@@ -63,7 +64,7 @@ class Server final : public core::Outside, public WriterListener {
   Exit run();
 
  private:
-  Server(const Topology& topology, DataDir directory, LauncherLink& launcher);
+  Server(const Topology& topology, std::string file, DataDir directory, LauncherLink& launcher);
   Status recover(std::optional<std::uint64_t> served);
   /// weir.json says from then on whose journal this is, and which; before anyone is served.
   Status write_owner(const DataDir::Owner& before, const journal::Recovery& found);
@@ -103,6 +104,7 @@ class Server final : public core::Outside, public WriterListener {
   void on_journal_failed(const Error& error) override;
 
   const Topology& topology_;
+  const std::string file_;
   LauncherLink& launcher_;
   DataDir directory_;
   std::unique_ptr<journal::PosixDisk> disk_;

@@ -405,11 +405,15 @@ void Supervisor::start_broker() {
   runtime_dir_ = *std::move(folder);
   const Result<std::string> resolved = runtime_dir_->write("topology.json", encode_resolved(options_.topology));
   if (!resolved) return fail(resolved.error().message);
+  const Result<std::string> file = runtime_dir_->write("file.json", options_.file);
+  if (!file) return fail(file.error().message);
   Result<ControlChannel::Pair> pair = ControlChannel::open();
   if (!pair) return fail(pair.error().message);
   std::vector<std::string> argv = {programs_.broker,
                                    "--topology",
                                    *resolved,
+                                   "--file",
+                                   *file,
                                    "--data",
                                    options_.data_dir,
                                    "--launcher-fd",

@@ -28,6 +28,7 @@ namespace weir::launcher {
 /// What `weir run` was asked to do.
 struct RunOptions {
   Topology topology;
+  std::string file;  ///< the topology's file as resolved, for people
   std::string data_dir;
   bool fresh = false;
   bool hold = false;

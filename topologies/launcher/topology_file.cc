@@ -95,7 +95,10 @@ Result<TopologyFile> load_topology_file(const std::string& file, const std::vect
   Loaded checked = load_topology(file, *text, settings, loaded.plugins, environment);
   if (!unknown.empty()) lay_to_libraries(unknown, checked.diagnostics, loaded);
   std::ranges::move(checked.diagnostics, std::back_inserter(loaded.diagnostics));
-  if (checked.topology && !has_errors(loaded.diagnostics)) loaded.topology = *std::move(checked.topology);
+  if (checked.topology && !has_errors(loaded.diagnostics)) {
+    loaded.topology = *std::move(checked.topology);
+    loaded.resolved = std::move(checked.resolved);
+  }
   return loaded;
 }
 

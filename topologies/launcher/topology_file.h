@@ -16,6 +16,7 @@ namespace weir::launcher {
 /// A topology file with the plugins that it may use.
 struct TopologyFile {
   std::optional<Topology> topology;  ///< absent where there are errors
+  std::string resolved;              ///< as Loaded has it
   Plugins plugins;
   std::vector<Diagnostic> diagnostics;  ///< all that was found, in the file and in the libraries
   /// What its errors say is no mistake in the file: a library could not be described, and may hold what is missing.

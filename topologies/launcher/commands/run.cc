@@ -72,6 +72,7 @@ int run(const Arguments& arguments, const std::string& log_level) {
   if (!loaded->topology) return loaded->libraries_unknown ? kExitFailed : kExitRefused;
 
   RunOptions options{.topology = *std::move(loaded->topology),
+                     .file = std::move(loaded->resolved),
                      .data_dir = {},
                      .fresh = arguments.fresh,
                      .hold = arguments.hold,
