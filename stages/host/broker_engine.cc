@@ -174,8 +174,13 @@ void BrokerEngine::transmit(Bytes message, Follows follows) {
   zmq::message_t outgoing = wire::zmq_message(std::move(message));
   // As parts of one they leave at once, and wake one thread after the other once.
   const auto more = follows == Follows::kMore ? zmq::send_flags::sndmore : zmq::send_flags::none;
-  uninterrupted([&] { return commits_.send(outgoing, zmq::send_flags::dontwait | more); });
-  transmitted_.store(monotonic_now(), std::memory_order_relaxed);
+  // Without a bound on what waits it is not taken only where there is no connection any more.
+  const auto sent = uninterrupted([&] { return commits_.send(outgoing, zmq::send_flags::dontwait | more); });
+  if (sent) {
+    transmitted_.store(monotonic_now(), std::memory_order_relaxed);
+  } else if (!cut_off_since_) {
+    cut_off_since_ = monotonic_now();
+  }
 }
 
 std::optional<BrokerSession::Received> BrokerEngine::receive() {
@@ -188,7 +193,7 @@ std::optional<BrokerSession::Received> BrokerEngine::receive() {
 
 Event BrokerEngine::next(Monotonic wait) {
   const Monotonic deadline = monotonic_now() + wait;
-  watch_peers();
+  watch_connections();
   pump();
   for (bool waited = false;; waited = true) {
     const Monotonic now = monotonic_now();
@@ -202,12 +207,14 @@ Event BrokerEngine::next(Monotonic wait) {
   }
 }
 
-void BrokerEngine::watch_peers() {
+void BrokerEngine::watch_connections() {
   const Monotonic now = monotonic_now();
   if (now - peers_watched_ < welcome().beat) return;
   peers_watched_ = now;
   // Of a peer that is dead the broker says so within that time. One that lives cannot be reached: all that this worker
   // has to do with it ends with this worker.
+  // What the broker said before may still come, the end for one.
+  if (cut_off_since_ && now - *cut_off_since_ >= welcome().beat) lose("the connection to the broker was lost");
   if (peers_.any_lost_before(now, now - welcome().silence)) lose("the connection to another worker was lost");
 }
 

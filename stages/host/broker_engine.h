@@ -55,7 +55,8 @@ class BrokerEngine final : public BrokerSession {
   void connect_peer(Incarnation peer, const std::string& inbox) override { peers_.connect(peer, inbox); }
   void disconnect_peer(Incarnation peer) override { peers_.disconnect(peer); }
   void transmit_to(Incarnation peer, Bytes message) override { peers_.send(peer, std::move(message)); }
-  void watch_peers();
+  /// This worker ends where it cannot reach the broker, or another worker, any more.
+  void watch_connections();
   std::optional<Received> receive() override;
   [[nodiscard]] Monotonic clock() const override { return monotonic_now(); }
   [[nodiscard]] bool asked_to_leave() const override { return asked_to_leave_(); }
@@ -66,6 +67,7 @@ class BrokerEngine final : public BrokerSession {
   zmq::socket_t commits_;
   PeerSockets peers_{context_};
   Monotonic peers_watched_{0};
+  std::optional<Monotonic> cut_off_since_;  ///< the broker gets no more from here
   std::string inbox_file_;
   std::string inbox_endpoint_;
   bool (*asked_to_leave_)() = nullptr;

@@ -156,6 +156,19 @@ TEST_F(BrokerEngineTest, ShowsASignOfLifeWhileARecordTakesLong) {
   }
 }
 
+TEST_F(BrokerEngineTest, EndsWhereTheBrokerHearsItNoMore) {
+  start();
+  heard();
+  commits_.close();
+  Event event;
+  for (int i = 0; i < 500 && event.kind == Event::Kind::kNone; ++i) {
+    engine_->beat({});
+    event = engine_->next(10ms);
+  }
+  EXPECT_EQ(event.kind, Event::Kind::kLost);
+  EXPECT_THAT(event.sentence, HasSubstr("the connection to the broker was lost"));
+}
+
 TEST_F(BrokerEngineTest, LeavesNoSocketFileBehind) {
   start();
   engine_.reset();
