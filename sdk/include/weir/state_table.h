@@ -158,7 +158,7 @@ class [[gnu::visibility("hidden")]] StateTable final : public AnyStateTable {
       Entry& candidate = entry(drained_++);
       if (!candidate.present) continue;
       if (visit(key_of(candidate), std::as_const(candidate.value))) erase(candidate, unit);
-      if (full()) return false;
+      if (full() || changed_.size() >= kPortion) return false;
     }
     drained_ = 0;
     return true;

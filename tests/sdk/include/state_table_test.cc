@@ -187,6 +187,27 @@ TEST(StateTable, DrainsAnOriginInPortionsWithoutHoldingIt) {
   EXPECT_LT(held_max, 40U * 200) << "a portion at a time";
 }
 
+TEST(StateTable, DrainsInPortionsAlsoWhereNothingFillsTheTransaction) {
+  StateTable<std::vector<int>> table;
+  constexpr int kKeys = 100'000;
+  for (int i = 0; i < kKeys; ++i) table.touch(key_of(i), 1) = {i};
+  Kept kept;
+  table.keep();
+  table.flush(kept);
+  int visited = 0;
+  int calls = 0;
+  for (bool more = true; more; ++calls) {
+    const int before = visited;
+    more = !table.drain(
+        2, [&](ValueView, const std::vector<int>&) { return ++visited != 0; }, [] { return false; });
+    EXPECT_LT(visited - before, kKeys / 4) << "what is erased is held until it is flushed";
+    table.keep();
+    table.flush(kept);
+  }
+  EXPECT_EQ(visited, kKeys);
+  EXPECT_GT(calls, 4);
+}
+
 TEST(StateTable, UndoesWhatWasDoneThroughAReference) {
   StateTable<std::vector<int>> table;
   std::vector<int>& value = table.touch(key_of(1), 1);
