@@ -17,6 +17,9 @@ enum class Space : std::uint8_t {
   kParked = 4,      ///< a record whose key is parked; name as in ParkedName, key as that of a dead letter
 };
 
+/// Bytes that the name of a state may have.
+inline constexpr std::size_t kStateNameMax = UINT16_MAX;
+
 /// A put or an erase (no value) of one entry of a (stage, shard)'s state. Borrowed.
 struct Change {
   Space space = Space::kState;

@@ -284,11 +284,7 @@ Status Chain::work_run(const Work& item, std::uint32_t first, std::uint32_t& don
     if (reached > first) attempts = 0;
     if (partial) note_partials(instance, walk, first, reached);
     first = reached;
-    if (instance.take_refused() && answer != WEIR_ERROR) {
-      return {Code::kRefused,
-              fmt::format("stage \"{}\": the plugin goes on after a record that it emitted was refused: {}",
-                          instance.spec().name, instance.take_failure())};
-    }
+    if (instance.take_refused() && answer != WEIR_ERROR) return instance.ignored_refusal();
     if (answer == WEIR_ERROR) {
       instance.undo();
       if (Status status = judge_failure(item, reached, attempts, first); !status.ok()) return status;
@@ -400,6 +396,7 @@ void Chain::add_dead_letter(const Work& item, const wire::DeadLetter& letter) {
   const Bytes value = wire::encode(letter);
   wire::append_change(transaction_.changes(instance.stage(), item.lane),
                       {wire::Space::kDeadLetter, {}, key, BytesView(value)});
+  instance.add_bytes(key.size() + value.size());
   ++transaction_.counted(instance.stage()).dead_letters;
   log::warning("dead letter: {} of \"{}\", shard {}, offset {}: {}", instance.spec().name, letter.stream,
                letter.shard.value(), letter.offset.value(), letter.reason);
@@ -448,10 +445,12 @@ Status Chain::portion(std::uint32_t lane, bool& more, int (*weir_descriptor::*ca
       instance.context()->shard = lane;
       instance.come_to(0);
       instance.mark();
+      instance.take_refused();
       instance.set_origins(static_cast<std::uint64_t>(transaction_.origin_us()), nullptr);
       at_work_.enter(instance.stage(), nullptr);
       const int answer = function(instance.self(), instance.context());
       if (answer != WEIR_OK && answer != WEIR_MORE) return fatal(instance, name);
+      if (instance.take_refused()) return instance.ignored_refusal();
       if (Status status = run_fused(instance, lane); !status.ok()) return status;
       if (answer == WEIR_OK) break;
       // Stopped only so that the next stage gets its records: the same transaction goes on.

@@ -101,6 +101,7 @@ void Chain::park(const Work& item, const wire::DeadLetter& letter) {
     instance.parked().park(item.lane, place_of(item, letter), letter, changes);
     ++transaction_.counted(instance.stage()).dead_letters;
   }
+  instance.add_bytes(wire::encode(letter).size());
   log::warning("parked: {} of \"{}\", shard {}, offset {}, and with it later records of its key: {}",
                instance.spec().name, letter.stream, letter.shard.value(), letter.offset.value(), letter.reason);
 }

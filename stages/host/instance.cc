@@ -47,7 +47,7 @@ int host_split_add(weir_split_list* list, weir_bytes id) {
   const std::string_view name = as_text(view(id));
   if (name.find('\0') != std::string_view::npos) return WEIR_ERROR;
   std::string text = wire::SplitId{name, splits->host}.text();
-  if (splits->known->insert(text).second) splits->transaction->find_split(std::move(text));
+  if (splits->known->insert(text).second) splits->found->push_back(std::move(text));
   return WEIR_OK;
 }
 weir_bytes host_split_id(const weir_split* split) { return lend(as_bytes(reinterpret_cast<const Split*>(split)->id)); }
@@ -108,6 +108,7 @@ void Instance::fail(std::string sentence, const char* cause) {
 }
 
 void Instance::mark() {
+  if (!dropped_.empty()) enter_dropped();
   for (const auto& output : outputs_) output->mark();
   store_.mark();
   record_ = context_->abi.record;
@@ -122,8 +123,10 @@ void Instance::undo() {
     // The logs are of an earlier record, which is done; this one did nothing yet.
     for (const auto& output : outputs_) output->mark();
     store_.mark();
+    if (!dropped_.empty()) enter_dropped();
     return;
   }
+  dropped_.clear();
   std::uint64_t records = 0;
   for (const auto& output : outputs_) records += output->undo();
   store_.undo();
@@ -136,7 +139,13 @@ void Instance::follow_record() {
   if (context_->abi.record != record_) mark();
 }
 
+void Instance::enter_dropped() {
+  for (const auto& [cause, by] : dropped_) transaction_.count(stage_, true, cause, by);
+  dropped_.clear();
+}
+
 void Instance::close_transaction() {
+  if (!dropped_.empty()) enter_dropped();
   if (records_out_ != 0) transaction_.counted(stage_).records_out += records_out_;
   records_out_ = 0;
   bytes_ = bytes_before_record_ = 0;
@@ -166,9 +175,11 @@ int Instance::emit(std::uint32_t port, const weir_record& record) {
         "size");
   }
   Output& output = *outputs_[port];
+  const bool refused = std::exchange(refused_, true);  // left so by what is thrown where there is no memory
   if (const Status status = output.add(ref, output.fused() ? origin() : 0); !status.ok()) {
     return refuse(status.error().message, "key");
   }
+  refused_ = refused;
   record_bytes_ += size;
   bytes_ += size;
   ++records_out_;
@@ -176,6 +187,11 @@ int Instance::emit(std::uint32_t port, const weir_record& record) {
     context_->abi.stop = 1;
   }
   return WEIR_OK;
+}
+
+Status Instance::ignored_refusal() {
+  return {Code::kRefused, fmt::format("stage \"{}\": the plugin goes on after a record that it emitted was refused: {}",
+                                      spec().name, take_failure())};
 }
 
 int Instance::refuse(std::string sentence, const char* cause) {
@@ -245,6 +261,10 @@ int Instance::change_state(const wire::Change& change) {
     fail("the stage changes state, but its description does not say that it is keyed");
     return WEIR_ERROR;
   }
+  if (change.name.size() > wire::kStateNameMax) {
+    fail(fmt::format("the name of a state has {} bytes; it may have {}", change.name.size(), wire::kStateNameMax));
+    return WEIR_ERROR;
+  }
   if (flushing_ && context_->abi.shard == WEIR_SHARD_PARTIAL) {
     if (change.value) partials_.put(change.name, change.key, *change.value);
     return WEIR_OK;
@@ -272,7 +292,10 @@ int Instance::change_state(const wire::Change& change) {
   return WEIR_OK;
 }
 
-void Instance::count(const std::string& cause, std::uint64_t by) { transaction_.count(stage_, true, cause, by); }
+void Instance::count(const std::string& cause, std::uint64_t by) {
+  follow_record();
+  dropped_[cause] += by;
+}
 
 void Instance::log(int level, std::string_view text) {
   static constexpr log::Level kLevels[] = {log::Level::kDebug, log::Level::kInfo, log::Level::kWarning,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -27,7 +29,7 @@ struct HostContext {
 
 /// A list of splits being named: those that are not in `known` yet go into the transaction.
 struct SplitList {
-  Transaction* transaction = nullptr;
+  std::deque<std::string>* found = nullptr;  ///< those that were not known
   std::set<std::string>* known = nullptr;
   std::string host;  ///< that they are things of; "": of the broker's, or of none
 };
@@ -90,6 +92,8 @@ class Instance {
   }
   /// An emitted record was refused since the last call; the plugin must fail what it works on.
   bool take_refused() { return std::exchange(refused_, false); }
+  /// Says so of a plugin that went on instead.
+  Status ignored_refusal();
   /// About what the plugin's typed state adds to the open transaction; UINT64_MAX where only its flush will tell.
   [[nodiscard]] std::uint64_t pending_state() const;
   /// Input that the plugin may turn into as much state counts towards the size of the transaction.
@@ -126,6 +130,8 @@ class Instance {
 
  private:
   void follow_record();
+  /// What process() dropped stays dropped, and counts.
+  void enter_dropped();
   int refuse(std::string sentence, const char* cause);
   [[nodiscard]] std::uint64_t origin() const {
     return origins_ != nullptr ? origins_[context_->abi.record] : origin_first_ + context_->abi.record;
@@ -143,6 +149,7 @@ class Instance {
   LocalLanes* local_ = nullptr;
   ParkedKeys parked_;
   PartialResults partials_;
+  std::map<std::string, std::uint64_t> dropped_;  ///< since the last mark, by cause
   std::string failure_;
   const char* failure_cause_ = "process";
   std::uint32_t record_ = 0;  ///< the record that the undo logs are of

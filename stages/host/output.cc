@@ -31,19 +31,22 @@ Status Output::add(wire::RecordRef& record, std::uint64_t origin) {
     if (!shard.ok()) return shard.error();
     batch = &builder_->shard(shard->value());
   }
-  log_.push_back({batch, batch->records.size()});
+  // What follows may find no memory, and is undone as far as it came.
+  log_.push_back({batch, batch->records.size(), batch->count});
   batch->records.append(record);
-  ++batch->count;
   if (builder_ == nullptr) fused_.origins.push_back(origin);
+  ++batch->count;
   return {};
 }
 
 std::uint64_t Output::undo() {
-  const std::uint64_t records = log_.size();
+  std::uint64_t records = 0;
   for (; !log_.empty(); log_.pop_back()) {
-    log_.back().batch->records.truncate(log_.back().bytes);
-    --log_.back().batch->count;
-    if (builder_ == nullptr) fused_.origins.pop_back();
+    const Added& added = log_.back();
+    records += added.batch->count - added.count;
+    added.batch->records.truncate(added.bytes);
+    added.batch->count = added.count;
+    if (builder_ == nullptr) fused_.origins.resize(added.count);
   }
   return records;
 }

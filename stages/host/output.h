@@ -43,7 +43,8 @@ class Output {
 
   struct Added {
     FrameBuilder::ShardBatch* batch = nullptr;
-    std::size_t bytes = 0;  ///< before
+    std::size_t bytes = 0;    ///< before
+    std::uint32_t count = 0;  ///< before
   };
   std::uint32_t stream_index_;
   FrameBuilder* builder_;

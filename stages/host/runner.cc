@@ -141,6 +141,7 @@ std::optional<Exit> Runner::handle(Event event) {
     case Event::Kind::kDrain:
       draining_ = true;
       status = close();
+      beat();
       if (status.ok()) engine_.drained();
       break;
     case Event::Kind::kStop:
@@ -436,6 +437,7 @@ Status Runner::revoke(const std::vector<wire::Lease>& leases) {
 
 Status Runner::finish(const std::vector<std::uint32_t>& lanes) {
   if (Status status = close(); !status.ok()) return status;
+  beat();  // what was measured is told before the end that the commit below may be
   for (const std::uint32_t lane : lanes) {
     chain_.set_watermark(lanes_[lane].watermark);
     for (bool more = true; more;) {
@@ -456,10 +458,9 @@ Status Runner::finish(const std::vector<std::uint32_t>& lanes) {
 }
 
 Status Runner::read_splits(bool& any) {
-  const Result<bool> asked = splits_.enumerate(clock_.monotonic());
-  if (!asked.ok()) return asked.error();
+  if (Status status = splits_.enumerate(clock_.monotonic()); !status.ok()) return status;
   // Others may wait for splits that were found.
-  if (*asked && !chain_.transaction().empty()) {
+  while (splits_.hand_over()) {
     open_transaction();
     if (Status status = close(); !status.ok()) return status;
   }
@@ -482,6 +483,7 @@ Status Runner::read(SourceSplit& split, bool& read_some) {
   source.context()->shard = split.lane;
   source.come_to(0);
   source.mark();
+  source.take_refused();
   if (!open_) {
     chain_.bound_outputs(engine_.publish_at_once());
     opened_ = clock_.monotonic();
@@ -496,6 +498,7 @@ Status Runner::read(SourceSplit& split, bool& read_some) {
   if (answer != WEIR_MORE && answer != WEIR_EMPTY && answer != WEIR_END && answer != WEIR_OK) {
     return {Code::kRefused, "stage \"" + source.spec().name + "\": " + source.take_failure()};
   }
+  if (source.take_refused()) return source.ignored_refusal();
   read_some = answer != WEIR_EMPTY || source.bytes() != bytes_before;
   const Timestamp said = source.take_watermark();
   if (Status status = chain_.flush_fused(split.lane); !status.ok()) return status;

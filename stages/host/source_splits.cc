@@ -13,6 +13,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// So much is in one transaction of what is found: small beside the smallest segment.
+constexpr std::size_t kHandedOverBytes = 8 << 10;
 constexpr Monotonic kEnumerateAgain = 200ms;  ///< a source that has more splits to come is asked so often
 
 }  // namespace
@@ -37,11 +39,11 @@ bool SourceSplits::reads_on() const {
          std::any_of(splits_.begin(), splits_.end(), [](const auto& entry) { return entry.second.reads_on(); });
 }
 
-Result<bool> SourceSplits::enumerate(Monotonic now) {
-  if (!enumerates_ || now < enumerate_at_) return false;
+Status SourceSplits::enumerate(Monotonic now) {
+  if (!enumerates_ || now < enumerate_at_) return {};
   enumerate_at_ = now + kEnumerateAgain;
   Instance& source = chain_.head();
-  SplitList list{&chain_.transaction(), &known_, source.spec().local ? engine_.host() : std::string()};
+  SplitList list{&found_, &known_, source.spec().local ? engine_.host() : std::string()};
   source.mark();
   const int answer = [&] {
     const auto turn = chain_.at_work().call(wire::Doing::kEnumerate, source.stage());
@@ -51,9 +53,19 @@ Result<bool> SourceSplits::enumerate(Monotonic now) {
     return {Code::kRefused, "stage \"" + source.spec().name + "\": " + source.take_failure()};
   }
   if (answer == WEIR_END) {
-    chain_.transaction().end_enumeration();
+    ends_ = true;
     enumerates_ = false;
   }
+  return {};
+}
+
+bool SourceSplits::hand_over() {
+  if (found_.empty() && !ends_) return false;
+  for (std::size_t bytes = 0; !found_.empty() && bytes < kHandedOverBytes; found_.pop_front()) {
+    bytes += found_.front().size();
+    chain_.transaction().find_split(std::move(found_.front()));
+  }
+  if (found_.empty() && std::exchange(ends_, false)) chain_.transaction().end_enumeration();
   return true;
 }
 

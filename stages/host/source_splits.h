@@ -49,9 +49,10 @@ class SourceSplits {
 
   /// There is something to read, or to find.
   [[nodiscard]] bool reads_on() const;
-  /// Has the source say, from time to time, which splits it finds; they go into the transaction. The answer is whether
-  /// it was asked. Errors: kRefused with what the source says.
-  Result<bool> enumerate(Monotonic now);
+  /// Has the source say, from time to time, which splits it finds. Errors: kRefused with what the source says.
+  Status enumerate(Monotonic now);
+  /// Puts what was found into the transaction, as much as is good for one. False: there was nothing.
+  bool hand_over();
 
   [[nodiscard]] std::uint32_t count() const { return static_cast<std::uint32_t>(splits_.size()); }
   /// The one `ahead` behind the one whose turn it is.
@@ -69,6 +70,8 @@ class SourceSplits {
   Engine& engine_;
   std::map<std::uint32_t, SourceSplit> splits_;  ///< by lane
   std::set<std::string> known_;
+  std::deque<std::string> found_;  ///< and not handed over
+  bool ends_ = false;              ///< there will be no more
   std::uint32_t next_ = 0;
   bool enumerates_ = false;
   Monotonic enumerate_at_{0};

@@ -27,7 +27,6 @@ using namespace weir::host;
 
 namespace {
 
-
 std::vector<std::string> port_names(const char* const* names, const char* otherwise, bool none) {
   if (names == nullptr) return none ? std::vector<std::string>() : std::vector<std::string>{otherwise};
   std::vector<std::string> list;

@@ -155,6 +155,18 @@ TEST_F(FusedPair, KeepsEveryDeadLetterOfASecondStageAlsoWhereManyComeFromOneReco
   EXPECT_EQ(journal_->causes(1, false, "process"), 3000U);
 }
 
+TEST_F(FusedPair, CommitsManyDeadLettersInTransactionsThatStaySmall) {
+  start("probe.strict", "probe.strict");
+  topology_.broker.transaction_bytes_max = 16 << 10;
+  for (int i = 0; i < 1000; ++i) {
+    Bytes no_number = {std::byte{0xa2}, std::byte{'n'}, std::byte{'o'}};
+    journal_->feed(kIn, 0, {1000, wire::nil_bytes(), no_number, {}});
+  }
+  run();
+  EXPECT_THAT(journal_->entries(0, 0, wire::Space::kDeadLetter), SizeIs(1000));
+  for (const Bytes& body : journal_->bodies()) EXPECT_LT(body.size(), 16U << 10);
+}
+
 TEST_F(FusedPair, FinishesTheFirstStageBeforeTheSecondAndSaysSoOnce) {
   start("probe.burst", "probe.strict");
   feed(0, 0);

@@ -26,7 +26,6 @@ class OneSource {
   }
   Runner& runner() { return runner_; }
 
- private:
   static Topology topology_of(const weir_descriptor& source) {
     Topology topology;
     Stream& stream = topology.streams.emplace_back();
@@ -40,6 +39,7 @@ class OneSource {
     return topology;
   }
 
+ private:
   const Topology topology_;
   Chain chain_;
   Runner runner_;

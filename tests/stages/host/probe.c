@@ -171,8 +171,43 @@ static int ignores_record(void* self, weir_context* context, const record* in) {
   emit(context, 7, 0, none, none);
   return WEIR_OK;
 }
+static int ignores_finish(void* self, weir_context* context) { return ignores_record(self, context, NULL); }
 static int ignores_process(void* self, weir_context* context, const weir_batch* batch, uint32_t first, uint32_t* done) {
   return work_off(self, context, batch, first, done, ignores_record);
+}
+
+/* probe.careless: a source that does the same. */
+static int careless_enumerate(void* self, weir_context* context, weir_split_list* list) {
+  const weir_bytes all = {(const uint8_t*)"all", 3};
+  (void)self;
+  context->host->split_add(list, all);
+  return WEIR_END;
+}
+static int careless_read(void* self, weir_context* context, weir_split* split) {
+  context->host->split_set_position(split, context->host->split_id(split));
+  return ignores_record(self, context, NULL) == WEIR_OK ? WEIR_END : WEIR_ERROR;
+}
+
+/* probe.late: drops what is late, counting it, and then fails at 13. */
+static int late_record(void* self, weir_context* context, const record* in) {
+  (void)self;
+  context->host->count(context, "late", 1);
+  return in->value.data[0] == UNLUCKY ? fail(context, WEIR_ERROR, "thirteen") : WEIR_OK;
+}
+static int late_process(void* self, weir_context* context, const weir_batch* batch, uint32_t first, uint32_t* done) {
+  return work_off(self, context, batch, first, done, late_record);
+}
+
+/* probe.named: puts state under a name of as many bytes as a thousand times its value. */
+static int named_record(void* self, weir_context* context, const record* in) {
+  static uint8_t text[256 * 1000];
+  const weir_bytes name = {text, in->value.data[0] * 1000U};
+  (void)self;
+  memset(text, 'n', sizeof(text));
+  return context->host->state_put(context, name, in->key, in->value);
+}
+static int named_process(void* self, weir_context* context, const weir_batch* batch, uint32_t first, uint32_t* done) {
+  return work_off(self, context, batch, first, done, named_record);
 }
 
 /* probe.clock: emits the watermark whenever it rises. */
@@ -269,7 +304,13 @@ static const weir_descriptor kUnkeyed = {DESCRIBED(WEIR_KIND_STAGE, "probe.unkey
 static const weir_descriptor kBurst = {DESCRIBED(WEIR_KIND_STAGE, "probe.burst"), .process = burst_process,
                                        .finish = burst_finish};
 static const weir_descriptor kStrict = {DESCRIBED(WEIR_KIND_STAGE, "probe.strict"), .process = strict_process};
-static const weir_descriptor kIgnores = {DESCRIBED(WEIR_KIND_STAGE, "probe.ignores"), .process = ignores_process};
+static const weir_descriptor kIgnores = {DESCRIBED(WEIR_KIND_STAGE, "probe.ignores"), .process = ignores_process,
+                                         .finish = ignores_finish};
+static const weir_descriptor kCareless = {DESCRIBED(WEIR_KIND_SOURCE, "probe.careless"),
+                                          .enumerate = careless_enumerate, .read = careless_read};
+static const weir_descriptor kLate = {DESCRIBED(WEIR_KIND_STAGE, "probe.late"), .process = late_process};
+static const weir_descriptor kNamed = {DESCRIBED(WEIR_KIND_STAGE, "probe.named"), .flags = WEIR_FLAG_KEYED,
+                                       .process = named_process};
 static const weir_descriptor kClock = {DESCRIBED(WEIR_KIND_STAGE, "probe.clock"),
                                        .flags = WEIR_FLAG_KEYED | WEIR_FLAG_KEY_PRESERVING, .process = clock_process,
                                        .on_watermark = clock_on_watermark};
@@ -299,9 +340,9 @@ static const weir_descriptor kOlder = {.struct_size = offsetof(weir_descriptor, 
                                        .process = twice_process,
                                        .finish = burst_finish};
 
-static const weir_descriptor* const kStages[] = {&kTwice,   &kCount, &kUnkeyed,     &kBurst,  &kStrict,
-                                                 &kIgnores, &kClock, &kNumbers,     &kLedger, &kLedgers,
-                                                 &kBusy,    &kPorts, &kNewer.known, &kOlder};
+static const weir_descriptor* const kStages[] = {&kTwice,       &kCount,   &kUnkeyed,  &kBurst,   &kStrict, &kIgnores,
+                                                 &kClock,       &kNumbers, &kLedger,   &kLedgers, &kBusy,   &kPorts,
+                                                 &kNewer.known, &kOlder,   &kCareless, &kLate,    &kNamed};
 static const weir_library kLibrary = {sizeof(weir_library), WEIR_ABI_MINOR, "plain C",
                                       sizeof(kStages) / sizeof(kStages[0]), kStages};
 

@@ -121,6 +121,30 @@ TEST(RefusedEmit, MayNotBeIgnoredByTheStage) {
   Harness ignores(WEIR_TEST_PROBE, "probe.ignores");
   ignores.feed(nullptr, 1);
   EXPECT_THAT(failure_of([&] { ignores.run(); }), HasSubstr("emits to port 7"));
+  Harness ends(WEIR_TEST_PROBE, "probe.ignores");
+  EXPECT_THAT(failure_of([&] { ends.finish(); }), HasSubstr("goes on after a record that it emitted was refused"));
+}
+
+TEST(RefusedEmit, MayNotBeIgnoredByASource) {
+  Harness careless(WEIR_TEST_PROBE, "probe.careless");
+  EXPECT_THAT(failure_of([&] { careless.run(); }), HasSubstr("goes on after a record that it emitted was refused"));
+}
+
+TEST(Drops, OfARecordThatFailsDoNotCount) {
+  Harness late(WEIR_TEST_PROBE, "probe.late", "{}", {.retries = 3});
+  for (const int value : {1, 2, 13, 3}) late.feed(nullptr, value);
+  late.run();
+  EXPECT_EQ(late.dropped("late"), 3U);
+  EXPECT_EQ(late.dead_letters().size(), 1U);
+}
+
+TEST(State, HasANameThatTheJournalCanHold) {
+  Harness named(WEIR_TEST_PROBE, "probe.named");
+  named.feed("a", 65);
+  named.feed("a", 66);
+  ASSERT_EQ(named.dead_letters().size(), 1U);
+  EXPECT_THAT(named.dead_letters().front().reason, HasSubstr("66000 bytes; it may have 65535"));
+  EXPECT_EQ(named.states().size(), 1U);
 }
 
 TEST(State, IsLoadedAgainAfterARestart) {
