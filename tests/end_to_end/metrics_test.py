@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 
-from weir_run import Launcher, check, get, make_text, metrics, status, wait_for
+from weir_run import Launcher, check, get, make_text, metrics, run, status, wait_for
 
 #: name: (type, labels beside "topology")
 PROMISED = {
@@ -108,5 +108,32 @@ if promtool:
     check(said.returncode == 0 and not said.stdout + said.stderr, "promtool: " + said.stdout + said.stderr)
 launcher.interrupt()
 check(launcher.wait(30) == 0, open("log.txt").read()[-1000:])
+
+# What a topology measured that was over in no time is there when it is.
+with open("short.json", "w") as topology:
+    json.dump({
+        "name": "short", "http": {"listen": "${WEIR_TEST_ADDRESS:-127.0.0.1:0}"}, "streams": {"numbers": {}, "same": {}},
+        "stages": {
+            "make": {"plugin": "generate.values", "output": "numbers", "config": {"values": [1, 2, 3]}},
+            "pass": {"plugin": "filter", "input": "numbers", "output": "same", "config": {"where": {"field": "", "op": "exists"}}},
+            "write": {"plugin": "file.write", "input": "same", "config": {"path": "short.jsonl"}}}}, topology)
+DATA = ".weir/short"
+launcher = Launcher("short.json", "--hold", log="short.txt")
+wait_for("the end", lambda: (status(DATA) or {}).get("state") == "finished", 60)
+check(total("weir_end_to_end_seconds_count", "write") == 3, "not all records were measured to their end")
+for stage in ("pass", "write"):
+    check(total("weir_stage_process_seconds_count", stage) > 0, "nothing was measured of " + stage)
+# The file as resolved is a file again, whole, and shows what a variable stands for nowhere.
+with open("served.json", "w") as served:
+    served.write(get(DATA, "/api/topology"))
+with open("served.json") as served:
+    file = json.load(served)
+check(list(file["stages"]) == ["make", "pass", "write"] and file["stages"]["pass"]["commit_after"] == "50ms",
+      "/api/topology has not the file as resolved: " + json.dumps(file)[:500])
+check(file["http"]["listen"] == "${WEIR_TEST_ADDRESS:-127.0.0.1:0}", "a variable was replaced: " + file["http"]["listen"])
+said = run("validate", "served.json")
+check(said.returncode == 0 and not said.stderr, "what /api/topology serves is no topology: " + said.stderr)
+launcher.interrupt()
+check(launcher.wait(30) == 0, open("short.txt").read()[-1000:])
 shutil.rmtree(folder)
 print("ok: %d kills, %d metrics%s" % (killed, len(types), ", promtool is content" if promtool else "; no promtool here"))
