@@ -4,11 +4,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <future>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "sdk/base/check.h"
@@ -32,12 +36,30 @@ class Mailbox {
   /// Leaves `call`. False, and not left, once the mailbox is closed. [any thread but the server's]
   bool post(Call call) {
     std::unique_lock lock(mutex_);
-    room_.wait(lock, [this] { return closed_ || calls_.size() < calls_max_; });
-    if (closed_) return false;
-    calls_.push_back(std::move(call));
-    const std::uint64_t one = 1;
-    if (calls_.size() == 1) (void)!write(descriptor_, &one, sizeof(one));
-    return true;
+    room_.wait(lock, [this] { return takes(); });
+    return leave(std::move(call));
+  }
+
+  /// What `question` answers when its turn comes. Nothing where that is not within `longest`, or the mailbox is closed
+  /// before. [any thread but the server's]
+  template <typename Question>
+  auto ask(Question question, std::chrono::milliseconds longest) -> std::optional<decltype(question())> {
+    const auto until = std::chrono::steady_clock::now() + longest;
+    auto promise = std::make_shared<std::promise<decltype(question())>>();
+    auto answer = promise->get_future();
+    {
+      std::unique_lock lock(mutex_);
+      if (!room_.wait_until(lock, until, [this] { return takes(); })) return std::nullopt;
+      if (!leave([question = std::move(question), promise = std::move(promise)] { promise->set_value(question()); })) {
+        return std::nullopt;
+      }
+    }
+    if (answer.wait_until(until) != std::future_status::ready) return std::nullopt;
+    try {
+      return answer.get();
+    } catch (const std::future_error&) {
+      return std::nullopt;  // it was dropped when the mailbox was closed
+    }
   }
 
   /// Runs what is there. [server]
@@ -64,6 +86,16 @@ class Mailbox {
   [[nodiscard]] int descriptor() const { return descriptor_; }
 
  private:
+  /// Under mutex_, as leave().
+  [[nodiscard]] bool takes() const { return closed_ || calls_.size() < calls_max_; }
+  bool leave(Call call) {
+    if (closed_) return false;
+    calls_.push_back(std::move(call));
+    const std::uint64_t one = 1;
+    if (calls_.size() == 1) (void)!write(descriptor_, &one, sizeof(one));
+    return true;
+  }
+
   std::size_t calls_max_;
   int descriptor_;
   std::mutex mutex_;

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <future>
 #include <nlohmann/json.hpp>
 
 #include "broker/server/known_journal.h"
@@ -97,8 +96,9 @@ Server::Server(const Topology& topology, std::string file, DataDir directory, La
       signals_(signal_descriptor()) {}
 
 Server::~Server() {
-  http_.reset();
+  // First: whoever waits for room in it, or for an answer, would not end.
   mailbox_.close_for_good();
+  http_.reset();
   gathering_.hurry();
   if (writer_) write_gathered(monotonic_now());
   writer_.reset();
@@ -125,13 +125,9 @@ Result<std::unique_ptr<Server>> Server::open(const Topology& topology, const Ser
   if (options.http) {
     auto http = Http::open(*options.http, options.http_or_any, [raw = server.get()](const std::string& path) {
       // The port's thread asks, the server's answers.
-      auto promise = std::make_shared<std::promise<HttpAnswer>>();
-      auto future = promise->get_future();
-      const bool left = raw->mailbox_.post([raw, path, promise] { promise->set_value(raw->answer(path)); });
-      if (!left || future.wait_for(kAnswerDeadline) != std::future_status::ready) {
-        return HttpAnswer{503, "application/json", "{\"error\": \"the broker is too busy to answer\"}\n"};
-      }
-      return future.get();
+      auto found = raw->mailbox_.ask([raw, path] { return raw->answer(path); }, kAnswerDeadline);
+      if (found) return std::move(*found);
+      return HttpAnswer{503, "application/json", "{\"error\": \"the broker is too busy to answer\"}\n"};
     });
     if (!http.ok()) return http.error();
     server->http_ = std::move(*http);
