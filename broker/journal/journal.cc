@@ -94,6 +94,10 @@ Status Journal::append(std::span<const EntryView> group, std::vector<Position>& 
   if (failure_) return *failure_;
   if (group.empty()) return {};
   WEIR_CHECK(!syncing_ || fits_beside_sync(group), "nothing else syncs a file while a sync is under way");
+  // Rolling over and growing sync what is written, and as before any sync that says first how far the last one came.
+  if (unsynced_ && !fits_beside_sync(group)) {
+    if (Status marked = mark_if_needed(); !marked.ok()) return marked;
+  }
   const std::vector<Piece> pieces = cut_to_segments(group);
   const auto roll_overs = static_cast<std::size_t>(
       std::count_if(pieces.begin(), pieces.end(), [](const Piece& piece) { return piece.roll_over; }));
@@ -258,7 +262,8 @@ bool Journal::fits_beside_sync(std::span<const EntryView> group) const {
 
 Status Journal::mark_if_needed() {
   if (failure_) return *failure_;
-  if (mark_last_ >= durable() || offset_ + kBlockBytes > usable_end()) return {};
+  // Where a segment is full, the blocks kept for a start have room for it: no start copies a mark that comes last.
+  if (mark_last_ >= durable() || offset_ > usable_end()) return {};
   const Bytes mark = encode_mark(seed_, reign_, written(), durable(), offset_);
   // A zero block behind it: what lies there from the file's earlier use would look like a torn write to the next start.
   const BytesView parts[] = {mark, BytesView(kZeros)};

@@ -272,7 +272,12 @@ TEST_P(JournalSweep, FlipsEachByteThatMeansSomething) {
   }
   tell();
   EXPECT_GT(refused_, 300U);
-  EXPECT_GT(cut_, 50U);
+  // With a mark behind all that was written nothing looks like a torn tail.
+  if (GetParam() % 2 == 0) {
+    EXPECT_EQ(cut_, 0U);
+  } else {
+    EXPECT_GT(cut_, 50U);
+  }
   EXPECT_GT(found_when_read_, 300U);
   EXPECT_GT(left_ / cases_, 25U);
 }

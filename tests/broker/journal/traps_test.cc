@@ -147,6 +147,33 @@ TEST_F(JournalTraps, F7AStartFindsRoomBehindAFullSegment) {
   }
 }
 
+TEST_F(JournalTraps, F7AMarkPushesNoGroupIntoTheBlocksThatAreKept) {
+  bool dies = true;
+  for (std::uint64_t operation = 1; dies; ++operation) {
+    journal_.reset();
+    disk_ = std::make_unique<SimDisk>(operation);
+    open();
+    append(std::string(5000, 'a'));
+    const auto under_way = journal_->begin_sync();
+    ASSERT_TRUE(under_way);
+    append("b");
+    ASSERT_TRUE(journal_->end_sync(*under_way, under_way->run()).ok());
+    // The first just fits, the second does not, and no spare is there: what makes one syncs, and marks.
+    const std::string fits(32'728, 'c');
+    const BytesView parts[] = {as_bytes(fits), as_bytes("d")};
+    const journal::EntryView group[] = {{journal::EntryKind::kRecord, std::span(parts).first(1)},
+                                        {journal::EntryKind::kRecord, std::span(parts).last(1)}};
+    disk_->crash_after(operation);
+    dies = !journal_->append(group, positions_).ok();
+    for (int life = 0; life < 2; ++life) {
+      kill();
+      open();
+      ASSERT_NE(journal_, nullptr) << "operation " << operation;
+      ASSERT_GE(replayed().size(), 2U) << "operation " << operation;
+    }
+  }
+}
+
 TEST_F(JournalTraps, F8ARottenHeaderOfTheNewestSegmentHidesNothingInSilence) {
   open();
   roll_over();
@@ -282,6 +309,48 @@ TEST_F(JournalTraps, F13ACutIsReportedEvenWhereNoMarkTellsWhatItWas) {
   EXPECT_THAT(replayed(), ElementsAre("one"));
   EXPECT_GT(recovery_.cut_bytes, 0U);
   EXPECT_THAT(recovery_.cut_report, HasSubstr("cut"));
+}
+
+TEST_F(JournalTraps, F13WhatASyncCoveredHasAMarkBehindItBeforeTheNextOneWhoeverSyncs) {
+  struct History {
+    const char* syncs;
+    std::uint64_t segment_bytes;
+    std::size_t beside;
+    std::size_t next;
+  };
+  for (const History& history : {History{"a roll-over", 64 << 10, 100, 40'000},
+                                 History{"a roll-over from a full segment", 64 << 10, 32'728, 100},
+                                 History{"a file that grows", 4 << 20, 100, 100'000}}) {
+    SCOPED_TRACE(history.syncs);
+    options_.segment_bytes = history.segment_bytes;
+    journal_.reset();
+    positions_.clear();
+    disk_ = std::make_unique<SimDisk>(1);
+    open();
+    append("first");
+    ASSERT_TRUE(journal_->prepare_spare().ok());
+    append(std::string(5000, 'a'));
+    const auto under_way = journal_->begin_sync();
+    ASSERT_TRUE(under_way);
+    append(std::string(history.beside, 'b'));
+    ASSERT_TRUE(journal_->end_sync(*under_way, under_way->run()).ok());
+    std::unique_ptr<SimDisk> at_the_sync;
+    disk_->before_syncs([&] {
+      if (at_the_sync == nullptr) at_the_sync = disk_->clone(1);
+    });
+    append(std::string(history.next, 'c'));
+    ASSERT_NE(at_the_sync, nullptr);
+    const std::string file = file_of(1);
+    std::swap(disk_, at_the_sync);
+    const auto whole = disk_->clone(1);
+    disk_->flip_bit(file, positions_[1].offset + 200, 1);
+    EXPECT_EQ(refused().code, Code::kCorrupt);
+    disk_ = whole->clone(1);
+    open();
+    EXPECT_EQ(replayed().size(), 3U);
+    EXPECT_EQ(recovery_.cut_report, "");
+    journal_.reset();
+  }
 }
 
 }  // namespace
