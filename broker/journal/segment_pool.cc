@@ -129,7 +129,13 @@ Status SegmentPool::prepare(std::size_t target, Haste haste) {
     Status done;
     if (short_file != nullptr) {
       done = extend(*short_file);
-      give(std::move(short_file));
+      if (done.ok() || done.error().code == Code::kDiskFull) {
+        give(std::move(short_file));
+      } else {
+        // It may be as long as it should be, and nobody knows what of it is on disk.
+        const std::scoped_lock lock(free_mutex_);
+        doubtful_.push_back(std::move(short_file));
+      }
     } else {
       auto made = make();
       done = made.status();
@@ -151,7 +157,7 @@ bool SegmentPool::low() const {
 
 std::size_t SegmentPool::files() const {
   const std::scoped_lock lock(free_mutex_);
-  return ready_.size() + short_.size();
+  return ready_.size() + short_.size() + doubtful_.size();
 }
 
 std::uint64_t SegmentPool::bytes() const {
@@ -159,6 +165,7 @@ std::uint64_t SegmentPool::bytes() const {
   std::uint64_t sum = 0;
   for (const auto& file : ready_) sum += file->size();
   for (const auto& file : short_) sum += file->size();
+  for (const auto& file : doubtful_) sum += file->size();
   return sum;
 }
 

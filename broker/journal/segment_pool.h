@@ -33,7 +33,8 @@ class SegmentPool {
   /// piece took, or somebody, who has it done at once, also what another thread has begun.
   enum class Haste : std::uint8_t { kNone, kAwaited };
 
-  /// Brings ready() up to `target`: extends short files, then makes new ones. Slow. Errors: kDiskFull, kIo.
+  /// Brings ready() up to `target`: extends short files, then makes new ones. Slow. Errors: kDiskFull, kIo (a file that
+  /// it was at is not used any more in this life).
   Status prepare(std::size_t target, Haste haste);
 
   /// The last prepare() found no room, and what is ready has not grown to its target since.
@@ -71,7 +72,8 @@ class SegmentPool {
   mutable std::mutex free_mutex_;
   std::vector<std::unique_ptr<File>> ready_;  // under free_mutex_, as all below
   std::vector<std::unique_ptr<File>> short_;
-  std::size_t wanted_ = 0;  // by a prepare() that found no room; 0: none did
+  std::vector<std::unique_ptr<File>> doubtful_;  // used no more in this life; a reader may still look at one
+  std::size_t wanted_ = 0;                       // by a prepare() that found no room; 0: none did
   std::atomic<std::uint64_t> created_{0};
   std::atomic<std::uint64_t> recycled_{0};
 };

@@ -88,6 +88,25 @@ TEST_F(JournalSpace, LeavesTheDiskToOthersWhereThereIsTimeForSpares) {
   }
 }
 
+TEST_F(JournalSpace, UsesNoSpareWhoseGrowthWasNotSynced) {
+  options_.segment_bytes = 512 << 10;
+  open();
+  append("one");
+  sync();
+  const std::string grown = file_of(1);
+  kill();
+  open();
+  append(std::string(100'000, 'x'));
+  ASSERT_LT(disk_->content(grown).size(), options_.segment_bytes);
+  disk_->fail_sync(1, SimDisk::Pages::kKept);
+  EXPECT_EQ(journal_->prepare_spare().error().code, Code::kIo);
+  ASSERT_EQ(disk_->content(grown).size(), options_.segment_bytes);
+  ASSERT_TRUE(journal_->prepare_spare().ok());
+  EXPECT_EQ(journal_->probe().segments_created, 2U);
+  while (journal_->segment_newest() == 1) append(std::string(100'000, 'x'));
+  EXPECT_NE(file_of(2), grown);
+}
+
 TEST_F(JournalSpace, GrowsItsFirstSegmentInFewSteps) {
   options_.segment_bytes = 16 << 20;
   open();
