@@ -66,7 +66,7 @@ class Examiner {
     const History& history = out_.history;
     std::vector<std::string> named;
     for (const auto& ref : {history.checkpoint_newest, history.checkpoint_before}) {
-      if (!ref) continue;
+      if (!ref || std::find(named.begin(), named.end(), checkpoint_file_name(*ref)) != named.end()) continue;
       CheckpointFacts facts{*ref, true, ref == history.checkpoint_used, false};
       named.push_back(checkpoint_file_name(*ref));
       const auto bytes = read_checkpoint_file(disk_, history.seed, *ref);

@@ -283,7 +283,9 @@ void Journal::settle_checkpoints(std::size_t synced) {
     const std::scoped_lock lock(shared_mutex_);
     for (const CheckpointRef& ref : std::span(checkpoints_pending_.begin(), end)) {
       if (checkpoint_newest_ && ref.through <= checkpoint_newest_->through) continue;  // as recovery reads it
-      if (checkpoint_before_) checkpoints_old_.push_back(checkpoint_file_name(*checkpoint_before_));
+      if (checkpoint_before_ && checkpoint_before_ != checkpoint_newest_) {
+        checkpoints_old_.push_back(checkpoint_file_name(*checkpoint_before_));
+      }
       checkpoint_before_ = checkpoint_newest_;
       checkpoint_newest_ = ref;
     }

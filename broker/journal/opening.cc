@@ -40,6 +40,11 @@ Status Opening::read() {
   return {};
 }
 
+void Opening::pass_over_broken_checkpoint() {
+  if (history_.checkpoint_used == history_.checkpoint_newest) return;
+  history_.checkpoint_newest = history_.checkpoint_before = history_.checkpoint_used;
+}
+
 void Opening::report(Recovery& out) const {
   out.end = history_.end;
   out.checkpoint = history_.checkpoint_used;
@@ -218,6 +223,7 @@ Result<std::unique_ptr<Journal>> Opening::open(const JournalOptions& options, Re
                         "new",
                         disk_.name(), files_[*history_.newest].header.segment_bytes, options.segment_bytes)};
   }
+  pass_over_broken_checkpoint();
   const auto begun = begin_reign(options);
   if (!begun.ok()) return begun.error();
   const auto& [place, header, offset] = *begun;

@@ -36,6 +36,9 @@ class Opening {
 
  private:
   Status read();
+  /// Where the newest checkpoint is broken, none but the one that is used counts from this reign on: the next one is to
+  /// have a whole one before it.
+  void pass_over_broken_checkpoint();
   Status prove_reign();
   /// A file of `file_bytes` at least.
   Result<std::size_t> choose_fresh(const JournalOptions& options, std::uint64_t file_bytes);

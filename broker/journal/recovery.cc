@@ -181,7 +181,8 @@ class Historian {
       if (!ref.ok()) {
         return corrupt(*out_.newest, (*entry)->offset, ref.error().message);
       }
-      // The header of a start names what the copied entries name again.
+      // The header of a start names what counts of those that the copied entries name.
+      if ((*entry)->offset < header.copy_end) continue;
       if (out_.checkpoint_newest && ref->through <= out_.checkpoint_newest->through) continue;
       out_.checkpoint_before = out_.checkpoint_newest;
       out_.checkpoint_newest = *ref;
@@ -361,6 +362,10 @@ class Historian {
     CheckpointState states[2] = {CheckpointState::kNone, CheckpointState::kNone};
     const std::optional<CheckpointRef> refs[2] = {out_.checkpoint_newest, out_.checkpoint_before};
     for (int i = 0; i < 2 && refs[i] && states[0] != CheckpointState::kWhole; ++i) {
+      if (i == 1 && refs[1] == refs[0]) {
+        states[1] = CheckpointState::kBroken;
+        break;
+      }
       auto bytes = read_checkpoint_file(disk_, out_.seed, *refs[i]);
       if (!bytes.ok() && bytes.error().code != Code::kCorrupt) return bytes.error();
       states[i] = bytes.ok() ? CheckpointState::kWhole : CheckpointState::kBroken;

@@ -53,9 +53,8 @@ class Checker {
   /// Of two checkpoints a start does without either, but not without both.
   void blame_checkpoints() {
     const auto& known = out_.journal.checkpoints;
-    const auto in_force = [](const journal::CheckpointFacts& facts) { return facts.in_force; };
     const auto whole = [](const journal::CheckpointFacts& facts) { return facts.in_force && facts.whole; };
-    if (!out_.journal.refusal || std::count_if(known.begin(), known.end(), in_force) < 2) return;
+    if (!out_.journal.refusal || !out_.journal.history.checkpoint_before) return;
     if (std::any_of(known.begin(), known.end(), whole)) return;
     constexpr std::string_view kWithout = "; a start does without it";
     for (Damage& each : damage()) {

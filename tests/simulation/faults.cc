@@ -64,7 +64,7 @@ void World::damage_checkpoint() {
   journal::History history;
   auto files = journal::open_segment_files(disk_, history.bytes_read);
   if (!files.ok() || !journal::read_history(disk_, *files, history).ok()) return;  // the start says so, or finds room
-  if (!history.checkpoint_newest || !history.checkpoint_before) return;
+  if (!history.checkpoint_before || history.checkpoint_before == history.checkpoint_newest) return;
   const std::string newest = journal::checkpoint_file_name(*history.checkpoint_newest);
   // Weir outlives one damaged checkpoint, not two in a row.
   if (damaged_.contains(journal::checkpoint_file_name(*history.checkpoint_before)) || !damaged_.insert(newest).second)

@@ -293,6 +293,79 @@ TEST_F(JournalDamage, OfTheNewestCheckpointFallsBackToTheOneBefore) {
   EXPECT_THAT(replayed(), testing::ElementsAre("<checkpoint>", "b", "<checkpoint>"));
 }
 
+TEST_F(JournalDamage, OfACheckpointCountsNoMoreOnceThereIsAnother) {
+  const auto damage_newest_checkpoint = [&] {
+    kill();
+    std::string newest;
+    for (const std::string& name : disk_->names()) {
+      if (journal::is_checkpoint_file(name)) newest = name;
+    }
+    disk_->flip_bit(newest, 2, 1);
+  };
+  const auto roll_over = [&] {
+    const std::uint64_t before = journal_->segment_newest();
+    while (journal_->segment_newest() == before) append(std::string(6000, 'x'));
+    sync();
+  };
+  for (int variant = 0; variant < 16; ++variant) {
+    SCOPED_TRACE(variant);
+    journal_.reset();
+    disk_ = std::make_unique<SimDisk>(1);
+    open();
+    for (const char* state : {"older", "first", "second"}) {
+      roll_over();
+      checkpoint(state, journal_->segment_newest());
+    }
+    if ((variant & 1) != 0) roll_over();  // the next segment's header names it, and no copied entry
+    damage_newest_checkpoint();
+    open();
+    ASSERT_EQ(as_text(recovery_.checkpoint_bytes), "first");
+    if ((variant & 8) != 0) roll_over();
+    sync();
+    checkpoint("third", journal_->segment_newest());
+    if ((variant & 2) != 0) {
+      kill();
+      open();
+      ASSERT_EQ(as_text(recovery_.checkpoint_bytes), "third");
+    }
+    if ((variant & 4) != 0) roll_over();
+    ASSERT_TRUE(journal_->prepare_spare().ok());
+    const Sequence end = journal_->written();
+    damage_newest_checkpoint();
+    open();
+    ASSERT_NE(journal_, nullptr);
+    EXPECT_EQ(as_text(recovery_.checkpoint_bytes), "first");
+    EXPECT_EQ(replayed().size(), end.value() - recovery_.checkpoint->through.value());
+    checkpoint("fourth", journal_->segment_newest());
+    checkpoint("fifth", journal_->segment_newest());
+    ASSERT_TRUE(journal_->prepare_spare().ok());
+    const auto names = disk_->names();
+    EXPECT_EQ(std::count_if(names.begin(), names.end(), journal::is_checkpoint_file), 2);
+  }
+}
+
+TEST_F(JournalDamage, OfTheOnlyCheckpointThatIsLeftIsRefused) {
+  open();
+  for (const char* state : {"first", "second"}) {
+    append("a");
+    sync();
+    checkpoint(state, 1);
+  }
+  for (int life = 0; life < 2; ++life) {
+    kill();
+    std::string newest;
+    for (const std::string& name : disk_->names()) {
+      if (journal::is_checkpoint_file(name)) newest = name;
+    }
+    disk_->flip_bit(newest, 2, 1);
+    if (life == 0) {
+      open();
+    } else {
+      EXPECT_THAT(refused().message, HasSubstr(newest));
+    }
+  }
+}
+
 TEST_F(JournalDamage, OfASegmentThatIsMissingIsRefused) {
   open();
   while (journal_->segment_newest() < 3) append(std::string(3000, 'x'));
