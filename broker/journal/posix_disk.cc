@@ -144,7 +144,7 @@ class PosixFile final : public File {
       // Piece by piece: a file system that orders its writes would make the next sync of the journal wait for all that
       // is in the cache.
       if (direct) continue;
-      if (Status synced = sync(); !synced.ok()) return synced;
+      if (::fdatasync(descriptor_) != 0) return failure("cannot sync", path_, errno);
     }
     return {};
   }

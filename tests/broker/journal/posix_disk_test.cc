@@ -6,16 +6,46 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <random>
 #include <thread>
+
+namespace {
+
+/// Has one call of the kernel fail, as it may on some file system.
+struct Calls {
+  std::atomic<int> made{0};
+  std::atomic<int> fails_at{0};  // 0: none does
+  std::atomic<int> fails_with{0};
+  void fail(int nth, int number) {
+    made = 0;
+    fails_with = number;
+    fails_at = nth;
+  }
+  bool next_fails() {
+    if (++made != fails_at) return false;
+    fails_at = 0;
+    errno = fails_with;
+    return true;
+  }
+};
+Calls syncs;
+
+}  // namespace
+
+// In front of the C library's.
+extern "C" int fdatasync(int descriptor) {
+  return syncs.next_fails() ? -1 : static_cast<int>(::syscall(SYS_fdatasync, descriptor));
+}
 
 namespace weir::journal {
 namespace {
@@ -103,6 +133,17 @@ TEST_F(PosixDiskTest, FillsAFileBesideOthersInThePiecesThatItIsTold) {
     ASSERT_TRUE(file.ok()) << file.error().message;
     EXPECT_EQ(asked, 4U);
     expect_zeros("file", bytes);
+  }
+}
+
+// Where blocks are found for what is written only when it is brought out.
+TEST_F(PosixDiskTest, TellsOfADiskThatIsFullFromTheSyncOfAPieceToo) {
+  for (const int number : {ENOSPC, EDQUOT, EIO}) {
+    syncs.fail(2, number);
+    const auto file = disk_->create_beside("file", (256 << 10) + 77, [] { return 64 << 10; });
+    ASSERT_FALSE(file.ok());
+    EXPECT_EQ(file.error().code, number == EIO ? Code::kIo : Code::kDiskFull) << file.error().message;
+    EXPECT_EQ(disk_->open(std::string_view("file")).error().code, Code::kNotFound);
   }
 }
 
