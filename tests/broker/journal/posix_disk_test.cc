@@ -39,12 +39,16 @@ struct Calls {
   }
 };
 Calls syncs;
+Calls direct_writes;  // all others are of several parts
 
 }  // namespace
 
 // In front of the C library's.
 extern "C" int fdatasync(int descriptor) {
   return syncs.next_fails() ? -1 : static_cast<int>(::syscall(SYS_fdatasync, descriptor));
+}
+extern "C" ssize_t pwrite(int descriptor, const void* from, size_t size, off_t offset) {
+  return direct_writes.next_fails() ? -1 : ::syscall(SYS_pwrite64, descriptor, from, size, offset);
 }
 
 namespace weir::journal {
@@ -243,6 +247,24 @@ TEST_F(PosixDiskTest, TellsOfAWritePastTheCacheThatEndsEarly) {
   EXPECT_NE(wrote.error().message.find(directory_ + "/file: cannot write"), std::string::npos) << wrote.error().message;
   EXPECT_EQ(file->size(), 3U << 20) << "as far as it came";
   EXPECT_EQ(content_of(*file)[(3 << 20) - 1], std::byte{'x'});
+}
+
+TEST_F(PosixDiskTest, WritesThroughTheCacheWhereNoMoreOfAWritePassesIt) {
+  const bool passes = passes_the_page_cache();
+  const auto file = create("file", 1 << 20);
+  const Bytes bytes(5 << 20, std::byte{'x'});
+  const BytesView part = bytes;
+  for (int time = 0; time < 2; ++time) {
+    direct_writes.fail(2, EINVAL);
+    ASSERT_TRUE(file->write_past_cache(4096, std::span(&part, 1)).ok());
+    if (passes) {
+      EXPECT_EQ(direct_writes.made, time == 0 ? 2 : 0) << "after an answer that stays the same";
+    }
+    EXPECT_EQ(file->size(), 4096 + bytes.size());
+    const Bytes content = content_of(*file);
+    EXPECT_TRUE(std::ranges::equal(BytesView(content).subspan(4096), bytes));
+  }
+  direct_writes.fail(0, 0);
 }
 
 TEST_F(PosixDiskTest, LeavesNothingInTheCacheOfWhatPassedIt) {
