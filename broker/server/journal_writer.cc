@@ -101,7 +101,13 @@ void JournalWriter::run() {
     // What comes next carries the mark: one of its own is written only where nothing comes.
     mark_due_ = !unsynced_ && !under_way_;
   }
-  if (unsynced_ && (!sync() || !await_sync())) return;
+  end();
+}
+
+void JournalWriter::end() {
+  if (!await_sync()) return;
+  // Not as unsynced_ says: where the disk is full the journal has synced what it has, looking for room.
+  if (journal_.durable() != journal_.written() && (!sync() || !await_sync())) return;
   // So that the next start reads no torn write behind the end of a life that ended well.
   (void)journal_.mark_if_needed();
 }
@@ -153,9 +159,12 @@ bool JournalWriter::write(std::vector<core::NewEntry>& group) {
     }
     if (!was_full) mailbox_.post([this] { listener_.on_journal_full(true); });
     if (std::exchange(was_full, true)) journal_.permit_last_segment();
-    std::unique_lock lock(mutex_);
-    queued_.wait_for(lock, std::chrono::milliseconds(100), [this] { return stopping_; });
-    if (stopping_) return false;
+    {
+      std::unique_lock lock(mutex_);
+      if (!queued_.wait_for(lock, std::chrono::milliseconds(100), [this] { return stopping_; })) continue;
+    }
+    end();
+    return false;
   }
   if (was_full) mailbox_.post([this] { listener_.on_journal_full(false); });
   unsynced_ = true;

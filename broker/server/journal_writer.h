@@ -43,7 +43,8 @@ class JournalWriter {
  public:
   JournalWriter(journal::Journal& journal, std::chrono::microseconds interval, Mailbox& mailbox,
                 WriterListener& listener);
-  /// Writes and syncs what is queued, then ends the threads.
+  /// Writes what is queued, but for what a full disk has no room for, and syncs all that is written; then ends the
+  /// threads.
   ~JournalWriter();
   JournalWriter(const JournalWriter&) = delete;
   JournalWriter& operator=(const JournalWriter&) = delete;
@@ -62,7 +63,10 @@ class JournalWriter {
   void run();
   /// Waits until there is something to do.
   void await(std::unique_lock<std::mutex>& lock);
+  /// False: nothing more is to be written.
   bool write(std::vector<core::NewEntry>& group);
+  /// What is written is synced, and marked.
+  void end();
   bool sync();
   /// Where a sync is under way: waits for it, and tells.
   bool await_sync();

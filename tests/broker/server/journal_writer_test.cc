@@ -18,7 +18,7 @@ class JournalWriterTest : public test::JournalFixture, public WriterListener {
   void on_written(const std::vector<Written>& written) override { written_ = written.back().sequence.plus(1); }
   void on_settled(Sequence end) override { settled_.push_back(end); }
   void on_synced(double, Sequence) override {}
-  void on_journal_full(bool) override {}
+  void on_journal_full(bool full) override { full_ = full; }
   void on_journal_failed(const Error& error) override { failure_ = error; }
   void TearDown() override {
     gate_.release(100);
@@ -76,6 +76,7 @@ class JournalWriterTest : public test::JournalFixture, public WriterListener {
   std::counting_semaphore<> gate_{0};
   std::atomic<int> begun_{0};
   std::optional<Error> failure_;
+  bool full_ = false;
   std::uint64_t posted_ = 0;
   Sequence written_;
   std::vector<Sequence> settled_;
@@ -123,6 +124,30 @@ TEST_F(JournalWriterTest, SaysBeforeTheNextSyncWhatTheOneBesideWhichItWroteHasCo
   const auto opened = journal::Journal::open(*copy, options_, found);
   ASSERT_FALSE(opened.ok()) << "cut: " << found.cut_report;
   EXPECT_EQ(opened.error().code, Code::kCorrupt) << opened.error().message;
+}
+
+TEST_F(JournalWriterTest, SyncsAtItsEndWhatIsWrittenThoughTheDiskIsFull) {
+  // A file that cannot grow, or no segment left to roll over to.
+  for (const std::uint64_t segment_bytes : {512 << 10, 64 << 10}) {
+    journal_.reset();
+    disk_ = std::make_unique<test::SimDisk>(1);
+    options_.segment_bytes = segment_bytes;
+    open();
+    disk_->limit_bytes(disk_->bytes());
+    start_writer();
+    gate_.release(100);
+    post("settled once it is written", Durability::kInterval);
+    until([&] { return !settled_.empty(); });
+    EXPECT_EQ(journal_->durable(), Sequence(0));
+    post(std::string(50'000, 'x'), Durability::kFsync);
+    until([&] { return full_; });
+    writer_.reset();
+    EXPECT_EQ(journal_->written(), Sequence(1));
+    EXPECT_EQ(journal_->durable(), Sequence(1));
+    mailbox_.run();
+    settled_.clear();
+    full_ = false;
+  }
 }
 
 TEST_F(JournalWriterTest, TellsOfAMarkThatCannotBeWrittenWhereNothingComes) {
