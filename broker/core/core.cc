@@ -460,11 +460,8 @@ void Core::tick(Monotonic now) {
   look_at_boundaries();
   follow_load();
   settle_upgrades();
-  drop_passed_bytes();
-  raise_cursor_frames();
-  raise_group_frames();
   // What is kept only for a replay yields to what is waited for.
-  ledger_.release(started_us_ + (now - serving_since_).count(), topology_.broker.memory_bytes / 8 / sizeof(FrameSlot));
+  release(started_us_ + (now - serving_since_).count(), topology_.broker.memory_bytes / 8 / sizeof(FrameSlot));
   pump(now);
 }
 

@@ -576,6 +576,8 @@ class Core {
   /// The frame's bytes, or nothing after asking for them.
   const Buffer* frame_bytes(std::uint32_t stream, std::uint64_t frame);
   void drop_passed_bytes();
+  /// What nobody waits for is forgotten, as Ledger::release() says, and what memory held of it.
+  void release(std::optional<std::int64_t> now_us = std::nullopt, std::size_t slots_max = SIZE_MAX);
   void raise_cursor_frames();
   [[nodiscard]] std::uint64_t scanned_to(std::uint32_t stream) const;
 

@@ -468,6 +468,15 @@ void Core::drop_passed_bytes() {
   hot_bytes_left_ = hot_.total();
 }
 
+void Core::release(std::optional<std::int64_t> now_us, std::size_t slots_max) {
+  drop_passed_bytes();
+  raise_cursor_frames();
+  raise_group_frames();
+  const std::vector<std::uint64_t> freed = ledger_.release(now_us, slots_max);
+  // Not all of it has been dropped: who only looks on may have yet to see what all groups are through with.
+  for (std::uint32_t stream = 0; stream < freed.size(); ++stream) hot_.dropped(stream, freed[stream]);
+}
+
 void Core::raise_cursor_frames() {
   for (std::uint32_t index = 0; index < leases_.size(); ++index) {
     UnitState& unit = ledger_.units()[index];

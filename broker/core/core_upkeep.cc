@@ -72,10 +72,7 @@ void Core::consider_checkpoint() {
 }
 
 void Core::take_checkpoint() {
-  drop_passed_bytes();
-  raise_cursor_frames();
-  raise_group_frames();
-  ledger_.release();
+  release();
   upkeep_.bytes_since_checkpoint = 0;
   Upkeep::Pending pending;
   pending.segment_through = upkeep_.segment_now;

@@ -679,7 +679,8 @@ void Ledger::placed(Sequence sequence, std::uint64_t segment, std::uint32_t offs
   }
 }
 
-void Ledger::release(std::optional<std::int64_t> now_us, std::size_t slots_max) {
+std::vector<std::uint64_t> Ledger::release(std::optional<std::int64_t> now_us, std::size_t slots_max) {
+  std::vector<std::uint64_t> freed(streams_.size());
   std::size_t slots = this->slots();
   for (std::uint32_t index = 0; index < streams_.size(); ++index) {
     StreamState& state = streams_[index];
@@ -722,8 +723,9 @@ void Ledger::release(std::optional<std::int64_t> now_us, std::size_t slots_max) 
       bytes -= slot.place.size;
       --slots;
     }
-    state.release_before(keep_from);
+    freed[index] = state.release_before(keep_from);
   }
+  return freed;
 }
 
 std::uint64_t Ledger::snapshot_bytes() const {

@@ -68,8 +68,10 @@ class Ledger {
 
   /// Frames that no group waits for are forgotten, or kept as their stream's retention wants as long as it is not
   /// `now_us` (wall clock) that they have outlived, and their slots, of all streams, are no more than `slots_max`.
-  /// Without a time everything is kept that might be. Cheap enough for every tick, not for every commit.
-  void release(std::optional<std::int64_t> now_us = std::nullopt, std::size_t slots_max = SIZE_MAX);
+  /// Without a time everything is kept that might be. Answers by stream how many bytes of them were in memory. Cheap
+  /// enough for every tick, not for every commit.
+  std::vector<std::uint64_t> release(std::optional<std::int64_t> now_us = std::nullopt,
+                                     std::size_t slots_max = SIZE_MAX);
   /// The lowest segment that holds something still needed, of those that are written; `none` if nothing is. Changes of
   /// state below `tail_bytes_min` behind a snapshot below `snapshot_bytes_min` do not count.
   [[nodiscard]] std::uint64_t segment_needed_min(std::uint64_t none, std::uint64_t snapshot_bytes_min = 0,

@@ -40,13 +40,16 @@ void StreamState::set_waited_from(std::uint64_t frame) {
   }
 }
 
-void StreamState::release_before(std::uint64_t frame) {
+std::uint64_t StreamState::release_before(std::uint64_t frame) {
+  std::uint64_t freed = 0;
   while (first_frame_ < frame && !frames_.empty()) {
     use_.remove(frames_.front().place.segment);
     bytes_kept_ -= frames_.front().place.size;
+    freed += frames_.front().bytes.bytes.size();
     frames_.pop_front();
     ++first_frame_;
   }
+  return freed;
 }
 
 }  // namespace weir::core

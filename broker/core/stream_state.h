@@ -38,8 +38,9 @@ class StreamState {
   void append(FrameSlot slot, const wire::FrameView& view);
   /// No group waits for a frame before `frame`.
   void set_waited_from(std::uint64_t frame);
-  /// Forgets all frames before `frame`. REQUIRES: no group waits for one.
-  void release_before(std::uint64_t frame);
+  /// Forgets all frames before `frame`, and answers how many bytes of them were in memory. REQUIRES: no group waits for
+  /// one.
+  std::uint64_t release_before(std::uint64_t frame);
   [[nodiscard]] std::uint64_t waited_from() const { return waited_from_; }
   /// Bytes of the frames that some group waits for.
   [[nodiscard]] std::uint64_t bytes_waiting() const { return bytes_waiting_; }
