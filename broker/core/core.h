@@ -46,6 +46,7 @@ struct CoreOptions {
   std::size_t learned_keys_min = 64;                    ///< with fewer keys nothing is learned of boundaries
   std::size_t learned_keys_max = KeySample::kKeysMax;   ///< of the newest keys so many are looked at
   std::size_t relocated_bytes = 256 << 10;              ///< state follows its keys in portions of this size
+  std::uint64_t entry_bytes_max = UINT64_MAX;           ///< the journal takes no larger entry
   std::string commits_endpoint;                         ///< told to workers
   std::string host;                                     ///< the name of the broker's machine
   bool only_looks = false;                              ///< at a directory where nothing runs
@@ -304,6 +305,8 @@ class Core {
 
   // core_commit.cc
   void on_commit(Worker& worker, const Buffer& message, Monotonic now);
+  /// Why the journal does not take a transaction, if it does not.
+  [[nodiscard]] std::optional<std::string> too_large(const Buffer& message) const;
   std::optional<std::string> judge(const Worker& worker, const wire::Commit& commit, BytesView bytes) const;
   /// The stage whose dead letters would take more than it may keep, or nothing.
   /// The stage that failed records of `commit` leave no room for, and which room.

@@ -13,6 +13,9 @@ namespace weir::core {
 namespace {
 
 constexpr std::uint64_t kMuchPublished = 128 << 10;  ///< unsettled of one worker: it takes part of what all may have
+/// The entry's header takes the place of the end of the message's, so that one buffer is received, journaled and
+/// delivered: the entry is the message without so many bytes.
+constexpr std::size_t kShift = sizeof(wire::MessageHeader) - sizeof(EntryHeader);
 
 /// Nothing can come behind the end of a loop, where its readers have finished: what emits there nevertheless, from
 /// `finish`, is wrong, and stays so.
@@ -42,6 +45,7 @@ void Core::on_commit(Worker& worker, const Buffer& sent, Monotonic now) {
     // Said before: answered when the first one is (kCommitted carries totals), never sooner.
     return;
   }
+  if (const auto wrong = too_large(message)) return fence(worker.incarnation, *wrong);
   if (const auto wrong = judge(worker, *commit, message.bytes)) return fence(worker.incarnation, *wrong);
 
   if (auto wrong = behind_the_end(ledger_, *commit, message.bytes)) {
@@ -68,6 +72,7 @@ void Core::on_commit(Worker& worker, const Buffer& sent, Monotonic now) {
     message = std::move(*dealt);
     commit = wire::decode_commit(message.bytes, sizeof(wire::MessageHeader));
     WEIR_CHECK(commit.ok(), "a commit is dealt out as it was, but for the shards of its records");
+    if (const auto wrong = too_large(message)) return fence(worker.incarnation, *wrong);
   }
 
   for (const wire::Consumed& range : commit->consumed) enter_consumed(worker, range);
@@ -87,9 +92,6 @@ void Core::on_commit(Worker& worker, const Buffer& sent, Monotonic now) {
     }
     if (ledger_.units()[worker.unit].inputs().empty()) durability = topology_.broker.durability;
   }
-  // The entry's header takes the place of the end of the message's, so that one buffer is received, journaled and
-  // delivered.
-  constexpr std::size_t kShift = sizeof(wire::MessageHeader) - sizeof(EntryHeader);
   const EntryHeader header{
       EntryType::kTransaction, {}, ledger_.units()[worker.unit].stage(), worker.incarnation.value()};
   std::memcpy(message.bytes.data() + kShift, &header, sizeof(header));
@@ -191,6 +193,15 @@ std::optional<Core::Overfull> Core::overfull(const wire::Commit& commit) const {
     }
   }
   return std::nullopt;
+}
+
+std::optional<std::string> Core::too_large(const Buffer& message) const {
+  const std::uint64_t bytes = message.bytes.size() - kShift;
+  if (bytes <= options_.entry_bytes_max) return std::nullopt;
+  return fmt::format(
+      "its transaction takes {} bytes of the journal, and one entry of that {} at most: let it emit and keep less for "
+      "one record, or begin a new directory with a larger broker.segment_size",
+      bytes, options_.entry_bytes_max);
 }
 
 std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit& commit, BytesView bytes) const {

@@ -165,6 +165,7 @@ Status Server::recover(std::optional<std::uint64_t> served) {
   core::CoreOptions core_options;
   core_options.commits_endpoint = sockets_->commits_endpoint();
   core_options.news_endpoint = sockets_->news_endpoint();
+  core_options.entry_bytes_max = journal_->entry_bytes_max();
   core_options.journal = fmt::format("{:016x}", journal_->seed());
   core_options.state_dir = directory_.state_path();
   char host[256] = {};

@@ -189,6 +189,7 @@ void World::start_broker() {
   core_options.learned_keys_max = 100;  // so few that keys in rising order come as a drift
   core_options.relocated_bytes = 1 << (plan_.seed % 10);
   if (plan_.copies_early) core_options.segments_slack = 2;
+  core_options.entry_bytes_max = broker_->journal->entry_bytes_max();
   core_options.commits_endpoint = "commits";
   broker_->core = std::make_unique<core::Core>(topology_, core_options, *this);
   broker_->core->set_started_us(wall_us());

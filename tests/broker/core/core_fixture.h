@@ -93,7 +93,8 @@ class CoreFixture : public testing::Test {
     std::uint64_t transactions = 0;
   };
 
-  explicit CoreFixture(Topology topology) : topology_(std::move(topology)), core_(topology_, {}, out_) {
+  explicit CoreFixture(Topology topology, CoreOptions options = {})
+      : topology_(std::move(topology)), core_(topology_, std::move(options), out_) {
     core_.set_started_us(kStartedUs);
     core_.start(Reign(1), {1, 1}, now_);
   }
