@@ -619,7 +619,9 @@ class Core {
 
   // core_replay.cc
   void start_over(std::uint32_t unit);
-  std::optional<std::string> judge_requeued(const Worker& worker, const wire::ChangesOf& changes) const;
+  /// `worked_off`: the numbers that the transaction has named so far, to which those of `changes` are added.
+  std::optional<std::string> judge_requeued(const Worker& worker, const wire::ChangesOf& changes,
+                                            std::set<std::uint64_t>& worked_off) const;
   /// What was sent and is worked off is no longer under way.
   void forget_requeued(std::uint32_t unit);
 

@@ -230,7 +230,7 @@ std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit&
     return "it names splits without the lease to do so";
   }
   for (const wire::SplitMoved& split : commit.splits) {
-    if (!holds(split.split)) return "it moves a split that is not leased to it";
+    if (unit.intake() != Intake::kSplits || !holds(split.split)) return "it moves a split that is not leased to it";
   }
   for (const wire::Advanced& advanced : commit.advanced) {
     if (!holds(advanced.shard)) return "it advances a shard that is not leased to it";
@@ -259,11 +259,12 @@ std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit&
   for (const wire::CountedCause& counted : commit.causes) {
     if (!unit.has(counted.stage)) return "it counts for a stage that it does not run";
   }
+  std::set<std::uint64_t> worked_off;
   for (const wire::ChangesOf& changes : commit.changes) {
     if (!unit.has(changes.stage)) return "it changes the state of a stage that it does not run";
     const bool known = ranges ? changes.shard < unit.lanes.size() : holds(changes.shard);
     if (!known) return "it changes the state of a shard that is not leased to it";
-    if (auto wrong = judge_requeued(worker, changes)) return wrong;
+    if (auto wrong = judge_requeued(worker, changes, worked_off)) return wrong;
   }
   const auto writes = [&](std::uint32_t stream) {
     return std::find(unit.outputs().begin(), unit.outputs().end(), stream) != unit.outputs().end();
@@ -271,9 +272,10 @@ std::optional<std::string> Core::judge(const Worker& worker, const wire::Commit&
   std::set<std::uint32_t> streams;
   for (const wire::DirectEmitted& emitted : commit.emitted) {
     const bool fits = writes(emitted.stream) && is_direct(topology_.streams[emitted.stream].transport) &&
-                      emitted.records != 0 && emitted.records <= emitted.bytes;
+                      emitted.records != 0 && emitted.records <= emitted.bytes &&
+                      ledger_.has_numbers_for(emitted, commit.readers(emitted.stream));
     if (!fits || !streams.insert(emitted.stream).second)
-      return "it emits past the broker to a stream that does not go there, or twice to one";
+      return "it emits past the broker to a stream that does not go there, or twice to one, or more than there can be";
   }
   std::set<std::pair<std::uint32_t, std::uint64_t>> links;
   for (const wire::DirectTaken& taken : commit.taken) {

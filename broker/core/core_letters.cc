@@ -170,9 +170,9 @@ void Core::deliver_requeued(std::uint32_t index) {
   }
 }
 
-std::optional<std::string> Core::judge_requeued(const Worker& worker, const wire::ChangesOf& changes) const {
+std::optional<std::string> Core::judge_requeued(const Worker& worker, const wire::ChangesOf& changes,
+                                                std::set<std::uint64_t>& worked_off) const {
   const auto& requeued = leases_[worker.unit].requeued;
-  std::set<std::uint64_t> seen;
   wire::ChangesReader reader(changes.bytes);
   while (const auto change = reader.next_beside_state()) {
     if (change->space == wire::Space::kParked && !wire::decode_parked_name(change->name))
@@ -183,7 +183,7 @@ std::optional<std::string> Core::judge_requeued(const Worker& worker, const wire
     const auto at = requeued.find(*number);
     const bool here = at != requeued.end() && at->second.worker == worker.incarnation &&
                       at->second.lane == changes.shard && ledger_.requeued(changes.stage).contains(*number);
-    if (!here || !seen.insert(*number).second) return "it works off a requeued record that is not its own";
+    if (!here || !worked_off.insert(*number).second) return "it works off a requeued record that is not its own";
   }
   if (!reader.ok()) return "its state changes are malformed";
   return std::nullopt;

@@ -351,8 +351,7 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
       return corrupt(sequence, "emits past the broker to a stream that goes through it");
     const Transport transport = topology_.streams[emitted.stream].transport;
     const std::uint32_t readers = commit->readers(emitted.stream);
-    if (emitted.records > kNumberMax / std::max(readers, 1U) || streams_[emitted.stream].next_offset(0) > kNumberMax)
-      return corrupt(sequence, "emits more records than there can be");
+    if (!has_numbers_for(emitted, readers)) return corrupt(sequence, "emits more records than there can be");
     // What was acknowledged before is not on its way any more.
     const std::uint64_t arrivals = counts_arrivals(transport) ? emitted.records * readers : 0;
     streams_[emitted.stream].pass_by(emitted.records, emitted.bytes, arrivals);
@@ -377,6 +376,13 @@ Status Ledger::apply_transaction(Sequence sequence, const EntryHeader& header, c
   const bool stands_still = unit.loop != 0 && !loop_ended(unit.loop) && worked_off(unit.loop);
   if (!commit->finished.empty() || commit->enumeration_ended || ends || stands_still) refresh_ends();
   return {};
+}
+
+bool Ledger::has_numbers_for(const wire::DirectEmitted& emitted, std::uint32_t readers) const {
+  const StreamState& stream = streams_[emitted.stream];
+  const std::uint64_t each = std::max(readers, 1U);
+  const std::uint64_t so_far = std::min(kNumberMax, stream.next_offset(0) + stream.lost);
+  return emitted.records <= (kNumberMax - so_far) / each;
 }
 
 std::uint64_t Ledger::on_the_way(std::uint32_t stream) const {

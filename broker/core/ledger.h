@@ -125,6 +125,8 @@ class Ledger {
   [[nodiscard]] std::uint64_t next_file() const { return next_file_; }
   [[nodiscard]] std::uint64_t dead_letter_bytes(std::uint32_t stage) const { return dead_letter_bytes_[stage]; }
   [[nodiscard]] std::uint64_t parked_bytes(std::uint32_t stage) const { return parked_bytes_[stage]; }
+  /// Whether so many more may be emitted past the broker: no count of the stream's leads out of bounds by it.
+  [[nodiscard]] bool has_numbers_for(const wire::DirectEmitted& emitted, std::uint32_t readers) const;
   /// Records that were emitted to `stream`, which goes from worker to worker, and are neither consumed nor lost.
   [[nodiscard]] std::uint64_t on_the_way(std::uint32_t stream) const;
   /// The loop that `stream` lies in, written and read by parts of it: by number from 1; 0: none.

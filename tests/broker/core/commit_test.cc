@@ -58,5 +58,17 @@ TEST_F(CommitTest, IsFencedWhereNoEntryTakesIt) {
   EXPECT_EQ(core_.ledger().stream(0).records_total(), 2U);
 }
 
+TEST_F(CommitTest, IsFencedWhereItMovesASplitAndIsOfNoSource) {
+  Peer work = ready("work");
+  wire::Commit commit;
+  commit.advanced = {{0, 1}};
+  this->commit(work, commit);
+  ASSERT_EQ(out_.fenced_why(), "") << "shard 0 is leased to it";
+  commit.advanced.clear();
+  commit.splits = {{0, false, {}}};
+  this->commit(work, commit);
+  EXPECT_EQ(out_.fenced_why(), "it moves a split that is not leased to it");
+}
+
 }  // namespace
 }  // namespace weir::core

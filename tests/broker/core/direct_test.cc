@@ -78,6 +78,19 @@ TEST_F(Direct, TellsBothSidesOfEachOther) {
   EXPECT_EQ(peers_of(work).version, producers.version) << "nothing has changed for it";
 }
 
+TEST_F(Direct, FencesWhoEmitsMoreThanThereCanBe) {
+  constexpr std::uint64_t kMost = 1ULL << 60;
+  Peer source = ready("read");
+  ready("work");
+  wire::Commit commit;
+  commit.emitted = {{0, kMost, kMost}};
+  this->commit(source, commit);
+  ASSERT_EQ(out_.fenced_why(), "");
+  commit.emitted = {{0, 1, 1}};
+  this->commit(source, commit);
+  EXPECT_NE(out_.fenced_why().find("more than there can be"), std::string::npos);
+}
+
 TEST_F(Direct, CountsEachRecordOnceThroughTheDeathOfAConsumer) {
   Peer source = ready("read");
   Peer first = ready("work");

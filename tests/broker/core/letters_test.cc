@@ -130,6 +130,20 @@ TEST_F(LettersTest, MakesRoomByDropping) {
   EXPECT_EQ(core_.dead_letters(), 1U) << "what happened stays counted";
 }
 
+TEST_F(LettersTest, FencesWhoWorksOffOneTwiceInATransaction) {
+  Peer work = ready("work");
+  move(true, {letter(3)});
+  ASSERT_EQ(requeued_to(work), std::vector<std::uint64_t>{1});
+  Bytes changes;
+  const Bytes key = wire::requeued_key(1);
+  wire::append_change(changes, {wire::Space::kRequeued, {}, key, std::nullopt});
+  wire::Commit twice;
+  twice.changes = {{kWork, 0, changes}, {kWork, 0, changes}};
+  commit(work, twice);
+  EXPECT_EQ(out_.fenced_why(), "it works off a requeued record that is not its own");
+  EXPECT_EQ(core_.ledger().requeued(kWork).size(), 1U);
+}
+
 TEST_F(LettersTest, GivesRequeuedRecordsToTheHolderInOrderAndOnlyOnceTheyAreOnDisk) {
   Peer work = ready("work");
   core_.move_letters("person", {true, {letter(3), letter(7), letter(5)}, {}, 0}, now_);
