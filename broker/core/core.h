@@ -462,11 +462,12 @@ class Core {
   void move_boundaries(std::uint32_t stream);
   void look_at_boundaries();
   /// The commit, with what it emits to streams that learn their boundaries dealt out by those in force: itself where it
-  /// emits nothing there. Errors: kInvalid: what it emits cannot be read.
+  /// emits nothing there. Errors: kInvalid: what it emits cannot be read, or is more than an entry takes when it is not
+  /// compressed.
   Result<Buffer> dealt_out(const Buffer& message, const wire::Commit& commit);
-  /// Appends a frame with the same records, dealt out, to `out`; `learn`: and takes note of their keys. Errors: as
-  /// above.
-  Status deal_out(const wire::FrameView& frame, bool learn, Bytes& out);
+  /// Appends a frame with the same records, dealt out, to `out`; `learn`: and takes note of their keys. Takes what they
+  /// need uncompressed off `room`. Errors: as above.
+  Status deal_out(const wire::FrameView& frame, bool learn, std::uint64_t& room, Bytes& out);
   /// The unit has come to where its boundaries moved: nobody is to hold the lanes concerned until their state has
   /// followed.
   [[nodiscard]] bool withholds(const UnitState& unit) const;

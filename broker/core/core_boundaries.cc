@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Streams that are partitioned by range and learn where: their records are dealt out here, their boundaries move, and
 // the state of keys follows.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "broker/core/core.h"
@@ -81,6 +83,7 @@ Result<Buffer> Core::dealt_out(const Buffer& message, const wire::Commit& commit
   if (learners_.empty() || std::none_of(commit.frames.begin(), commit.frames.end(), learns)) return message;
   Bytes out;
   out.reserve(message.bytes.size() + 4096);
+  std::uint64_t room = options_.entry_bytes_max;
   std::size_t copied = 0;
   const auto copy_to = [&](std::size_t end) {
     const BytesView part = message.bytes.subspan(copied, end - copied);
@@ -100,7 +103,7 @@ Result<Buffer> Core::dealt_out(const Buffer& message, const wire::Commit& commit
     copy_to(frame.position - sizeof(std::uint32_t));
     const std::size_t at = out.size();
     ByteWriter(out).put(std::uint32_t{0});
-    if (Status status = deal_out(*view, !first, out); !status.ok()) return status.error();
+    if (Status status = deal_out(*view, !first, room, out); !status.ok()) return status.error();
     const auto size = static_cast<std::uint32_t>(out.size() - at - sizeof(std::uint32_t));
     std::memcpy(out.data() + at, &size, sizeof(size));
     copied = frame.position + frame.size;
@@ -109,7 +112,7 @@ Result<Buffer> Core::dealt_out(const Buffer& message, const wire::Commit& commit
   return Buffer::of(std::move(out));
 }
 
-Status Core::deal_out(const wire::FrameView& frame, bool learn, Bytes& out) {
+Status Core::deal_out(const wire::FrameView& frame, bool learn, std::uint64_t& room, Bytes& out) {
   const std::uint32_t stream = frame.header().stream;
   const std::vector<Boundary>& boundaries = ledger_.stream(stream).boundaries;
   dealt_.resize(std::max<std::size_t>(dealt_.size(), topology_.streams[stream].shards));
@@ -125,6 +128,12 @@ Status Core::deal_out(const wire::FrameView& frame, bool learn, Bytes& out) {
                                                wire::batch_bytes_max(topology_));
     at += batch.bytes;
     if (!records.ok()) return records.error();
+    if (records->size() > room) {
+      return {Code::kInvalid, fmt::format("it emits more than {} bytes, uncompressed, to streams with boundaries "
+                                          "\"auto\": as much as one entry of the journal takes",
+                                          options_.entry_bytes_max)};
+    }
+    room -= records->size();
     wire::BatchReader reader(*records);
     std::uint32_t count = 0;
     for (std::size_t from = 0;; from = reader.position(), ++count) {

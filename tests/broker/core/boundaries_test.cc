@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sdk/wire/changes.h"
+#include "sdk/wire/frame_writer.h"
 #include "sdk/wire/map.h"
 #include "tests/broker/core/core_fixture.h"
 #include "weir/encode.h"
@@ -40,7 +41,7 @@ Bytes key_bytes(std::uint64_t key) {
 
 class Boundaries : public CoreFixture {
  protected:
-  Boundaries() : CoreFixture(learning()) {}
+  explicit Boundaries(CoreOptions options = {}) : CoreFixture(learning(), std::move(options)) {}
 
   /// As a worker sends them: all in shard 0.
   static Bytes frame(const std::vector<std::uint64_t>& keys) {
@@ -152,6 +153,37 @@ TEST_F(Boundaries, AreLearnedFromWhatComesFirstAndDealItOut) {
   EXPECT_EQ(stream["boundaries"], nlohmann::json({50}));
   EXPECT_EQ(stream["boundary_moves"], 1);
   EXPECT_EQ(stream["shard_records"], nlohmann::json({50, 50}));
+}
+
+class BoundariesInSmallEntries : public Boundaries {
+ protected:
+  static constexpr std::uint64_t kEntryBytes = 100'000;
+  static CoreOptions small_entries() {
+    CoreOptions options;
+    options.entry_bytes_max = kEntryBytes;
+    return options;
+  }
+  BoundariesInSmallEntries() : Boundaries(small_entries()) {}
+
+  /// A frame of two batches, each of so many bytes before it was compressed.
+  static Bytes compressed(std::size_t bytes) {
+    Bytes records;
+    wire::append_record(records, {0, key_bytes(1), Bytes(bytes, std::byte{0xc0}), {}});
+    wire::Compressor compressor(Compression::kLz4);
+    Bytes frame;
+    wire::FrameWriter writer(0, kShards, frame, compressor);
+    for (std::uint32_t shard = 0; shard < kShards; ++shard) writer.add(shard, 1, records, 0);
+    writer.finish();
+    return frame;
+  }
+};
+
+TEST_F(BoundariesInSmallEntries, DealOutNothingThatNoEntryTakesUncompressed) {
+  commit(source_, {}, {compressed(kEntryBytes / 3)});
+  EXPECT_EQ(out_.fenced_why(), "");
+  ASSERT_LT(compressed(kEntryBytes).size(), kEntryBytes / 10);
+  commit(source_, {}, {compressed(2 * kEntryBytes / 3)});
+  EXPECT_NE(out_.fenced_why().find("more than 100000 bytes, uncompressed"), std::string::npos) << out_.fenced_why();
 }
 
 TEST_F(Boundaries, LieInShardZeroUntilThereAreEnoughToLearnFrom) {
