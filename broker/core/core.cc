@@ -117,6 +117,7 @@ void Core::on_settled(Sequence sequence, Monotonic now) {
   now_ = now;
   settled_ = sequence;
   for (auto& [incarnation, worker] : workers_) settle(worker);
+  unsettled_.settle(settled_);
   for (auto& [client, session] : sessions_) settle(client, session);
   settle_letters();
   settle_consumers();

@@ -22,6 +22,7 @@
 #include "broker/core/priority_turns.h"
 #include "broker/core/published_accounts.h"
 #include "broker/core/suspect.h"
+#include "broker/core/unsettled_bytes.h"
 #include "broker/core/upkeep.h"
 #include "broker/core/worker.h"
 #include "sdk/wire/changes.h"
@@ -290,7 +291,6 @@ class Core {
     std::uint64_t acknowledged = 0;
     std::deque<std::pair<std::uint64_t, Sequence>> unsettled;
     Monotonic heard{0};
-    std::uint64_t bytes_unsettled = 0;
     Bytes open_answer;  ///< waits until what `last` names is settled
     Sequence open_sequence;
     bool end_pending = false;
@@ -712,6 +712,7 @@ class Core {
   std::deque<std::pair<std::uint32_t, std::int64_t>> replaced_;
   std::vector<UnitLeases> leases_;
   std::map<Client, Session> sessions_;
+  UnsettledBytes unsettled_;  ///< what producers outside have published
   std::map<Client, Tap> taps_;
   std::map<Client, Consumer> consumers_;
   std::map<std::pair<std::uint32_t, std::string>, GroupLease> group_leases_;  ///< of groups that somebody reads for

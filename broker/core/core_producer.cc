@@ -168,6 +168,15 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
                               spec.name),
                   number);
   }
+  // Whoever has nothing under way may go on for longer: with many others a small one would else wait for ever.
+  const std::uint64_t most = topology_.broker.memory_bytes / (session.unsettled.empty() ? 4 : 8);
+  if (unsettled_.total() >= most) {
+    return refuse(client, Refusal::kAgain,
+                  fmt::format("producers have {} bytes under way to the disk, and broker.memory has room for {}: try "
+                              "again",
+                              unsettled_.total(), most),
+                  number);
+  }
   const msgpack::object* records = map.find("records");
   if (records == nullptr || records->type != msgpack::type::ARRAY || records->via.array.size == 0) {
     return refuse(client, Refusal::kInvalid, "\"records\" must be an array of [key, value, timestamp, headers]",
@@ -250,7 +259,9 @@ void Core::publish(const Client& client, const wire::MapReader& map, Monotonic n
   entry.stream = session.stream;
   entry.frame = frame;
   entry.shared = second;
-  const Sequence sequence = append({EntryType::kPublish, {}, 0, 0}, encode(entry), spec.durability);
+  const Bytes body = encode(entry);
+  const Sequence sequence = append({EntryType::kPublish, {}, 0, 0}, body, spec.durability);
+  unsettled_.add(sequence, body.size());
   session.last = number;
   session.unsettled.emplace_back(number, sequence);
 }

@@ -24,7 +24,7 @@ Topology outside_topology() {
 
 class ProducerTest : public CoreFixture {
  protected:
-  ProducerTest() : CoreFixture(outside_topology()) { settle(); }
+  explicit ProducerTest(Topology topology = outside_topology()) : CoreFixture(std::move(topology)) { settle(); }
 
   /// Says `message` and gives the answers.
   std::vector<wire::MapReader> ask(wire::MapWriter message, const Client& client = "a") {
@@ -158,6 +158,33 @@ TEST_F(ProducerTest, AsksToTryAgainWhileTheStreamOrTheDiskIsFull) {
   EXPECT_TRUE(ask(publish(session, 1, 2000)).empty());
   expect_refused(ask(publish(session, 2)), "again");
   EXPECT_EQ(core_.ledger().stream(0).records_total(), 1U);
+}
+
+/// Of 1 MiB of memory an eighth is for what is on its way to disk, a quarter for those who have nothing under way.
+Topology in_little_memory() {
+  Topology topology = outside_topology();
+  topology.broker.memory_bytes = 1 << 20;
+  topology.streams[0].backlog_bytes_max = 1 << 30;
+  return topology;
+}
+
+class ProducersInLittleMemory : public ProducerTest {
+ protected:
+  static constexpr std::size_t kMuch = 100'000;
+  ProducersInLittleMemory() : ProducerTest(in_little_memory()) {}
+};
+
+TEST_F(ProducersInLittleMemory, AreAskedToTryAgainWhileMuchIsOnItsWayToDisk) {
+  const auto first = open("", "a");
+  EXPECT_TRUE(ask(publish(first, 1, kMuch), "a").empty());
+  EXPECT_TRUE(ask(publish(first, 2, kMuch), "a").empty());
+  expect_refused(ask(publish(first, 3), "a"), "again");
+  EXPECT_TRUE(ask(publish(open("", "b"), 1, kMuch), "b").empty()) << "it has nothing under way";
+  expect_refused(ask(publish(open("", "c"), 1), "c"), "again");
+  expect_refused(ask(publish(open("", "a"), 1), "a"), "again");
+  EXPECT_EQ(core_.ledger().stream(0).records_total(), 3U);
+  settle();
+  EXPECT_TRUE(ask(publish(open("", "a"), 1, kMuch), "a").empty());
 }
 
 TEST_F(ProducerTest, TakesNothingBehindTheEnd) {
