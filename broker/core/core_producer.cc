@@ -18,6 +18,9 @@ using wire::Refusal;
 
 namespace {
 
+constexpr std::size_t kSessionsMax = 4096;
+constexpr std::size_t kTapsMax = 256;
+
 /// Packs an object again. A float stays a float: msgpack-c would make an integer of a whole one, which is another key.
 /// REQUIRES: not nested deeper than MapReader lets through.
 void pack(std::string& out, const msgpack::object& value) {
@@ -94,7 +97,6 @@ void Core::open_session(const Client& client, const wire::MapReader& map, Monoto
                               session.name.size()));
   }
   session.stream = *stream;
-  session.id = ++sessions_opened_;
   session.heard = now;
   if (!session.name.empty()) {
     // A name belongs to its newest holder.
@@ -112,6 +114,11 @@ void Core::open_session(const Client& client, const wire::MapReader& map, Monoto
       session.open_sequence = known->second.sequence.plus(1);
     }
   }
+  if (sessions_.size() >= kSessionsMax && !sessions_.contains(client)) {
+    return refuse(client, Refusal::kTaken,
+                  fmt::format("{} producers are there already, or have gone in the last minute", kSessionsMax));
+  }
+  session.id = ++sessions_opened_;
   wire::MapWriter answer("opened");
   answer.put("last", session.last);
   answer.put("window_bytes", topology_.broker.transaction_bytes_max);
@@ -319,6 +326,8 @@ void Core::tail(const Client& client, const wire::MapReader& map, Monotonic now)
         client, Refusal::kUnknown,
         fmt::format("there is no stream \"{}\" that could be tapped in the topology \"{}\"", name, topology_.name));
   }
+  if (taps_.size() >= kTapsMax && !taps_.contains(client))
+    return refuse(client, Refusal::kTaken, fmt::format("{} others look on already: try again later", kTapsMax));
   StreamState& stream = ledger_.stream(*index);
   Tap& tap = taps_[client];
   tap.asked = now;

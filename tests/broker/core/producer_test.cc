@@ -187,6 +187,34 @@ TEST_F(ProducersInLittleMemory, AreAskedToTryAgainWhileMuchIsOnItsWayToDisk) {
   EXPECT_TRUE(ask(publish(open("", "a"), 1, kMuch), "a").empty());
 }
 
+TEST_F(ProducerTest, IsRefusedWhereTooManyAreThereUntilOthersAreForgotten) {
+  const auto client = [](int number) { return "client " + std::to_string(number); };
+  int count = 0;
+  while (count < 10'000 && open("", client(count)) != 0) ++count;
+  EXPECT_EQ(count, 4096);
+  wire::MapWriter message("open");
+  message.put("stream", "orders");
+  expect_refused(ask(std::move(message), "another"), "taken");
+  EXPECT_NE(open("", client(0)), 0) << "who is there may open anew";
+  for (int i = 0; i < 14; ++i) core_.tick(now_ += std::chrono::seconds(5));
+  EXPECT_NE(open("", "another"), 0);
+}
+
+TEST_F(ProducerTest, LooksOnOnlyWhereNotTooManyDo) {
+  const auto look = [&](int number) {
+    wire::MapWriter tail("tail");
+    tail.put("stream", "orders");
+    return ask(std::move(tail), "person " + std::to_string(number));
+  };
+  int count = 0;
+  while (count < 1'000 && look(count).at(0).op() == "records") ++count;
+  EXPECT_EQ(count, 256);
+  expect_refused(look(count), "taken");
+  EXPECT_EQ(look(0).at(0).op(), "records") << "who looks on goes on";
+  core_.tick(now_ += std::chrono::seconds(3));
+  EXPECT_EQ(look(count).at(0).op(), "records");
+}
+
 TEST_F(ProducerTest, TakesNothingBehindTheEnd) {
   const auto session = open("p");
   ask(publish(session, 1));
