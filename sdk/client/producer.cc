@@ -144,7 +144,7 @@ class Producer::Session {
     if (messages_.empty()) heard_ = monotonic_now();  // from now on an answer is due
     held_bytes_ += record.size();
     const bool alone = !options_.name.empty() || messages_.size() < kAloneMax;
-    if (!alone && messages_.back().number > sent_ &&
+    if (!alone && messages_.back().number > tried_ &&
         messages_.back().packed.size() + record.size() <= std::min(kTogetherBytesMax, frame_bytes_max_ / 2)) {
       messages_.back().packed.append(record);
       messages_.back().records.push_back(static_cast<std::uint32_t>(record.size()));
@@ -172,6 +172,7 @@ class Producer::Session {
     for (Message& message : messages_) message.number = next++;
     newest_ = next - 1;
     sent_ = std::min(sent_, first - 1);
+    tried_ = std::min(tried_, first - 1);
   }
 
   void refused(std::uint64_t number, const wire::MapReader& answer) {
@@ -236,7 +237,8 @@ class Producer::Session {
       if (message.number <= sent_) continue;
       if (refused_ != 0 && message.number >= refused_) return;
       const std::uint64_t under_way = sent_ + 1 - std::min(messages_.front().number, sent_ + 1);
-      const bool may_grow = message.number == newest_ && message.packed.size() < kTogetherBytesMax;
+      const bool may_grow =
+          message.number == newest_ && message.number > tried_ && message.packed.size() < kTogetherBytesMax;
       if (options_.name.empty() && may_grow && under_way >= kAloneMax) return;  // acknowledgements will send it
       std::string records;
       encode_array_head(records, static_cast<std::uint32_t>(message.records.size()));
@@ -248,7 +250,8 @@ class Producer::Session {
       request.put_packed("records", as_bytes(records));
       if (!connection_->send(std::move(request).finish())) return;  // the queue is full: later
       sent_ = message.number;
-      sent_max_ = std::max(sent_max_, sent_);
+      tried_ = std::max(tried_, sent_);
+      tried_ever_ = std::max(tried_ever_, sent_);
     }
   }
 
@@ -264,9 +267,13 @@ class Producer::Session {
       ended_ = true;
     } else if (op == "refused") {
       switch (classify(*answer)) {
-        case Refusal::kAgain:
-        case Refusal::kOutOfTurn:  // the consequence of such a refusal, or of a message that was lost
-          // From the oldest on: what the broker has already it knows by its number.
+        case Refusal::kAgain:  // it has all before that one
+          if (number != 0) sent_ = std::min(sent_, number - 1);
+          again_at_ = heard_ + kAgainAfter;
+          break;
+        case Refusal::kOutOfTurn:
+          if (number > sent_) break;  // the consequence of such a refusal
+          // One was lost. From the oldest on: what the broker has already it knows by its number.
           if (!messages_.empty()) sent_ = std::min(sent_, messages_.front().number - 1);
           again_at_ = heard_ + kAgainAfter;
           break;
@@ -286,6 +293,7 @@ class Producer::Session {
       acknowledged_ += messages_.front().records.size();
       messages_.pop_front();
     }
+    again_at_ = Monotonic(0);  // there may be room again
     fail_when_due();
   }
 
@@ -320,8 +328,8 @@ class Producer::Session {
       newest_ = last;  // a session without a past: what waits is numbered anew
       for (Message& message : messages_) message.number = ++newest_;
     } else {
-      if (!ever_opened_) newest_ = sent_max_ = last;
-      if (last > sent_max_) {
+      if (!ever_opened_) newest_ = tried_ever_ = last;
+      if (last > tried_ever_) {
         return {Code::kRefused, "another producer has published as \"" + options_.name +
                                     "\" meanwhile: what waits here is not published; ask last() of a new producer "
                                     "which records are there"};
@@ -333,7 +341,7 @@ class Producer::Session {
       }
     }
     if (!ever_opened_) last_at_open_ = last;
-    sent_ = last;
+    sent_ = tried_ = last;
     refused_ = 0;  // the new session will say so again
     opened_ = ever_opened_ = true;
     heard_ = asked_ = monotonic_now();
@@ -347,9 +355,10 @@ class Producer::Session {
   std::unique_ptr<client::ClientConnection> connection_;
   std::deque<Message> messages_;  ///< not acknowledged, by number
   std::size_t held_bytes_ = 0;
-  std::uint64_t newest_ = 0;    ///< number of the newest message
-  std::uint64_t sent_ = 0;      ///< number of the newest one that was sent in this session
-  std::uint64_t sent_max_ = 0;  ///< in any session
+  std::uint64_t newest_ = 0;  ///< number of the newest message
+  std::uint64_t sent_ = 0;
+  std::uint64_t tried_ = 0;  ///< the last number sent in this session, refused or not: the broker may have it as it was
+  std::uint64_t tried_ever_ = 0;  ///< the same, in any session
   std::uint64_t last_at_open_ = 0;
   std::int64_t id_ = 0;
   std::size_t window_bytes_ = 1 << 20;
