@@ -74,6 +74,11 @@ std::vector<Journal::Piece> Journal::cut_to_segments(std::span<const EntryView> 
   return pieces;
 }
 
+std::size_t Journal::fit_this_segment(std::span<const EntryView> group) const {
+  const Piece first = cut_to_segments(group).front();
+  return first.roll_over ? 0 : first.count;
+}
+
 Status Journal::find_room(std::size_t roll_overs) {
   // Held back also while nobody knows yet that the disk is full: whoever makes spares may be late.
   const std::size_t wanted = roll_overs + 1 + (last_segment_permitted_ ? 0 : held_back());

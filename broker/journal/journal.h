@@ -124,6 +124,9 @@ class Journal {
   /// write_checkpoint_file() returned. [writer]
   Status append(std::span<const EntryView> group, std::vector<Position>& out, Follows follows = Follows::kAnything);
 
+  /// So many entries of `group`, from its first on, fit into the segment being written. [writer]
+  [[nodiscard]] std::size_t fit_this_segment(std::span<const EntryView> group) const;
+
   /// Makes all that was written durable; checkpoints whose entries it covers take effect. No cost when all is durable.
   /// Errors: kIo, sticky. [writer]
   Status sync();

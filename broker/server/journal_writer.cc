@@ -157,6 +157,13 @@ bool JournalWriter::write(std::vector<core::NewEntry>& group) {
       tell_of(status.error());
       return false;
     }
+    // What fits goes first, and is synced: a checkpoint's entry among it frees room for the rest.
+    if (const std::size_t fit = journal_.fit_this_segment(views); fit != 0 && fit < group.size()) {
+      put_back(group, fit);
+      views.resize(fit);
+      needs_sync_ = true;
+      continue;
+    }
     if (!was_full) mailbox_.post([this] { listener_.on_journal_full(true); });
     if (std::exchange(was_full, true)) journal_.permit_last_segment();
     {
@@ -181,6 +188,14 @@ bool JournalWriter::write(std::vector<core::NewEntry>& group) {
     if (settled) listener_.on_settled(end);
   });
   return true;
+}
+
+void JournalWriter::put_back(std::vector<core::NewEntry>& group, std::size_t from) {
+  const auto rest = group.begin() + static_cast<std::ptrdiff_t>(from);
+  const std::lock_guard lock(mutex_);
+  for (auto entry = rest; entry != group.end(); ++entry) queue_bytes_ += entry->payload.bytes.size();
+  queue_.insert(queue_.begin(), std::move_iterator(rest), std::move_iterator(group.end()));
+  group.erase(rest, group.end());
 }
 
 bool JournalWriter::sync() {

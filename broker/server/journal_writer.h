@@ -65,6 +65,8 @@ class JournalWriter {
   void await(std::unique_lock<std::mutex>& lock);
   /// False: nothing more is to be written.
   bool write(std::vector<core::NewEntry>& group);
+  /// The entries from there on wait again, before all others.
+  void put_back(std::vector<core::NewEntry>& group, std::size_t from);
   /// What is written is synced, and marked.
   void end();
   bool sync();

@@ -26,14 +26,17 @@ class JournalWriterTest : public test::JournalFixture, public WriterListener {
     EXPECT_FALSE(failure_) << failure_->message;
   }
 
-  void post(std::string_view text, Durability durability, bool read_again = false) {
+  core::NewEntry entry_of(BytesView payload, Durability durability) {
     core::NewEntry entry;
-    entry.read_again = read_again;
     entry.sequence = Sequence(posted_++);
     entry.durability = durability;
-    entry.payload = core::Buffer::of(Bytes(as_bytes(text).begin(), as_bytes(text).end()));
+    entry.payload = core::Buffer::of(Bytes(payload.begin(), payload.end()));
+    return entry;
+  }
+  void post(std::string_view text, Durability durability, bool read_again = false) {
     std::vector<core::NewEntry> entries;
-    entries.push_back(std::move(entry));
+    entries.push_back(entry_of(as_bytes(text), durability));
+    entries.back().read_again = read_again;
     writer_->post(std::move(entries));
   }
 
@@ -148,6 +151,42 @@ TEST_F(JournalWriterTest, SyncsAtItsEndWhatIsWrittenThoughTheDiskIsFull) {
     settled_.clear();
     full_ = false;
   }
+}
+
+// No spare is left but the one that a start needs.
+TEST_F(JournalWriterTest, WritesOfAGroupOnAFullDiskWhatFitsSinceACheckpointFreesRoomForTheRest) {
+  open();
+  append("one");
+  sync();
+  checkpoint("before", 1);
+  while (journal_->segment_newest() < 3) append(std::string(6000, 'x'));
+  sync();
+  checkpoint("newest", 3);
+  append("so that one block is left");
+  disk_->limit_bytes(disk_->bytes() + 500);
+  while (try_append(std::string(6000, 'x')).ok()) {
+  }
+  sync();
+  const auto ref = journal_->write_checkpoint_file(journal_->durable(), journal_->segment_newest(), as_bytes("next"));
+  ASSERT_TRUE(ref.ok()) << ref.error().message;
+  const std::uint64_t last = journal_->segment_newest();
+  start_writer();
+  gate_.release(100);
+  std::vector<core::NewEntry> group;
+  group.push_back(entry_of(journal::encode(*ref), Durability::kInterval));
+  group.back().checkpoint = true;
+  group.push_back(entry_of(as_bytes(std::string(6000, 'y')), Durability::kInterval));
+  group.push_back(entry_of(as_bytes("z"), Durability::kInterval));
+  writer_->post(std::move(group));
+  until([&] { return full_ || (!settled_.empty() && settled_.back() == Sequence(posted_)); });
+  EXPECT_FALSE(full_);
+  writer_.reset();
+  EXPECT_EQ(journal_->segment_newest(), last + 1);
+  kill();
+  open();
+  EXPECT_EQ(as_text(recovery_.checkpoint_bytes), "next");
+  EXPECT_EQ(replayed().back(), "z");
+  EXPECT_EQ(recovery_.end, Sequence(posted_));
 }
 
 TEST_F(JournalWriterTest, TellsOfAMarkThatCannotBeWrittenWhereNothingComes) {
