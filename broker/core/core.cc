@@ -39,11 +39,13 @@ void Core::start(Reign reign, SegmentSpan kept, Monotonic now) {
   now_ = now;
   serving_since_ = now;
   settled_ = written_ = durable_ = began_ = ledger_.next_sequence();
+  const bool finished = ledger_.opened() && ledger_.finished();
   if (!ledger_.opened() || revision_) {
     // Every group is in the journal before the first record that it may see.
     append({EntryType::kTopology}, as_bytes(encode_resolved_briefly(topology())), Durability::kFsync);
     revision_.reset();
   }
+  finished_before_ = finished && ledger_.finished();
   tell_topology();
   stream_probes_.resize(topology_.streams.size());
   lose_what_was_on_the_way();

@@ -750,6 +750,7 @@ class Core {
   bool draining_ = false;
   bool drained_told_ = false;
   bool finished_told_ = false;
+  bool finished_before_ = false;  ///< in an earlier life: durable, whatever this one has still to settle
   bool failed_ = false;
   bool stopping_ = false;
   Monotonic ticked_{0};

@@ -88,7 +88,8 @@ void tell(const LibraryInForce& library, ordered_json& stage) {
 
 std::string Core::state_name() const {
   if (failed_) return "failed";
-  if (finished_told_ || (ledger_.finished() && settled_ == ledger_.next_sequence())) return "finished";
+  const bool durable = finished_before_ || settled_ == ledger_.next_sequence();
+  if (finished_told_ || (ledger_.finished() && durable)) return "finished";
   if (draining_) return "draining";
   const bool ready = std::any_of(workers_.begin(), workers_.end(),
                                  [](const auto& entry) { return entry.second.state == Worker::State::kReady; });

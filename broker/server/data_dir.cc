@@ -18,6 +18,7 @@
 #include "sdk/base/file_lock.h"
 #include "sdk/topology/resolved_file.h"
 #include "sdk/topology/revise.h"
+#include "sdk/topology/weir_dir.h"
 
 namespace weir::server {
 namespace {
@@ -115,22 +116,28 @@ Result<DataDir> DataDir::open(const Options& options, const Topology& topology) 
   }
   const bool owned = std::filesystem::exists(path + "/weir.json", error);
   if (!owned) {
-    for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
-      const std::string name = entry.path().filename().string();
-      if (name == "lock" || name == "weir.json.new" || name == kCleared) continue;
-      if (name == "journal") {
-        return {Code::kRefused,
-                fmt::format(
-                    "{} has lost its weir.json, which says what it is; nothing else is missing. Put it back: that of "
-                    "a run of the same topology in another directory does as well (`weir run --data ELSEWHERE`, "
-                    "Ctrl-C, and copy ELSEWHERE/weir.json without its line \"journal\", which names another journal)",
-                    path)};
-      }
+    const std::string foreign = foreign_entry(path);
+    if (foreign == "journal") {
+      return {
+          Code::kRefused,
+          fmt::format("{} has lost its weir.json, which says what it is; nothing else is missing. Put it back: that of "
+                      "a run of the same topology in another directory does as well (`weir run --data ELSEWHERE`, "
+                      "Ctrl-C, and copy ELSEWHERE/weir.json without its line \"journal\", which names another journal)",
+                      path)};
+    }
+    if (!foreign.empty()) {
       return {
           Code::kRefused,
           fmt::format("{} holds \"{}\" and no weir.json: it is not a data directory of Weir; give --data another one",
-                      path, name)};
+                      path, foreign)};
     }
+  }
+  if (owned && options.fresh && !is_weirs(path)) {
+    return {Code::kRefused,
+            fmt::format("{0}/weir.json is damaged, or not Weir's: --fresh deletes only in a data directory of Weir, "
+                        "and has touched nothing. If {0} is one, delete it yourself, or run without --fresh, which "
+                        "says how weir.json is mended; else give --data another one",
+                        path)};
   }
   if (Status status = directory.take_lock(options.patience); !status.ok()) return status.error();
   // What a killed broker left there must lead nobody to it while this one starts.

@@ -32,7 +32,7 @@ class DataDir {
  public:
   struct Options {
     std::string path;
-    bool fresh = false;                          ///< delete what a topology has left there, and nothing else
+    bool fresh = false;                          ///< delete what a topology has left there (sdk/topology/weir_dir.h)
     std::chrono::milliseconds patience{10'000};  ///< how long to wait for a holder whose launcher is gone
     /// The journal that an earlier broker of the same launcher has served there: no other is begun or taken.
     std::optional<std::uint64_t> served = {};

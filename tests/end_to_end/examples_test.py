@@ -50,6 +50,9 @@ def a_finished_topology_does_not_run_again():
     check("finished already" in result.stderr, "it does not say that it has finished: " + result.stderr)
     said = run("status", "--data", ".weir/wordcount").stdout
     check(said.startswith("wordcount: not running; finished"), "its status is " + said)
+    for change in ("/stages/count/memory=32MiB", "/stages/read/commit_after=20ms", "/broker/interval=20ms"):
+        result = example("wordcount", "--set", change)
+        check("finished already" in result.stderr, "with %s it does not say that it has finished: %s" % (change, result.stderr))
     check(os.stat("examples/out/counts.jsonl").st_mtime_ns == before, "the output was touched")
 
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -43,6 +44,26 @@ TEST_F(CommandsTest, ALibraryThatCrashesWhileLoadingIsASentenceWithItsPlace) {
   EXPECT_EQ(validate->wait(), 2);
   EXPECT_THAT(validate->err(), HasSubstr("t.json:4: /libraries/0: the stage library "));
   EXPECT_THAT(validate->err(), HasSubstr("crashes while loading: signal 11 (SIGSEGV): about to fall"));
+}
+
+TEST_F(CommandsTest, ALibraryThatSetNamesIsAFindingOfSet) {
+  at_.describe_does("case $library in *bad.so) kill -SEGV $$;; esac\necho '{\"plugins\": []}'");
+  at_.write("t.json", "{\n\"name\": \"t\",\n\"libraries\": [\n\"good.so\"\n],\n\"streams\": {}, \"stages\": {}}");
+  const std::string finding = "\n--set:2: /libraries/0: the stage library ";
+  const std::vector<std::string> set = {"--set", "/http=null", "--set", "/libraries=[\"bad.so\"]"};
+  for (const char* command : {"validate", "run"}) {
+    std::vector<std::string> arguments = {command, "t.json"};
+    arguments.insert(arguments.end(), set.begin(), set.end());
+    const auto done = at_.weir(arguments);
+    EXPECT_EQ(done->wait(), 2);
+    EXPECT_THAT("\n" + done->err(), HasSubstr(finding));
+  }
+  const auto added = at_.weir({"validate", "t.json", "--json", "--set", "/libraries/-=bad.so"});
+  EXPECT_EQ(added->wait(), 2);
+  const auto found = nlohmann::json::parse(added->out());
+  EXPECT_EQ(found[0]["file"], "--set");
+  EXPECT_EQ(found[0]["line"], 1);
+  EXPECT_EQ(found[0]["pointer"], "/libraries/1");
 }
 
 TEST_F(CommandsTest, WhereALibrarysProcessIsKilledThatIsTheErrorAndNotThatAPluginIsMissing) {
@@ -126,6 +147,85 @@ TEST_F(CommandsTest, DoctorMeasuresTheDiskAndSaysWhatIsMissing) {
   const auto ill = at_.weir({"doctor"});
   EXPECT_EQ(ill->wait(), 1);
   EXPECT_THAT(ill->out(), HasSubstr("BAD      libraries: 0 plugins"));
+}
+
+TEST_F(CommandsTest, DoctorSaysNoWhereRunWouldNotBegin) {
+  at_.use_real_broker();
+  at_.write("file", "");
+  for (const char* folder : {"foreign", "damaged", "lost", "new", "died"})
+    std::filesystem::create_directories(at_.folder() / folder);
+  at_.write("foreign/diary.txt", "");
+  at_.write("damaged/weir.json", "{}");
+  std::filesystem::create_directories(at_.folder() / "lost" / "journal");
+  at_.write("died/lock", "1 1\n");
+  const auto refused = [&](const char* data, const std::string& why) {
+    const auto doctor = at_.weir({"doctor", "--data", data});
+    EXPECT_EQ(doctor->wait(), 1) << data;
+    EXPECT_THAT(doctor->out(), HasSubstr("BAD      data directory: " + (at_.folder() / why).string()));
+    EXPECT_THAT(doctor->out(), HasSubstr("Weir cannot run here"));
+    const auto run = at_.weir({"run", "t.json", "--data", data});
+    EXPECT_EQ(run->wait(), 1) << data << ": " << run->err();
+  };
+  refused("file", "file is no directory");
+  refused("file/deeper", "file is no directory");
+  refused("foreign", "foreign holds \"diary.txt\" and no weir.json: it is not a data directory of Weir");
+  refused("damaged", "damaged/weir.json is damaged");
+  refused("lost", "lost holds \"journal\" and no weir.json: it has lost that");
+  for (const char* data : {"new", "died", "new/deeper"}) {
+    const auto doctor = at_.weir({"doctor", "--data", data});
+    EXPECT_EQ(doctor->wait(), 0) << data << ": " << doctor->out();
+  }
+  // Unasked it looks at the folder of all that run here.
+  std::filesystem::create_directories(at_.folder() / ".weir" / "t");
+  EXPECT_EQ(at_.weir({"doctor"})->wait(), 0);
+  std::filesystem::remove_all(at_.folder() / ".weir");
+  at_.write(".weir", "");
+  EXPECT_EQ(at_.weir({"doctor"})->wait(), 1);
+}
+
+TEST_F(CommandsTest, EveryCommandSaysOfABadFileWhereItIsWrongAndEndsWithTwo) {
+  at_.write("bad.json", "{\n\"name\": t\n}");
+  at_.write("unset.json", "{\n\"name\": \"t\",\n\"broker\": {\"data_dir\": \"${NOT_SET_ANYWHERE}\"}\n}");
+  at_.write("nameless.json", "{\n}");
+  using Line = std::vector<std::string>;
+  for (const Line& line :
+       {Line{"status"}, Line{"tail", "x"}, Line{"produce", "x"}, Line{"consume", "x", "--group", "g"},
+        Line{"consume", "x", "--group", "g", "--drop"}, Line{"dead-letters", "list"}, Line{"dead-letters", "show"},
+        Line{"dead-letters", "requeue", "--all"}, Line{"replay", "b", "--stream", "x", "--from", "start"},
+        Line{"scale", "b", "2"}, Line{"upgrade", "b", "--back"}, Line{"journal", "check"}, Line{"journal", "dump"},
+        Line{"journal", "salvage", "--to", "new"}, Line{"validate"}, Line{"run"}, Line{"graph"}}) {
+    const bool loose = line[0] != "validate" && line[0] != "run" && line[0] != "graph";
+    const auto expect = [&](const char* file, const std::string& finding) {
+      Line whole = line;
+      whole.emplace_back(file);
+      const auto done = at_.weir(whole);
+      EXPECT_EQ(done->wait(), 2) << whole[0] << " " << file << ": " << done->err();
+      EXPECT_EQ(done->err().substr(0, finding.size()), finding);
+      EXPECT_EQ(done->out(), "");
+    };
+    expect("missing.json", "missing.json:1: cannot be read: No such file or directory\n");
+    expect("bin", "bin:1: cannot be read: Is a directory\n");
+    expect("bad.json", "bad.json:2: this is no valid JSON");
+    if (!loose) continue;
+    expect("unset.json", "unset.json:3: /broker/data_dir: ");
+    expect("nameless.json", "nameless.json:1: /name: ");
+  }
+  // That nothing runs is no mistake in the file.
+  const auto status = at_.weir({"status", "t.json"});
+  EXPECT_EQ(status->wait(), 1);
+  EXPECT_THAT(status->err(), HasSubstr("weir: error: t.json has not run here: "));
+}
+
+TEST_F(CommandsTest, ValidatePrintsAFileThatCannotBeReadAsJsonToo) {
+  const auto validate = at_.weir({"validate", "missing.json", "--json"});
+  EXPECT_EQ(validate->wait(), 2);
+  const auto found = nlohmann::json::parse(validate->out());
+  ASSERT_EQ(found.size(), 1U) << found;
+  EXPECT_EQ(found[0]["severity"], "error");
+  EXPECT_EQ(found[0]["file"], "missing.json");
+  EXPECT_EQ(found[0]["line"], 1);
+  EXPECT_EQ(found[0]["pointer"], "");
+  EXPECT_EQ(found[0]["message"], "cannot be read: No such file or directory");
 }
 
 TEST_F(CommandsTest, ABadCommandLineIsExitTwoAndHelpAndVersionAreExitZero) {

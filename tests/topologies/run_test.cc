@@ -306,7 +306,7 @@ TEST_F(RunTest, RefusesABadFileWithEveryErrorAndExitTwo) {
   EXPECT_THAT(run->err(), HasSubstr("bad.json:6: /stages/c/input: "));
   const auto missing = at_.weir({"run", "missing.json"});
   EXPECT_EQ(missing->wait(), 2);
-  EXPECT_THAT(missing->err(), HasSubstr("missing.json cannot be read: No such file or directory"));
+  EXPECT_THAT(missing->err(), HasSubstr("missing.json:1: cannot be read: No such file or directory\n"));
 }
 
 TEST_F(RunTest, RefusesADataDirectoryThatCannotBeMade) {

@@ -47,7 +47,7 @@ struct Arguments {
 int bench(const Arguments& arguments) {
   const auto measured =
       measure(arguments.plan, [](std::string_view next) { fmt::print(stderr, "measuring {}\n", next); });
-  if (!measured) return launcher::refuse(measured.error());
+  if (!measured) return launcher::refuse(measured.error().message, launcher::kExitFailed);
   if (arguments.json) {
     fmt::print("{}\n", to_json(arguments.plan, *measured).dump(2));
   } else {

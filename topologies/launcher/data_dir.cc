@@ -5,7 +5,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
+#include <utility>
 #include <vector>
 
 #include "sdk/client/endpoint_file.h"
@@ -19,22 +21,27 @@ namespace fs = std::filesystem;
 
 /// The data directory that a topology file names: read loosely, so that a file with mistakes still leads there.
 Result<std::string> data_dir_of(const std::string& file) {
+  const auto wrong = [&](std::uint32_t line, std::string pointer, std::string message) {
+    return Error{Code::kInvalid,
+                 to_text(Diagnostic{Severity::kError, file, line, std::move(pointer), std::move(message)})};
+  };
   const Result<std::string> text = read_text(file);
-  if (!text) return text.error();
+  if (!text) return wrong(1, "", text.error().message);
   const JsonDocument document = parse_json(*text);
   if (!document.root) {
     const JsonProblem problem = document.problems.empty() ? JsonProblem{} : document.problems.front();
-    return {Code::kInvalid, fmt::format("{}:{}: {}", file, problem.line, problem.message)};
+    return wrong(problem.line, problem.pointer, problem.message);
   }
   const JsonNode* named = follow(*document.root, "/broker/data_dir");
   if (named != nullptr && named->is(JsonNode::Kind::kString)) {
     Result<std::string> expanded = expand(named->text, process_environment());
-    if (!expanded) return {Code::kInvalid, fmt::format("{}: /broker/data_dir: {}", file, expanded.error().message)};
+    if (!expanded) return wrong(named->place.line, "/broker/data_dir", expanded.error().message);
     return expanded;
   }
   const JsonNode* name = document.root->find("name");
   if (name == nullptr || !name->is(JsonNode::Kind::kString))
-    return {Code::kInvalid, fmt::format("{}: the topology has no name; is it one? (weir validate says more)", file)};
+    return wrong(name == nullptr ? 1 : name->place.line, "/name",
+                 "the topology has no name; is it one? (weir validate says more)");
   return ".weir/" + name->text;
 }
 

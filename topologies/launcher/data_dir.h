@@ -15,7 +15,8 @@ std::string absolute_data_dir(const std::string& path);
 bool is_weir_dir(const std::string& data_dir);
 
 /// The data directory that a command means: `data_dir` if given, else that of the topology `file`, else the only one
-/// under ./.weir that a broker runs on. Errors: kNotFound, kInvalid (the file), kRefused (several run).
+/// under ./.weir that a broker runs on. Errors: kNotFound, kInvalid (a finding about the file, as it is printed),
+/// kRefused (several run).
 Result<std::string> find_data_dir(const std::string& data_dir, const std::string& file);
 
 }  // namespace weir::launcher

@@ -37,11 +37,11 @@ void lay_to_libraries(const std::vector<std::size_t>& unknown, std::vector<Diagn
   loaded.libraries_unknown = std::ranges::none_of(loaded.diagnostics, is_mistake) && !has_errors(of_file);
 }
 
-/// Where the file names its library number `index`: the place of a finding about it.
+/// A finding about library number `index` of those that `document`, with --set applied, names.
 Diagnostic finding_at(const std::string& file, const JsonDocument& document, std::size_t index, std::string message) {
   const std::string pointer = fmt::format("/libraries/{}", index);
   const Place place = document.root ? place_of(*document.root, pointer) : Place{};
-  return {Severity::kError, file, place.line, pointer, std::move(message)};
+  return {Severity::kError, place.setting ? "--set" : file, place.line, pointer, std::move(message)};
 }
 
 }  // namespace
@@ -49,22 +49,25 @@ Diagnostic finding_at(const std::string& file, const JsonDocument& document, std
 Result<std::string> read_text(const std::string& file) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(file.c_str(), "rbe"), &std::fclose);
   if (stream == nullptr) {
-    return {errno == ENOENT ? Code::kNotFound : Code::kIo,
-            fmt::format("{} cannot be read: {}", file, ::strerror(errno))};
+    return {errno == ENOENT ? Code::kNotFound : Code::kIo, fmt::format("cannot be read: {}", ::strerror(errno))};
   }
   std::string text(kJsonTextBytesMax + 1, '\0');
   errno = 0;
   text.resize(std::fread(text.data(), 1, text.size(), stream.get()));
-  if (std::ferror(stream.get()) != 0) return {Code::kIo, fmt::format("{} cannot be read: {}", file, ::strerror(errno))};
+  if (std::ferror(stream.get()) != 0) return {Code::kIo, fmt::format("cannot be read: {}", ::strerror(errno))};
   if (text.size() > kJsonTextBytesMax)
-    return {Code::kInvalid, fmt::format("{} is larger than {} bytes, which is no topology", file, kJsonTextBytesMax)};
+    return {Code::kInvalid, fmt::format("is larger than {} bytes, which is no topology", kJsonTextBytesMax)};
   return text;
 }
 
-Result<TopologyFile> load_topology_file(const std::string& file, const std::vector<Setting>& settings,
-                                        const Programs& programs) {
+TopologyFile load_topology_file(const std::string& file, const std::vector<Setting>& settings,
+                                const Programs& programs) {
+  TopologyFile loaded;
   const Result<std::string> text = read_text(file);
-  if (!text) return text.error();
+  if (!text) {
+    loaded.diagnostics.push_back({Severity::kError, file, 1, "", text.error().message});
+    return loaded;
+  }
   const Environment environment = process_environment();
   // A library may be named and found as well; what the file names comes first, so that findings have a place.
   std::vector<std::string> libraries = read_libraries(file, *text, settings, environment);
@@ -73,8 +76,8 @@ Result<TopologyFile> load_topology_file(const std::string& file, const std::vect
     if (std::ranges::find(libraries, library) == libraries.end()) libraries.push_back(std::move(library));
   }
 
-  TopologyFile loaded;
-  const JsonDocument document = parse_json(*text);
+  JsonDocument document = parse_json(*text);
+  if (document.root) apply_settings(*document.root, settings);  // what is wrong with them load_topology says
   const std::vector<Described> described = describe(programs.stage, libraries);
   std::vector<std::size_t> unknown;  // findings of libraries that may hold anything
   for (std::size_t i = 0; i < described.size(); ++i) {

@@ -23,12 +23,13 @@ struct TopologyFile {
   bool libraries_unknown = false;
 };
 
-/// Reads and checks `file`, having every stage library described first. Errors: kNotFound, kIo where the file itself
-/// cannot be read.
-Result<TopologyFile> load_topology_file(const std::string& file, const std::vector<Setting>& settings,
-                                        const Programs& programs);
+/// Reads and checks `file`, having every stage library described first. That it cannot be read is a finding like
+/// others.
+TopologyFile load_topology_file(const std::string& file, const std::vector<Setting>& settings,
+                                const Programs& programs);
 
-/// All text of `file`. Errors: kNotFound, kIo, kInvalid where it is too long for a topology.
+/// All text of `file`. Errors, as what is to be said of it: kNotFound, kIo, kInvalid where it is too long for a
+/// topology.
 Result<std::string> read_text(const std::string& file);
 
 /// Splits the --set arguments. Errors: kInvalid.

@@ -68,6 +68,7 @@ class RevisionTest : public testing::Test {
     if (!revised.ok()) return revised.error().message;
     sentences_ = *revised;
     core.start(Reign(1), {1, 1}, Monotonic{1});
+    state_ = core.state_name();
     for (Bytes& payload : out.payloads) payloads_.push_back(std::move(payload));
     return "";
   }
@@ -155,6 +156,7 @@ class RevisionTest : public testing::Test {
   Topology begins_with_ = small_topology("changes");
   std::vector<Bytes> payloads_;
   std::vector<std::string> sentences_;
+  std::string state_;  ///< as a life began, before anything was settled
 };
 
 TEST_F(RevisionTest, EntersATopologyOnceAndAgainOnlyWhenItChanges) {
@@ -406,6 +408,26 @@ TEST_F(RevisionTest, ShowsTheEndToAConsumerThatComesBehindIt) {
   EXPECT_TRUE(read().stream(0).ended);
   finish("audit");
   EXPECT_TRUE(read().finished());
+}
+
+TEST_F(RevisionTest, KnowsAtOnceThatItHadFinishedAlsoUnderAnotherFile) {
+  emit("read", 0, 2);
+  end_source();
+  consume("count", 0, 2);
+  finish("count");
+  const StageSpec write = take_out("write");
+  EXPECT_EQ(restart(), "");
+  ASSERT_TRUE(read().finished());
+  EXPECT_EQ(state_, "starting") << "that there is no more to do is not durable yet";
+  add(write);
+  EXPECT_EQ(restart(), "");
+  finish("write");
+  wanted_.stages[1].memory_bytes += 1;
+  EXPECT_EQ(restart(), "");
+  EXPECT_EQ(state_, "finished");
+  add(stage("audit", 0));
+  EXPECT_EQ(restart(), "");
+  EXPECT_EQ(state_, "starting");
 }
 
 TEST_F(RevisionTest, RefusesAProducerToAStreamThatHasEndedAndAnInputBehindTheEnd) {

@@ -12,8 +12,10 @@ int refuse(std::string_view text, int exit_code) {
   return exit_code;
 }
 
-int refuse(const Error& error) {
-  return refuse(error.message, error.code == Code::kInvalid ? kExitRefused : kExitFailed);
+int refuse_data_dir(const Error& error) {
+  if (error.code != Code::kInvalid) return refuse(error.message, kExitFailed);
+  fmt::print(stderr, "{}\n", error.message);
+  return kExitRefused;
 }
 
 }  // namespace weir::launcher

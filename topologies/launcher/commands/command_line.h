@@ -40,7 +40,7 @@ void add_doctor(CLI::App& app, CommandLine& line);
 
 /// `weir: error: TEXT` on standard error; returns `exit_code`.
 int refuse(std::string_view text, int exit_code);
-/// The same with the exit code that the error asks for: a bad file is 2, all else 1.
-int refuse(const Error& error);
+/// What find_data_dir says: a finding about the file stands as it is, with 2; all else is as above, with 1.
+int refuse_data_dir(const Error& error);
 
 }  // namespace weir::launcher

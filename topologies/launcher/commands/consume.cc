@@ -134,7 +134,7 @@ int consume(const Arguments& arguments) {
     timeout = *parsed;
   }
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
-  if (!data_dir) return refuse(data_dir.error());
+  if (!data_dir) return refuse_data_dir(data_dir.error());
   Signals signals;
   Consumer consumer(*data_dir, arguments.stream, arguments.group,
                     {.from = arguments.from == "end" ? Consumer::Options::From::kEnd : Consumer::Options::From::kStart,
@@ -176,7 +176,7 @@ int consume(const Arguments& arguments) {
 
 int drop(const Arguments& arguments) {
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
-  if (!data_dir) return refuse(data_dir.error());
+  if (!data_dir) return refuse_data_dir(data_dir.error());
   wire::MapWriter request("drop_group");
   request.put("stream", arguments.stream);
   request.put("group", arguments.group);

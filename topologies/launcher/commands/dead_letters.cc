@@ -75,7 +75,7 @@ int print(const Arguments& arguments, bool show) {
   const auto ids = take_ids(arguments.words, file);
   if (!ids) return refuse(ids.error().message, kExitRefused);
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, file);
-  if (!data_dir) return refuse(data_dir.error());
+  if (!data_dir) return refuse_data_dir(data_dir.error());
   const Result<std::string> text = ask_broker(*data_dir, "dead_letters", Programs::beside_self());
   if (!text) return refuse(text.error().message, kExitFailed);
   Json letters = Json::parse(*text, nullptr, false);
@@ -118,7 +118,7 @@ int move(const Arguments& arguments, bool again) {
     return refuse("say which dead letters: by their ids, with --stage STAGE those of a stage, or with --all",
                   kExitRefused);
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, file);
-  if (!data_dir) return refuse(data_dir.error());
+  if (!data_dir) return refuse_data_dir(data_dir.error());
   wire::MapWriter request(again ? "requeue_letters" : "drop_letters");
   if (!ids->empty()) request.put("ids", *ids);
   if (!arguments.stage.empty()) request.put("stage", arguments.stage);

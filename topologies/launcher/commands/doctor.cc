@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "sdk/topology/weir_dir.h"
 #include "topologies/launcher/commands/command_line.h"
 #include "topologies/launcher/data_dir.h"
 #include "topologies/launcher/describe.h"
@@ -70,6 +71,26 @@ void check_programs(const Programs& programs, Examination& result) {
                   plugins != 0 ? "" : fmt::format("; the standard ones belong into {}", programs.stage_library)));
 }
 
+/// What `weir run --data DATA_DIR` would refuse to begin in; `named`: the directory itself is meant, and not the folder
+/// of all that run unasked.
+void check_data_dir(const std::string& data_dir, bool named, Examination& result) {
+  std::error_code ignored;  // what cannot be looked at check_sync finds
+  std::filesystem::path there = data_dir;
+  while (!std::filesystem::exists(there, ignored) && there.has_relative_path()) there = there.parent_path();
+  const auto bad = [&](const std::string& what) { result.add(Verdict::kBad, "data directory", what); };
+  if (!std::filesystem::is_directory(there, ignored))
+    return bad(fmt::format("{} is no directory; give --data another place", there.string()));
+  if (!named || there != data_dir) return;
+  if (is_weir_dir(data_dir)) {
+    if (!is_weirs(data_dir))
+      bad(fmt::format("{}/weir.json is damaged, or not Weir's; `weir run` says what to do", data_dir));
+  } else if (const std::string foreign = foreign_entry(data_dir); !foreign.empty()) {
+    bad(fmt::format("{} holds \"{}\" and no weir.json: {}", data_dir, foreign,
+                    foreign == "journal" ? "it has lost that; `weir run` says what to do"
+                                         : "it is not a data directory of Weir; give --data another one"));
+  }
+}
+
 void check_space(Examination& result) {
   struct statvfs space {};
   if (::statvfs(result.folder.c_str(), &space) != 0) {
@@ -121,6 +142,7 @@ int doctor(const std::string& data_dir, bool json) {
   while (!std::filesystem::is_directory(folder, ignored) && folder.has_relative_path()) folder = folder.parent_path();
   Examination result{.folder = folder, .findings = {}, .sync = {}};
   check_programs(Programs::beside_self(), result);
+  check_data_dir(wanted, !data_dir.empty(), result);
   check_space(result);
   check_sync(result);
   check_system(wanted, result);

@@ -28,7 +28,7 @@ int journal(const Arguments& arguments) {
   // A directory that is named need not look like one of Weir's: its weir.json may be what is damaged.
   const Result<std::string> data_dir =
       arguments.data_dir.empty() ? find_data_dir("", arguments.file) : Result(absolute_data_dir(arguments.data_dir));
-  if (!data_dir) return refuse(data_dir.error());
+  if (!data_dir) return refuse_data_dir(data_dir.error());
   const Programs programs = Programs::beside_self();
   std::vector<std::string> argv = {programs.broker, "--journal", arguments.what, "--data", *data_dir};
   if (arguments.json) argv.emplace_back("--json");

@@ -84,7 +84,7 @@ class Feeder {
 
 int produce(const Arguments& arguments) {
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
-  if (!data_dir) return refuse(data_dir.error());
+  if (!data_dir) return refuse_data_dir(data_dir.error());
   Producer producer(*data_dir, arguments.stream, {.name = arguments.name});
   if (ProducerStatus opened = producer.open(); !opened) return refuse(opened.message(), kExitFailed);
   Feeder feeder(producer);

@@ -65,7 +65,7 @@ int replay(const Arguments& arguments) {
                   kExitRefused);
   }
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
-  if (!data_dir) return refuse(data_dir.error());
+  if (!data_dir) return refuse_data_dir(data_dir.error());
   const Result<wire::MapReader> map =
       ask_running(*data_dir, std::move(request).finish(), "replays", "with --stages none only its broker", kDeadline);
   if (!map) return refuse(map.error().message, kExitFailed);

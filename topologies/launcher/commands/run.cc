@@ -66,13 +66,12 @@ int run(const Arguments& arguments, const std::string& log_level) {
   const Result<std::vector<Setting>> settings = parse_settings(arguments.settings);
   if (!settings) return refuse(settings.error().message, kExitRefused);
   const Programs programs = Programs::beside_self();
-  Result<TopologyFile> loaded = load_topology_file(arguments.file, *settings, programs);
-  if (!loaded) return refuse(loaded.error().message, kExitRefused);
-  print(loaded->diagnostics);
-  if (!loaded->topology) return loaded->libraries_unknown ? kExitFailed : kExitRefused;
+  TopologyFile loaded = load_topology_file(arguments.file, *settings, programs);
+  print(loaded.diagnostics);
+  if (!loaded.topology) return loaded.libraries_unknown ? kExitFailed : kExitRefused;
 
-  RunOptions options{.topology = *std::move(loaded->topology),
-                     .file = std::move(loaded->resolved),
+  RunOptions options{.topology = *std::move(loaded.topology),
+                     .file = std::move(loaded.resolved),
                      .data_dir = {},
                      .fresh = arguments.fresh,
                      .hold = arguments.hold,
@@ -93,7 +92,7 @@ int run(const Arguments& arguments, const std::string& log_level) {
                                           [](const StageSpec& stage) { return stage.plugin == "console.print"; });
   Screen screen(STDERR_FILENO, ::isatty(STDERR_FILENO) != 0 && !(prints && ::isatty(STDOUT_FILENO) != 0));
   Signals signals;
-  return Supervisor(std::move(options), programs, loaded->plugins, screen, signals).run();
+  return Supervisor(std::move(options), programs, loaded.plugins, screen, signals).run();
 }
 
 }  // namespace

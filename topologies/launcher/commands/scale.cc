@@ -112,7 +112,7 @@ int scale(const Arguments& arguments) {
   const Result<std::chrono::microseconds> timeout = parse_duration(arguments.timeout);
   if (!timeout) return refuse("--timeout: " + timeout.error().message, kExitRefused);
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
-  if (!data_dir) return refuse(data_dir.error());
+  if (!data_dir) return refuse_data_dir(data_dir.error());
   const Result<wire::MapReader> map = say(arguments, *data_dir);
   if (!map) return refuse(map.error().message, kExitFailed);
   const std::int64_t before = map->integer("before", 0);

@@ -71,7 +71,7 @@ void tell_library(const Json& stage) {
 
 int status(const Arguments& arguments) {
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
-  if (!data_dir) return refuse(data_dir.error());
+  if (!data_dir) return refuse_data_dir(data_dir.error());
   const Result<std::string> text = ask_broker(*data_dir, "status", Programs::beside_self());
   if (!text) return refuse(text.error().message, kExitFailed);
   Json status = Json::parse(*text, nullptr, false);

@@ -54,7 +54,7 @@ Result<std::uint64_t> print_answer(BytesView bytes, std::uint64_t left, std::str
 
 int tail(const Arguments& arguments) {
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
-  if (!data_dir) return refuse(data_dir.error());
+  if (!data_dir) return refuse_data_dir(data_dir.error());
   Result<RunningBroker> broker = RunningBroker::find(*data_dir);
   if (!broker && broker.error().code == Code::kNotFound) return tail_stopped(*data_dir, arguments);
   if (!broker) return refuse(broker.error().message, kExitFailed);

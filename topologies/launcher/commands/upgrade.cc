@@ -159,7 +159,7 @@ Result<Version> wanted_of(const Arguments& arguments, const Sight& sight, const 
 Status suits(const Arguments& arguments, const std::string& data_dir, const Version& wanted, const Version& now,
              const Programs& programs) {
   const Result<std::string> text = read_text(data_dir + "/weir.json");
-  if (!text) return text.error();
+  if (!text) return {text.error().code, fmt::format("{}/weir.json {}", data_dir, text.error().message)};
   const Json owner = Json::parse(*text, nullptr, false);
   if (!owner.is_object() || !owner.contains("topology"))
     return {Code::kInvalid, fmt::format("{}/weir.json is damaged", data_dir)};
@@ -227,7 +227,7 @@ int upgrade(const Arguments& arguments) {
   if (arguments.back == !arguments.library.empty())
     return refuse("say --library PATH, or --back, and not both", kExitRefused);
   const Result<std::string> data_dir = find_data_dir(arguments.data_dir, arguments.file);
-  if (!data_dir) return refuse(data_dir.error());
+  if (!data_dir) return refuse_data_dir(data_dir.error());
   const Result<Sight> sight = look_at(*data_dir, arguments.stage, arguments.back);
   if (!sight) return refuse(sight.error().message, kExitFailed);
   const KeptLibraries kept(*data_dir);
