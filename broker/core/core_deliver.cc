@@ -374,6 +374,7 @@ void Core::send_watermarks(std::uint32_t index) {
   UnitState& unit = ledger_.units()[index];
   UnitLeases& leases = leases_[index];
   if (unit.intake() == Intake::kSplits || unit.finished) return;
+  if (unit.intake() == Intake::kRanges) return ledger_.follow_inputs(index);
   std::map<Incarnation, Delivery> deliveries;
   for (std::uint32_t lane = 0; lane < leases.lanes.size(); ++lane) {
     LaneLease& lease = leases.lanes[lane];
@@ -386,12 +387,6 @@ void Core::send_watermarks(std::uint32_t index) {
       const Timestamp watermark =
           barrier != nullptr ? std::min(unit.relocation->watermark, state.watermark()) : state.watermark();
       if (watermark == INT64_MIN) continue;
-      if (unit.intake() == Intake::kRanges) {
-        // Event time of an unkeyed shard is where its cursor is; only the journaled word of later frames counts.
-        if (cursor.offset == state.next_offset(cursor.shard))
-          unit.lanes[lane].advanced = std::max(unit.lanes[lane].advanced, watermark);
-        continue;
-      }
       Worker* holder = find_worker(lease.holder);
       if (lease.state != LaneLease::State::kHeld || holder == nullptr || holder->state != Worker::State::kReady)
         continue;

@@ -772,6 +772,24 @@ void Ledger::refresh_watermarks(const UnitState& unit) {
   }
 }
 
+void Ledger::follow_inputs(std::uint32_t index) {
+  UnitState& unit = units_[index];
+  bool raised = false;
+  for (Lane& lane : unit.lanes) {
+    Timestamp least = INT64_MAX;
+    for (const Cursor& cursor : lane.cursors) {
+      if (unit.rests(cursor.input) || unit.comes_back(cursor.input)) continue;
+      const StreamState& stream = streams_[unit.inputs()[cursor.input]];
+      const bool at_head = cursor.offset == stream.next_offset(cursor.shard);
+      least = std::min(least, at_head ? stream.watermark() : stream.watermark_before(cursor.frame));
+    }
+    if (least == INT64_MAX || least <= lane.advanced) continue;
+    lane.advanced = least;
+    raised = true;
+  }
+  if (raised) refresh_watermarks(unit);
+}
+
 void Ledger::refresh_ends() {
   for (std::size_t pass = 0; pass < units_.size() + 1; ++pass) {
     for (UnitState& unit : units_) {

@@ -127,6 +127,10 @@ class Ledger {
   [[nodiscard]] std::uint64_t parked_bytes(std::uint32_t stage) const { return parked_bytes_[stage]; }
   /// Whether so many more may be emitted past the broker: no count of the stream's leads out of bounds by it.
   [[nodiscard]] bool has_numbers_for(const wire::DirectEmitted& emitted, std::uint32_t readers) const;
+  /// Event time of a lane of an unkeyed unit is where its cursors are: that of the next frame which may hold something
+  /// for them, or of the stream where they have come to its end; what the unit emits to follows. It is in no entry of
+  /// the journal; frames that are appended behind it have it, and so it comes back.
+  void follow_inputs(std::uint32_t unit);
   /// Records that were emitted to `stream`, which goes from worker to worker, and are neither consumed nor lost.
   [[nodiscard]] std::uint64_t on_the_way(std::uint32_t stream) const;
   /// The loop that `stream` lies in, written and read by parts of it: by number from 1; 0: none.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/core/stream_state.h"
 
+#include <cstring>
+
 namespace weir::core {
 
 void StreamState::append(FrameSlot slot, const wire::FrameView& view) {
@@ -50,6 +52,13 @@ std::uint64_t StreamState::release_before(std::uint64_t frame) {
     ++first_frame_;
   }
   return freed;
+}
+
+Timestamp StreamState::watermark_before(std::uint64_t frame) const {
+  if (frame < first_frame_ || frame >= end_frame() || slot(frame).bytes.bytes.empty()) return INT64_MIN;
+  wire::FrameHeader header;
+  std::memcpy(&header, slot(frame).bytes.bytes.data(), sizeof(header));
+  return header.watermark;
 }
 
 }  // namespace weir::core

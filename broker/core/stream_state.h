@@ -74,6 +74,8 @@ class StreamState {
   [[nodiscard]] Timestamp watermark() const { return watermark_; }
   /// A watermark never goes back (I8).
   void raise_watermark(Timestamp to) { watermark_ = std::max(watermark_, to); }
+  /// The watermark as it stood before a frame; INT64_MIN where that is not in memory.
+  [[nodiscard]] Timestamp watermark_before(std::uint64_t frame) const;
 
   /// Where its shards begin, of one that learns that; none: everything lies in shard 0 so far.
   std::vector<Boundary> boundaries;
