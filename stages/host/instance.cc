@@ -14,6 +14,9 @@
 namespace weir::host {
 namespace {
 
+/// A sentence goes into dead letters, the log, and what the broker is told: of a longer one so much.
+constexpr std::size_t kSentenceMax = 4096;
+
 /// The next stage of a chain gets its records in batches of about this size: they are still in the cache then.
 constexpr std::size_t kFusedBytes = 64 << 10;
 
@@ -103,6 +106,12 @@ std::string Instance::take_failure() {
 }
 
 void Instance::fail(std::string sentence, const char* cause) {
+  if (sentence.size() > kSentenceMax) {
+    std::size_t end = kSentenceMax;
+    while (end > kSentenceMax - 4 && (sentence[end] & 0xc0) == 0x80) --end;  // between two characters of UTF-8
+    sentence.resize(end);
+    sentence += " ...";
+  }
   failure_ = std::move(sentence);
   failure_cause_ = cause;
 }

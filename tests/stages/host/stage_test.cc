@@ -138,6 +138,15 @@ TEST(Drops, OfARecordThatFailsDoNotCount) {
   EXPECT_EQ(late.dead_letters().size(), 1U);
 }
 
+TEST(DeadLetters, KeepTheBeginningOfAReasonThatIsTooLong) {
+  Harness rants(WEIR_TEST_TYPED, "typed.rants");
+  rants.feed("a", 1);
+  ASSERT_EQ(rants.dead_letters().size(), 1U);
+  const std::string reason = rants.dead_letters().front().reason;
+  EXPECT_LT(reason.size(), 5000U);
+  EXPECT_TRUE(reason.ends_with("\xc3\xa4 ...")) << "cut between two characters";
+}
+
 TEST(State, HasANameThatTheJournalCanHold) {
   Harness named(WEIR_TEST_PROBE, "probe.named");
   named.feed("a", 65);

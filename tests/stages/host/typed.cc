@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdexcept>
+#include <string>
 
 #include "weir/sink.h"
 #include "weir/source.h"
@@ -54,6 +55,17 @@ class Waits final : public weir::Source {
   }
 };
 
+/// Has much to say of each record.
+class Rants final : public weir::Stage {
+ public:
+  static constexpr bool kKeyed = false;
+  void process(const weir::RecordView&, weir::Context&) override {
+    std::string reason = "no";
+    for (int i = 0; i < 1'000'000; ++i) reason += "\xc3\xa4";
+    throw std::runtime_error(reason + "!");
+  }
+};
+
 class Throws final : public weir::Stage {
  public:
   static constexpr bool kKeyed = false;
@@ -63,5 +75,6 @@ class Throws final : public weir::Stage {
 
 }  // namespace
 
-WEIR_LIBRARY(weir::stage<Total>("typed.total"), weir::stage<Throws>("typed.throws"), weir::stage<Waits>("typed.waits"),
-             weir::stage<Measures>("typed.measures"), weir::stage<Gathers>("typed.gathers"));
+WEIR_LIBRARY(weir::stage<Total>("typed.total"), weir::stage<Throws>("typed.throws"), weir::stage<Rants>("typed.rants"),
+             weir::stage<Waits>("typed.waits"), weir::stage<Measures>("typed.measures"),
+             weir::stage<Gathers>("typed.gathers"));
