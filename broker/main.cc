@@ -16,6 +16,7 @@
 #include "broker/server/server.h"
 #include "sdk/base/heap.h"
 #include "sdk/base/log.h"
+#include "sdk/base/standard_output.h"
 #include "sdk/topology/resolved_file.h"
 
 namespace {
@@ -108,6 +109,14 @@ int serve(const Options& options) {
   return static_cast<int>((*server)->run());
 }
 
+/// How a program ends that ended with `code`: what it printed must have got there.
+int printed(int code) {
+  const weir::Status status = weir::flush_standard_output();
+  if (status.ok() || code != 0) return code;
+  std::fprintf(stderr, "weir-broker: %s\n", status.error().message.c_str());
+  return static_cast<int>(Exit::kRefused);
+}
+
 /// Many connections are many files: as many as may be.
 void permit_open_files() {
   rlimit limit{};
@@ -134,7 +143,7 @@ int main(int argc, char** argv) {
   }
   if (!options.read.empty()) {
     const weir::Status status = weir::server::read_offline(options.read, options.data, options.stream, options.count);
-    if (status.ok()) return 0;
+    if (status.ok()) return printed(0);
     std::fprintf(stderr, "weir-broker: %s\n", status.error().message.c_str());
     if (status.error().code == weir::Code::kInUse) return static_cast<int>(Exit::kInUse);
     return status.error().code == weir::Code::kInvalid ? static_cast<int>(Exit::kUsage)
@@ -143,8 +152,8 @@ int main(int argc, char** argv) {
   if (!options.journal.empty()) {
     const std::optional<std::uint64_t> count =
         options.count == 0 ? std::nullopt : std::optional<std::uint64_t>(options.count);
-    return weir::server::run_journal_tool(
-        {options.journal, options.data, options.json, options.from, count, options.to});
+    return printed(
+        weir::server::run_journal_tool({options.journal, options.data, options.json, options.from, count, options.to}));
   }
   if (options.topology.empty()) {
     std::fprintf(stderr,

@@ -134,11 +134,9 @@ Result<std::unique_ptr<Http>> Http::open(const std::string& listen, bool or_any,
   auto server = std::make_unique<HttplibPort>(host, answer);
   if (!server->bind(port)) {
     if (!or_any)
-      return {
-          Code::kInUse,
-          fmt::format(
-              "cannot listen on {}: the port is in use or not allowed; set \"http\": {{\"listen\": ...}} to another",
-              listen)};
+      return {Code::kInUse, fmt::format("cannot listen on {}: the port is in use or not allowed, or the host is not "
+                                        "this machine; set \"http\": {{\"listen\": ...}} to another",
+                                        listen)};
     server = std::make_unique<HttplibPort>(host, answer);
     if (!server->bind(0)) return {Code::kInUse, fmt::format("cannot listen on any port of {}", host)};
   }

@@ -180,7 +180,10 @@ int Instance::emit(std::uint32_t port, const weir_record& record) {
   const std::size_t size = wire::record_bytes(ref);
   if (record_bytes_ + size > record_bytes_max_) {
     return refuse(
-        fmt::format("what one record causes is more than half of transaction_bytes_max ({} bytes)", record_bytes_max_),
+        fmt::format(
+            "what one record causes is more than half of transaction_bytes_max ({} bytes); let it cause less, or "
+            "make broker.transaction_bytes_max larger",
+            record_bytes_max_),
         "size");
   }
   Output& output = *outputs_[port];

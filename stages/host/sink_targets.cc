@@ -61,9 +61,16 @@ void SinkTargets::close_all() {
 void SinkTargets::close(std::uint32_t target) {
   Instance& sink = *chain_.sink();
   open_.erase(target);
+  if (sink.plugin().close == nullptr) return;
   sink.context()->shard = target;
-  const auto turn = chain_.at_work().call(wire::Doing::kClose, sink.stage());
-  if (sink.plugin().close != nullptr) sink.plugin().close(sink.self(), sink.context());
+  sink.take_failure();
+  {
+    const auto turn = chain_.at_work().call(wire::Doing::kClose, sink.stage());
+    sink.plugin().close(sink.self(), sink.context());
+  }
+  // What it has written is flushed and committed: nothing is lost, and nothing can be tried again.
+  if (const std::string why = sink.take_failure(); !why.empty())
+    log::warning("stage \"{}\" could not close what it writes to: {}", sink.spec().name, why);
 }
 
 }  // namespace weir::host

@@ -76,6 +76,13 @@ def directory_of_somebody_else():
     check(os.path.exists("precious/letter.txt"), "--fresh deleted what was not Weir's")
 
 
+def standard_output_that_is_full():
+    for command in (("graph", topology()), ("plugins",), ("validate", topology(), "--json")):
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([WEIR, *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        refused("standard output that is full, of weir " + command[0], result, "standard output", "No space left")
+
+
 def ports_in_use():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -167,7 +174,7 @@ def a_full_command_line():
 
 
 for case in (missing_input, output_that_cannot_be_made, data_directory_that_cannot_be_made, directory_of_another_topology,
-             directory_of_somebody_else, ports_in_use, the_default_port_in_use, a_constructor_that_throws, a_deep_data_directory,
+             directory_of_somebody_else, standard_output_that_is_full, ports_in_use, the_default_port_in_use, a_constructor_that_throws, a_deep_data_directory,
              a_damaged_journal, a_full_command_line):
     case()
 shutil.rmtree(folder)

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sdk/base/log.h"
+#include "sdk/base/standard_output.h"
 #include "sdk/topology/names.h"
 #include "topologies/bench/command.h"
 #include "topologies/launcher/commands/command_line.h"
@@ -23,6 +24,13 @@ void open_standard_descriptors() {
     ::close(fd);
     return;
   }
+}
+
+/// How a command ends that ended with `code`: what it printed must have got there.
+int printed(int code) {
+  const weir::Status status = weir::flush_standard_output();
+  if (status.ok() || code != weir::launcher::kExitDone) return code;
+  return weir::launcher::refuse(status.error().message, weir::launcher::kExitFailed);
 }
 
 }  // namespace
@@ -62,8 +70,8 @@ int main(int argc, char** argv) {
         names.push_back(command->get_name());
       return launcher::refuse(weir::no_such("command", argv[1], "commands", std::move(names)), launcher::kExitRefused);
     }
-    return app.exit(error) == 0 ? launcher::kExitDone : launcher::kExitRefused;
+    return printed(app.exit(error) == 0 ? launcher::kExitDone : launcher::kExitRefused);
   }
   weir::log::start("weir", line.log_level);
-  return line.run();
+  return printed(line.run());
 }

@@ -26,7 +26,7 @@ enum class LogLevel : int {
   kError = WEIR_LOG_ERROR,
 };
 
-/// The worker cannot go on: thrown from any call, it ends the worker with this sentence. Any other exception fails the
+/// The worker cannot go on: thrown from any call, it ends the topology with this sentence. Any other exception fails the
 /// record, or the call.
 class Fatal : public std::runtime_error {
  public:

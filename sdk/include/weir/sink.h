@@ -53,8 +53,8 @@ class Target {
 ///     };
 ///     WEIR_STAGE(Total, "total");
 ///
-/// Constructor, kSchema and kInputs as in stage.h. Errors: an exception from write fails the record; from any other
-/// call it ends the worker. [one thread]
+/// Constructor, kSchema and kInputs as in stage.h. Errors: an exception from write fails the record; from close it is
+/// logged, since what was written is committed by then; from any other call it ends the topology. [one thread]
 class Sink {
  public:
   /// How the target may be shared among workers: `static constexpr Sharing kSharing = Sharing::kShard;`

@@ -100,7 +100,7 @@ class Split {
 /// splits name things of one host (files, devices): a worker on another host does not get them. One instance may read
 /// several splits, now one, now the other; a split may come back with an older position, when a transaction was lost,
 /// go on elsewhere (weir scale), or come back from there with a later one. Errors: an exception from any call fails the
-/// call with its sentence; Fatal ends the worker. [one thread]
+/// call with its sentence; Fatal, and any exception of read, ends the topology. [one thread]
 class Source {
  public:
   Source() = default;

@@ -80,7 +80,7 @@ class Stage {
   virtual void on_watermark(Context& out) { static_cast<void>(out); }
 
   /// The input of out.shard() has ended. Called once, and again in further transactions as long as a call ends with
-  /// drain_state cut short or with call_again(). An exception ends the worker.
+  /// drain_state cut short or with call_again(). An exception ends the topology.
   virtual void finish(Context& out) { static_cast<void>(out); }
 
   /// Not built in this version of Weir: a class that overrides it does not compile.

@@ -228,9 +228,9 @@ TEST_F(ProducerTest, TakesNothingBehindTheEnd) {
 
 TEST_F(ProducerTest, SaysOfAStreamThatHasEndedThatItHasAlsoWhereNothingElseHappens) {
   const auto end = [this](std::int64_t session, const std::string& client) {
-    wire::MapWriter end("end");
-    end.put("session", session);
-    return ask(std::move(end), client);
+    wire::MapWriter request("end");
+    request.put("session", session);
+    return ask(std::move(request), client);
   };
   end(open("p", "a"), "a");
   settle();
