@@ -179,6 +179,14 @@ Status Server::recover(std::optional<std::uint64_t> served) {
     return {Code::kRefused,
             fmt::format("{} was written by another topology: {}", directory_.path(), sentences.error().message)};
   }
+  // It is an entry of the journal, one of the first.
+  const std::uint64_t taken = sizeof(core::EntryHeader) + encode_resolved_briefly(core_->topology()).size();
+  if (taken > journal_->entry_bytes_max()) {
+    return {Code::kRefused,
+            fmt::format("the topology takes {} bytes of the journal, and one entry of that {} at most: make "
+                        "broker.segment_size larger, with another --data or --fresh, or keep less in \"config\"",
+                        taken, journal_->entry_bytes_max())};
+  }
   for (const std::string& sentence : *sentences) log::info("{}", sentence);
   if (Status status = write_owner(*owner, found); !status.ok()) return status;
 

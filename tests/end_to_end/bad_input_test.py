@@ -76,6 +76,13 @@ def directory_of_somebody_else():
     check(os.path.exists("precious/letter.txt"), "--fresh deleted what was not Weir's")
 
 
+def topology_that_no_segment_takes():
+    file = topology("long", broker={"segment_size": "64KiB"},
+                    stages={"number": {"plugin": "generate.values", "output": "numbers",
+                                       "config": {"values": ["a long list"] * 20000}}})
+    refused("a topology that no segment takes", run("run", file, "--fresh"), "bytes of the journal", "broker.segment_size")
+
+
 def standard_output_that_is_full():
     for command in (("graph", topology()), ("plugins",), ("validate", topology(), "--json")):
         with open("/dev/full", "w") as full:
@@ -174,7 +181,7 @@ def a_full_command_line():
 
 
 for case in (missing_input, output_that_cannot_be_made, data_directory_that_cannot_be_made, directory_of_another_topology,
-             directory_of_somebody_else, standard_output_that_is_full, ports_in_use, the_default_port_in_use, a_constructor_that_throws, a_deep_data_directory,
+             directory_of_somebody_else, topology_that_no_segment_takes, standard_output_that_is_full, ports_in_use, the_default_port_in_use, a_constructor_that_throws, a_deep_data_directory,
              a_damaged_journal, a_full_command_line):
     case()
 shutil.rmtree(folder)

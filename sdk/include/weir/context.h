@@ -26,8 +26,8 @@ enum class LogLevel : int {
   kError = WEIR_LOG_ERROR,
 };
 
-/// The worker cannot go on: thrown from any call, it ends the topology with this sentence. Any other exception fails the
-/// record, or the call.
+/// The worker cannot go on: thrown from any call, it ends the topology with this sentence. Any other exception fails
+/// the record, or the call.
 class Fatal : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
