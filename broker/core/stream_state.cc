@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/core/stream_state.h"
 
-#include <cstring>
-
 namespace weir::core {
 
 void StreamState::append(FrameSlot slot, const wire::FrameView& view) {
@@ -17,6 +15,7 @@ void StreamState::append(FrameSlot slot, const wire::FrameView& view) {
       slot.origin_us = batch.origin_us;
   }
   slot.records = header.records;
+  slot.watermark = header.watermark;
   use_.add(slot.place.segment);
   bytes_kept_ += slot.place.size;
   bytes_waiting_ += slot.place.size;
@@ -55,10 +54,7 @@ std::uint64_t StreamState::release_before(std::uint64_t frame) {
 }
 
 Timestamp StreamState::watermark_before(std::uint64_t frame) const {
-  if (frame < first_frame_ || frame >= end_frame() || slot(frame).bytes.bytes.empty()) return INT64_MIN;
-  wire::FrameHeader header;
-  std::memcpy(&header, slot(frame).bytes.bytes.data(), sizeof(header));
-  return header.watermark;
+  return frame < first_frame_ || frame >= end_frame() ? INT64_MIN : slot(frame).watermark;
 }
 
 }  // namespace weir::core

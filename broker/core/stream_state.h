@@ -19,7 +19,9 @@ struct FrameSlot {
   Place place;
   std::uint64_t records = 0;
   std::int64_t origin_us =
-      0;                 ///< wall clock when the first of its records, or what they come from, was read; 0: unknown
+      0;  ///< wall clock when the first of its records, or what they come from, was read; 0: unknown
+  /// Of the stream, as it stood before the frame; INT64_MIN: unknown, of one that a start has not looked at.
+  Timestamp watermark = INT64_MIN;
   Buffer bytes;          ///< empty: read it back first
   bool loading = false;  ///< a read is under way
   /// Which of the first eight shards it holds records of, by bit; all where it was not looked at since the start.
@@ -74,7 +76,7 @@ class StreamState {
   [[nodiscard]] Timestamp watermark() const { return watermark_; }
   /// A watermark never goes back (I8).
   void raise_watermark(Timestamp to) { watermark_ = std::max(watermark_, to); }
-  /// The watermark as it stood before a frame; INT64_MIN where that is not in memory.
+  /// The watermark as it stood before a frame; INT64_MIN where that is unknown, or there is no such frame.
   [[nodiscard]] Timestamp watermark_before(std::uint64_t frame) const;
 
   /// Where its shards begin, of one that learns that; none: everything lies in shard 0 so far.

@@ -234,7 +234,7 @@ TEST_F(ProducerTest, SaysOfAStreamThatHasEndedThatItHasAlsoWhereNothingElseHappe
   };
   end(open("p", "a"), "a");
   settle();
-  const auto answers = end(open("p", "b"), "b");
+  const auto answers = end(open("q", "b"), "b");
   ASSERT_EQ(answers.size(), 1U);
   EXPECT_EQ(answers[0].op(), "ended");
 }

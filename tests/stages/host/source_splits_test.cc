@@ -28,6 +28,7 @@ TEST(SourceSplits, AreToldOfInTransactionsThatStaySmall) {
   const Topology topology = OneSource::topology_of(kStages.front());
   MemoryJournal journal(topology, 0);
   MemoryEngine engine(topology, 0, journal);
+  engine.grant_publishing(1 << 20);
   OneSource source(kStages.front(), engine);
   for (int turns = 0; !journal.enumeration_ended() && turns < 100; ++turns) {
     ASSERT_FALSE(source.runner().turn()) << engine.failure();
