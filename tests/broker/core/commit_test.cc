@@ -2,7 +2,6 @@
 // A transaction that no honest worker commits has it fenced, and harms nobody else.
 #include <gtest/gtest.h>
 
-#include "sdk/wire/batch.h"
 #include "tests/broker/core/core_fixture.h"
 
 namespace weir::core {
@@ -29,15 +28,7 @@ class CommitTest : public CoreFixture {
 
   /// The source emits a record of so many bytes.
   void emit(std::size_t bytes) {
-    Bytes batch;
-    wire::append_record(batch, {0, wire::nil_bytes(), Bytes(bytes, std::byte{0xc0}), {}});
-    const wire::FrameHeader header{0, 1, 1, 0};
-    const wire::BatchHeader entry{0, 1, static_cast<std::uint32_t>(batch.size()), 0, 0, 0};
-    Bytes frame;
-    ByteWriter writer(frame);
-    writer.raw(std::as_bytes(std::span(&header, 1)));
-    writer.raw(std::as_bytes(std::span(&entry, 1)));
-    writer.raw(batch);
+    const Bytes frame = frame_of_one(0, 0, Bytes(bytes, std::byte{0xc0}));
     commit(source_, {}, {frame});
   }
 

@@ -68,9 +68,9 @@ inline Topology small_chain(std::string name) {
 }
 
 /// A frame of `stream` with one record, the first of its shard.
-inline Bytes frame_of_one(std::uint32_t stream = 0, std::uint32_t shard = 0) {
+inline Bytes frame_of_one(std::uint32_t stream = 0, std::uint32_t shard = 0, BytesView value = wire::nil_bytes()) {
   Bytes batch;
-  wire::append_record(batch, {0, wire::nil_bytes(), wire::nil_bytes(), {}});
+  wire::append_record(batch, {0, wire::nil_bytes(), value, {}});
   const wire::FrameHeader header{stream, 1, 1, 0};
   const wire::BatchHeader entry{shard, 1, static_cast<std::uint32_t>(batch.size()), 0, 0, 0};
   Bytes frame;

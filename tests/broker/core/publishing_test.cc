@@ -5,7 +5,6 @@
 
 #include <array>
 
-#include "sdk/wire/batch.h"
 #include "tests/broker/core/core_fixture.h"
 
 namespace weir::core {
@@ -48,15 +47,7 @@ class PublishingTest : public CoreFixture {
 
   /// Source `index` publishes a record of so many bytes, which is settled at once.
   void publish(std::uint32_t index, std::size_t bytes) {
-    Bytes batch;
-    wire::append_record(batch, {0, wire::nil_bytes(), Bytes(bytes, std::byte{0xc0}), {}});
-    const wire::FrameHeader header{index, 1, 1, 0};
-    const wire::BatchHeader entry{0, 1, static_cast<std::uint32_t>(batch.size()), 0, 0, 0};
-    Bytes frame;
-    ByteWriter writer(frame);
-    writer.raw(std::as_bytes(std::span(&header, 1)));
-    writer.raw(std::as_bytes(std::span(&entry, 1)));
-    writer.raw(batch);
+    const Bytes frame = frame_of_one(index, 0, Bytes(bytes, std::byte{0xc0}));
     wire::Commit commit;
     commit.transaction = ++sources_[index].transactions;
     Bytes body;
