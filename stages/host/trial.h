@@ -20,7 +20,7 @@ namespace weir::host {
 class Trial {
  public:
   Trial(const Topology& topology, std::uint32_t stage, const weir_descriptor& plugin, Engine& engine)
-      : topology_(topology), plugin_(plugin), engine_(engine), instance_(plugin, topology, stage, 0, transaction_) {}
+      : plugin_(plugin), engine_(engine), instance_(plugin, topology, stage, 0, transaction_) {}
 
   /// What was read. A value that `unknown` counts may or may not be readable: the library does not say.
   struct Outcome {
@@ -36,7 +36,6 @@ class Trial {
   Status take(const wire::StatePart& part);
   Status judge(std::uint32_t shard, const wire::Change& change);
 
-  const Topology& topology_;
   const weir_descriptor& plugin_;
   Engine& engine_;
   Transaction transaction_;
